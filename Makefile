@@ -1,0 +1,84 @@
+# Each target makes .venv first, where it is missing or older than what it is made from:
+# with uv where that is installed, else with venv and pip. `make PYTHON=...` chooses the Python.
+
+BIN := .venv/bin
+READY := .venv/.ready
+# Absolute, as Dagster wants it, and the project's own: never one that the shell happens to have.
+export DAGSTER_HOME := $(CURDIR)/.dagster_home
+
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 python)
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test dev serve lint bench clean home lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+
+demo: home ## 30 days of New York's flights, from files to answers
+	@$(BIN)/stupid-dagster demo
+
+test: $(READY) ## the tests
+	@$(BIN)/python -m pytest
+
+dev: home ## Dagster's UI, on port 3000
+	@$(BIN)/dagster dev
+
+serve: home ## the query API, on port 8000
+	@$(BIN)/stupid-dagster serve
+
+lint: $(READY) ## ruff, pyright, and the layers that import-linter guards
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## the benchmarks
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the lake and Dagster's history (not data/landing, not .venv)
+	rm -rf data/lake .dagster_home .env .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# A bare `dagster dev` takes DAGSTER_HOME from .env, so that it shows the same history.
+home: $(READY)
+	@$(BIN)/python -m stupid_dagster.dagster_home '$(DAGSTER_HOME)'
+	@grep -qsxF 'DAGSTER_HOME=$(DAGSTER_HOME)' .env || { \
+		{ grep -sv '^DAGSTER_HOME=' .env; echo 'DAGSTER_HOME=$(DAGSTER_HOME)'; } > .env.new; \
+		mv .env.new .env; \
+	}
+
+# Releases in constraints.txt stay, unless pyproject.toml rules them out; `rm` it for newer ones.
+lock: ## work constraints.txt out again (needs uv)
+	UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --all-extras --universal \
+		--python-version 3.11 --strip-extras --no-annotate --quiet --output-file constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@python=$$(for name in $(PYTHONS); do \
+		"$$name" -c '$(SUPPORTED)' 2>/dev/null && command -v "$$name" && break; \
+	done); \
+	if [ ! -x $(BIN)/python ] && [ -z "$$python" ]; then \
+		echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and none of these is one: $(PYTHONS)."; \
+		echo "Install one (Debian: apt-get install python3 python3-venv; macOS: brew install"; \
+		echo "python@3.13), or say where it is: make PYTHON=/path/to/python3.13 ..."; \
+		exit 1; \
+	fi >&2; \
+	if [ -x $(BIN)/python ] && ! $(BIN)/python -c '$(SUPPORTED)'; then \
+		echo ".venv has a Python older than 3.11 or newer than 3.14: rm -rf .venv, and try again."; \
+		exit 1; \
+	fi >&2; \
+	echo "Installing into .venv; this takes a minute or two, once."; \
+	if command -v uv >/dev/null; then \
+		[ -x $(BIN)/python ] || uv venv --quiet --clear --python "$$python" .venv || exit 1; \
+		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[samples,dev]'; \
+	else \
+		[ -x $(BIN)/python ] || "$$python" -m venv --clear .venv || { \
+			rm -rf .venv; \
+			echo "$$python can't make .venv (Debian: apt-get install python3-venv)." >&2; \
+			exit 1; \
+		}; \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip || exit 1; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			-c constraints.txt -e '.[samples,dev]'; \
+	fi
+	@touch $@

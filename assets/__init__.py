@@ -1,0 +1,1 @@
+"""The pipeline as Dagster assets: wiring only; the work is in `stupid_dagster.stages`."""

@@ -1,0 +1,47 @@
+"""The catalog, and the snapshot that readers are served from."""
+
+import dagster as dg
+
+from assets.partitions import DAYS, WINDOW_BACKFILL
+from assets.tables import materialise, table_specs
+from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.stages.publish import make_catalog, publish_window
+from stupid_dagster.tables import WINDOW_TABLES
+
+KNOWLEDGE = [name for name in WINDOW_TABLES if name != "catalog"]
+
+
+@dg.multi_asset(
+    specs=table_specs("catalog", group="serve", deps=["documents", *KNOWLEDGE]),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Describe what the snapshot holds."""
+    yield from materialise(context, project.load(), make_catalog)
+
+
+@dg.asset(
+    deps=["catalog", *KNOWLEDGE],
+    group_name="serve",
+    partitions_def=DAYS,
+    backfill_policy=WINDOW_BACKFILL,
+)
+def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+    """Publish: pin the files of all stores that belong together, and serve them from now on.
+
+    Readers change to the new snapshot at once and as a whole; files that nothing names any
+    more are removed after a time of grace.
+    """
+    manifest, garbage = publish_window(project.load(), context.partition_key)
+    return dg.MaterializeResult(
+        metadata={
+            "snapshot": manifest.id,
+            "first_day": manifest.first_day,
+            "last_day": manifest.last_day,
+            "days": len(manifest.days),
+            "event_model_hash": manifest.event_model_hash,
+            "embedder": manifest.embedder_id,
+            "versions_removed": garbage.versions,
+            "bytes_removed": garbage.bytes,
+        }
+    )

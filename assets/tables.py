@@ -1,0 +1,91 @@
+"""Specs of assets that are tables of the lake, and reports of their materialisation."""
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import dagster as dg
+
+from assets.partitions import DAYS, WINDOW
+from stupid_dagster.project import Project
+from stupid_dagster.stages import Written
+from stupid_dagster.tables import TABLES, Column, Table
+
+STORES = {"search_index": "lancedb", "graph_database": "kuzu"}
+Stage = Callable[[Project, str], list[Written]]
+
+
+def table_specs(
+    *names: str, group: str, deps: Sequence[str] = (), kinds: Iterable[str] = ()
+) -> list[dg.AssetSpec]:
+    """Return the specs of tables made together; a window's table reads all days of a day's."""
+    return [
+        dg.AssetSpec(
+            name,
+            description=_description(TABLES[name]),
+            group_name=group,
+            deps=[_dep(TABLES[name], upstream) for upstream in deps if upstream != name],
+            kinds={STORES.get(name, "parquet"), *kinds},
+            metadata={"dagster/column_schema": _column_schema(TABLES[name].columns)}
+            if TABLES[name].columns
+            else {},
+            partitions_def=DAYS,
+        )
+        for name in names
+    ]
+
+
+def materialise(
+    context: dg.AssetExecutionContext, project: Project, stage: Stage
+) -> Iterator[dg.MaterializeResult]:
+    """Run a stage for each partition of the run, and report each table it wrote."""
+    tables: dict[str, None] = {}
+    for day in context.partition_keys:
+        for written in stage(project, day):
+            report(context, day, written)
+            tables[written.table] = None
+    for name in tables:
+        yield dg.MaterializeResult(asset_key=name)
+
+
+def report(context: dg.AssetExecutionContext, day: str, written: Written) -> None:
+    """Attach what is known of a table's new version to its materialisation."""
+    version = written.version
+    pictures = {
+        title: dg.MetadataValue.md(
+            f"![{title}](data:image/png;base64,{base64.b64encode(image).decode()})"
+        )
+        for title, image in written.pictures.items()
+    }
+    metadata = {
+        "dagster/partition_row_count": version.rows,
+        "seconds": round(written.seconds, 3),
+        "bytes": version.bytes,
+        "version": version.name,
+        **written.details,
+        **pictures,
+    }
+    context.add_asset_metadata(metadata, asset_key=written.table, partition_key=day)
+    context.log.info(
+        f"{written.table} {day}: {version.rows:,} rows, {version.bytes:,} bytes, "
+        f"{written.seconds:.2f} s"
+    )
+
+
+def _description(table: Table) -> str:
+    if table.model_columns is None:
+        return table.description
+    return f"{table.description}\n\nThe event model's columns: {table.model_columns}"
+
+
+def _dep(table: Table, upstream: str) -> dg.AssetDep:
+    reads_window = table.grain == "window" and TABLES[upstream].grain == "day"
+    return dg.AssetDep(upstream, partition_mapping=WINDOW if reads_window else None)
+
+
+def _column_schema(columns: Iterable[Column]) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(column.name, str(column.dtype), description=column.description)
+            for column in columns
+        ]
+    )

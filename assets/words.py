@@ -1,0 +1,35 @@
+"""Words for what was computed: labels and insights."""
+
+import dagster as dg
+
+from assets.partitions import WINDOW_BACKFILL
+from assets.tables import materialise, table_specs
+from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.stages.words import make_insights, make_labels
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        "labels",
+        group="words",
+        deps=[
+            *("features", "clusters", "cluster_members", "communities", "community_members"),
+            *("graph_nodes", "graph_edges"),
+        ],
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def labels(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Say what sets each segment and community apart."""
+    yield from materialise(context, project.load(), make_labels)
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        "insights", group="words", deps=["trends", "clusters", "communities", "labels"]
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def insights(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Rank what is worth knowing about the window's last days."""
+    yield from materialise(context, project.load(), make_insights)

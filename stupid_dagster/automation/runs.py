@@ -1,0 +1,87 @@
+"""Run days and a window from the command line, on the instance that the UI reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from stupid_dagster.dagster_home import ensure_dagster_home
+from stupid_dagster.project import Project
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """A table's materialisation: its rows, and the seconds that it took."""
+
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PartitionRun:
+    """One run of a job for one partition."""
+
+    partition: str
+    tables: Mapping[str, TableRun] = field(default_factory=dict)
+    failed_checks: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def open_instance(project: Project) -> dg.DagsterInstance:
+    """Return the instance in `DAGSTER_HOME`, or in the project's `.dagster_home`, made if absent.
+
+    A `.env` beside it tells a bare `dagster dev` of the same instance.
+    """
+    default = project.settings.root / ".dagster_home"
+    home = ensure_dagster_home(project.settings.path(os.environ.get("DAGSTER_HOME") or default))
+    os.environ["DAGSTER_HOME"] = str(home)
+    dotenv = project.settings.root / ".env"
+    if home == default and not dotenv.exists():
+        dotenv.write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
+    return dg.DagsterInstance.get()
+
+
+def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -> PartitionRun:
+    """Run a job for a partition in this process; failures are returned, not raised."""
+    from stupid_dagster.definitions import defs
+
+    job = defs.resolve_job_def(job_name)
+    result = job.execute_in_process(
+        partition_key=partition, instance=instance, raise_on_error=False, run_config=_QUIET
+    )
+    tables = {
+        event.asset_key.to_user_string(): _table_run(event.materialization.metadata)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    failed = tuple(
+        f"{check.asset_key.to_user_string()}.{check.check_name}: {check.description}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    )
+    return PartitionRun(partition, tables, failed, _error(result))
+
+
+def _table_run(metadata: Mapping[str, dg.MetadataValue[Any]]) -> TableRun:
+    values = {name: value.value for name, value in metadata.items()}
+    return TableRun(
+        rows=int(values.get("dagster/partition_row_count") or 0),
+        seconds=float(values.get("seconds") or 0.0),
+    )
+
+
+def _error(result: dg.ExecuteInProcessResult) -> str | None:
+    if result.success:
+        return None
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause if error and error.cause else error
+            return f"{event.step_key}: {cause.message.strip() if cause else 'failed'}"
+    return "the run failed; see the Dagster UI"

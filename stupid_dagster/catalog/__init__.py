@@ -1,0 +1,5 @@
+"""What a snapshot holds, computed when it is published."""
+
+from stupid_dagster.catalog.build import build_catalog
+
+__all__ = ["build_catalog"]

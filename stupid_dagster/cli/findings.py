@@ -1,0 +1,131 @@
+"""Print what the published snapshot knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+from rich.markup import escape
+
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.project import Project
+from stupid_dagster.query.reader import SnapshotReader
+from stupid_dagster.stores.snapshots import Snapshot, open_snapshot
+
+
+def show_findings(project: Project, *, ranked: Sequence[str], most: int = 8) -> None:
+    """Print counts, segments, communities, the `ranked` entity types' best, trends, insights."""
+    snapshot = open_snapshot(project.lake)
+    _show_counts(snapshot)
+    _show_clusters(snapshot, project.model.actor)
+    _show_communities(snapshot)
+    ranks = snapshot.scan("pagerank")
+    for entity_type in ranked:
+        best = ranks.filter(type=entity_type).sort("type_rank").head(most).collect()
+        show_table(
+            f"{entity_type}: highest PageRank",
+            ["rank", entity_type.lower(), "score"],
+            [(r, entity, f"{s:.4f}") for r, entity, s in best.select("type_rank", "entity_id", "score").iter_rows()],
+        )
+    _show_trends(snapshot, project.model.timezone)
+
+
+def show_search(
+    project: Project,
+    text: str,
+    *,
+    limit: int = 10,
+    event_types: Sequence[str] = (),
+    mode: str = "vector",
+) -> None:
+    """Print the texts of the published window that are nearest to a text."""
+    with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+        found = reader.search(text, mode=mode, event_types=event_types or None, limit=limit)
+    show_table(
+        f"Nearest to {text!r}",
+        ["score", "events", "text", "example"],
+        found.select(pl.col("score").round(3), "count", "text", "example").iter_rows(),
+    )
+
+
+def _show_counts(snapshot: Snapshot) -> None:
+    manifest = snapshot.manifest
+    documents = sum(version.rows for version in manifest.of("documents").values())
+    show_table(
+        f"Window {manifest.first_day} to {manifest.last_day}",
+        ["what", "number"],
+        [
+            ("days", len(manifest.days)),
+            ("documents", documents),
+            ("entities", snapshot.window("graph_nodes").rows),
+            ("edges", snapshot.window("graph_edges").rows),
+            ("distinct texts", snapshot.window("search_index").rows),
+        ],
+    )
+
+
+def _labelled(snapshot: Snapshot, table: str, key: str) -> pl.DataFrame:
+    labels = snapshot.scan("labels").select(pl.col("subject").alias(key), "label", "description")
+    return snapshot.scan(table).join(labels, on=key, how="left").collect()
+
+
+def _show_clusters(snapshot: Snapshot, actor: str) -> None:
+    clusters = _labelled(snapshot, "clusters", "cluster_id").sort("size", descending=True)
+    show_table(
+        f"Segments of {actor.lower()}",
+        ["segment", "size", "share", "label"],
+        [
+            (name, size, f"{share:.0%}", label)
+            for name, size, share, label in clusters.select(
+                "cluster_id", "size", "share", "label"
+            ).iter_rows()
+        ],
+    )
+
+
+def _show_communities(snapshot: Snapshot, most: int = 5) -> None:
+    found = _labelled(snapshot, "communities", "community_id").sort("size", descending=True)
+    show_table(
+        f"Largest communities (of {found.height})",
+        ["community", "size", "label", "key members"],
+        [
+            (name, size, label, ", ".join(members[:4]))
+            for name, size, label, members in found.head(most)
+            .select("community_id", "size", "label", "key_members")
+            .iter_rows()
+        ],
+    )
+
+
+def _show_trends(snapshot: Snapshot, zone: str, most: int = 12) -> None:
+    loud = (
+        snapshot.scan("trends")
+        .filter((pl.col("dimension") == "") & (pl.col("severity") == "critical"))
+        .with_columns(day=pl.col("time").dt.convert_time_zone(zone).dt.date().cast(pl.String))
+        .sort(pl.col("z").abs(), descending=True)
+        .head(most)
+        .sort("day", "metric")
+        .collect()
+    )
+    show_table(
+        "Critical days, against the days before them",
+        ["day", "metric", "value", "baseline", "z", "driven by"],
+        [
+            (
+                row["day"],
+                row["metric"],
+                row["value"],
+                row["baseline"],
+                row["z"],
+                ", ".join(
+                    f"{d['member']} {d['contribution']:.0%}" for d in (row["drivers"] or [])[:3]
+                ),
+            )
+            for row in loud.iter_rows(named=True)
+        ],
+    )
+    insights = snapshot.scan("insights").sort("rank").head(5).collect()
+    console.print("[bold]Insights[/]")
+    for severity, title, text in insights.select("severity", "title", "text").iter_rows():
+        console.print(f"[dim]{severity:<12}[/] [bold]{escape(title)}[/]\n             {escape(text)}")
+    console.print()

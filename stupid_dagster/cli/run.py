@@ -1,0 +1,145 @@
+"""`run` and `evict`: what the Dagster UI does, from the terminal, on the same instance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.data import DAY
+from stupid_dagster.errors import ComputeError, SettingsError
+from stupid_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from stupid_dagster.automation.runs import PartitionRun
+    from stupid_dagster.project import Project
+
+
+@click.command()
+@click.option("--from", "first", type=DAY, help="First day; default: the first partition.")
+@click.option("--to", "last", type=DAY, help="Last day; default: the last partition.")
+@click.option(
+    "--window/--no-window",
+    default=True,
+    show_default=True,
+    help="Make the window that ends on the last day, and publish it.",
+)
+@click.pass_obj
+def run(settings: Settings, first: datetime | None, last: datetime | None, window: bool) -> None:
+    """Materialise the days from --from to --to, then one window."""
+    from stupid_dagster.project import Project
+
+    project = Project(settings)
+    start, end = project.partition_range
+    days = _days(
+        first.date() if first else start, last.date() if last else end, project.partition_range
+    )
+    run_days_and_window(project, days, window=window)
+
+
+def run_days_and_window(project: Project, days: Sequence[str], *, window: bool = True) -> None:
+    """Materialise the days, then the window ending on the last of them, with a progress bar.
+
+    A day that fails leaves the others alone. Raises ComputeError at the end if any run failed.
+    """
+    from stupid_dagster.automation.runs import open_instance, run_partition
+
+    project.landing_index()  # a missing landing folder is told at once, not once a day
+    runs: list[PartitionRun] = []
+    with open_instance(project) as instance, _progress() as progress:
+        task = progress.add_task("days", total=len(days))
+        for day in days:
+            progress.update(task, description=f"day {day}")
+            runs.append(run_partition("days", day, instance))
+            progress.advance(task)
+        progress.update(task, description=f"{len(days)} days")
+        if window:
+            task = progress.add_task(f"window ending {days[-1]}", total=1)
+            runs.append(run_partition("window", days[-1], instance))
+            progress.advance(task)
+    _show(runs)
+    failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
+    if failed:
+        raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
+
+
+@click.command()
+@click.option("--as-of", type=DAY, help="Last day of the newest window; default: the newest day.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.pass_obj
+def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
+    """Remove the days before the horizon from every table, snapshot and record."""
+    from stupid_dagster.project import Project
+    from stupid_dagster.stages.evict import plan_eviction
+
+    project = Project(settings)
+    eviction = plan_eviction(project, as_of.date() if as_of else None)
+    if eviction is None or not eviction.stale:
+        console.print("nothing lies before the horizon")
+        return
+    show_table(
+        f"Before {eviction.horizon}",
+        ["table", "partitions", "first", "last", "bytes"],
+        [
+            (table, len(found), found[0], found[-1], _bytes(project, table, found))
+            for table, found in eviction.stale.items()
+        ],
+    )
+    if dry_run:
+        return
+    from stupid_dagster.automation.eviction import evict_and_wipe
+    from stupid_dagster.automation.runs import open_instance
+
+    with open_instance(project) as instance:
+        garbage, wiped = evict_and_wipe(project, instance, eviction)
+    console.print(
+        f"evicted: {garbage.versions:,} versions and {garbage.bytes:,} bytes left the disk, "
+        f"{sum(wiped.values()):,} events left Dagster's records"
+    )
+
+
+def _bytes(project: Project, table: str, partitions: Sequence[str]) -> int:
+    return sum(project.lake.live(table, partition).bytes for partition in partitions)
+
+
+def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
+    start, end = partitions
+    if not start <= first <= last <= end:
+        raise SettingsError(
+            f"days {first} to {last} are not within the partitions, {start} to {end}; set "
+            "`partitions_start` and `partitions_end` in stupid.toml"
+        )
+    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _show(runs: Sequence[PartitionRun]) -> None:
+    rows: dict[str, int] = defaultdict(int)
+    seconds: dict[str, float] = defaultdict(float)
+    for made in runs:
+        for table, report in made.tables.items():
+            rows[table] += report.rows
+            seconds[table] += report.seconds
+    show_table(
+        "Materialised",
+        ["table", "rows", "seconds"],
+        [(table, rows[table], seconds[table]) for table in rows],
+    )
+    for made in runs:
+        for check in made.failed_checks:
+            console.print(f"[yellow]check[/] {made.partition} {escape(check)}")

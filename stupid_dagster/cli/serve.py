@@ -1,0 +1,43 @@
+"""`serve` and `search`: the published snapshot, over HTTP and in the terminal."""
+
+from __future__ import annotations
+
+import click
+
+from stupid_dagster.cli.console import console
+from stupid_dagster.settings import Settings, load_settings
+
+
+@click.command()
+@click.option("--host", help="Address to bind to; default: the setting api_host.")
+@click.option("--port", type=int, help="Port; default: the setting api_port.")
+@click.pass_obj
+def serve(settings: Settings, host: str | None, port: int | None) -> None:
+    """Serve the query API; the documentation is at /docs."""
+    from stupid_dagster.api.server import serve as serve_api
+    from stupid_dagster.project import Project
+
+    overrides = {"api_host": host, "api_port": port}
+    loaded = load_settings(settings.root, overrides=overrides)
+    console.print(f"query API: http://{loaded.api_host}:{loaded.api_port}/docs")
+    serve_api(Project(loaded))
+
+
+@click.command()
+@click.argument("text")
+@click.option("--limit", default=10, show_default=True)
+@click.option("--type", "event_types", multiple=True, help="Only texts of this event type.")
+@click.option(
+    "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True
+)
+@click.pass_obj
+def search(
+    settings: Settings, text: str, limit: int, event_types: tuple[str, ...], mode: str
+) -> None:
+    """Find the window's texts that are nearest in meaning."""
+    from stupid_dagster.cli.findings import show_search
+    from stupid_dagster.project import Project
+
+    show_search(Project(settings), text, limit=limit, event_types=event_types, mode=mode)
+
+

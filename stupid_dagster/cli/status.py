@@ -1,0 +1,59 @@
+"""`status`: what the project holds, and where its settings come from."""
+
+from __future__ import annotations
+
+import click
+
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.settings import SETTINGS, Settings
+
+
+@click.command()
+@click.option("--settings", "show_settings", is_flag=True, help="Show each setting instead.")
+@click.pass_obj
+def status(settings: Settings, show_settings: bool) -> None:
+    """Show the published snapshot and the partitions of each table."""
+    if show_settings:
+        show_table(
+            f"Settings of {settings.root}",
+            ["setting", "value", "from", "meaning"],
+            [
+                (
+                    name,
+                    "(set)" if name == "api_key" and settings.api_key else getattr(settings, name),
+                    settings.sources.get(name, "default"),
+                    setting.metadata["help"],
+                )
+                for name, setting in SETTINGS.items()
+            ],
+        )
+        return
+    from stupid_dagster.project import Project
+    from stupid_dagster.stores.snapshots import open_snapshot, published_id, snapshot_ids
+
+    project = Project(settings)
+    lake = project.lake
+    rows = []
+    for table in lake.tables():
+        versions = [lake.live(table, partition) for partition in lake.partitions(table)]
+        rows.append(
+            (
+                table,
+                len(versions),
+                versions[0].partition,
+                versions[-1].partition,
+                sum(version.rows for version in versions),
+                sum(version.bytes for version in versions),
+            )
+        )
+    show_table(
+        f"Lake {lake.root}", ["table", "partitions", "first", "last", "rows", "bytes"], rows
+    )
+    if published_id(lake) is None:
+        console.print("nothing is published yet: run `stupid-dagster run`")
+        return
+    manifest = open_snapshot(lake).manifest
+    console.print(
+        f"published: {manifest.id}, window {manifest.first_day} to {manifest.last_day} "
+        f"({len(manifest.days)} days with events), {len(snapshot_ids(lake))} snapshots kept"
+    )

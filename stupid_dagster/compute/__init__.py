@@ -1,0 +1,1 @@
+"""The algorithms: tables in, tables out; no lake, no Dagster."""

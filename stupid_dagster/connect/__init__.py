@@ -1,0 +1,22 @@
+"""Documents in; entities, edges, texts, activity, sequences and metrics of the day out.
+
+All functions take `documents`: event type to a day's documents with derived fields
+(`enrich`), and return one table of `stupid_dagster.tables`.
+"""
+
+from stupid_dagster.connect.activity import build_activity
+from stupid_dagster.connect.edges import build_edges
+from stupid_dagster.connect.entities import build_entities
+from stupid_dagster.connect.metrics import build_metrics
+from stupid_dagster.connect.sequences import build_sequences
+from stupid_dagster.connect.texts import build_texts, enrich
+
+__all__ = [
+    "build_activity",
+    "build_edges",
+    "build_entities",
+    "build_metrics",
+    "build_sequences",
+    "build_texts",
+    "enrich",
+]

@@ -1,0 +1,97 @@
+"""The model's metrics, by hour and for the day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from stupid_dagster.event_model import EventModel, measured_event_types
+from stupid_dagster.event_model.expressions import matches, text_of
+from stupid_dagster.event_model.schema import Metric
+from stupid_dagster.tables import TABLES, TIME, conform
+
+
+def build_metrics(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the table `metrics`: whole and split by each metric's fields, test events left out.
+
+    A metric without events has no rows: 0 for counts and sums. Ratios are not stored; they are
+    quotients of two stored metrics.
+    """
+    frames = []
+    for name, metric in model.metrics.items():
+        if metric.kind == "ratio":
+            continue
+        events = _measured(model, metric, documents)
+        if events is None:
+            continue
+        for grain in ("hour", "day"):
+            for dimension in ("", *metric.by):
+                frames.append(_aggregated(model, name, metric, events, grain, dimension))
+    if not frames:
+        return TABLES["metrics"].empty()
+    table = pl.concat(frames).sort("grain", "metric", "dimension", "member", "time").collect()
+    return conform("metrics", table)
+
+
+def _measured(
+    model: EventModel, metric: Metric, documents: Mapping[str, pl.DataFrame]
+) -> pl.LazyFrame | None:
+    """Return (timestamp, actor, value, the split fields) of the metric's events."""
+    frames = []
+    for event_type in measured_event_types(model, metric):
+        if event_type not in documents:
+            continue
+        frame = documents[event_type]
+        value = pl.col(metric.field) if metric.field else pl.lit(1)
+        value = text_of(value) if metric.kind == "distinct" else value.cast(pl.Float64)
+        splits = [
+            (text_of(pl.col(f)) if f in frame.columns else pl.lit(None, dtype=pl.String)).alias(
+                f"by:{f}"
+            )
+            for f in metric.by
+        ]
+        frames.append(
+            frame.lazy()
+            .filter(matches(metric.where) & ~pl.col("is_test"))
+            .select("timestamp", "actor", *splits, value=value)
+            .filter(pl.col("value").is_not_null())
+        )
+    return pl.concat(frames) if frames else None
+
+
+def _aggregated(
+    model: EventModel,
+    name: str,
+    metric: Metric,
+    events: pl.LazyFrame,
+    grain: str,
+    dimension: str,
+) -> pl.LazyFrame:
+    if grain == "hour":
+        start = pl.col("timestamp").dt.truncate("1h")
+    else:
+        local = pl.col("timestamp").dt.convert_time_zone(model.timezone).dt.truncate("1d")
+        start = local.dt.convert_time_zone("UTC")
+    member = pl.col(f"by:{dimension}") if dimension else pl.lit("")
+    value = pl.col("value")
+    match metric.kind:
+        case "count":
+            value = value.len()
+        case "sum":
+            value = value.sum()
+        case "mean":
+            value = value.mean()
+        case _:
+            value = value.n_unique()
+    return (
+        events.group_by(time=start.cast(TIME), member=member)
+        .agg(
+            value=value.cast(pl.Float64),
+            events=pl.len(),
+            actors=pl.col("actor").drop_nulls().n_unique(),
+        )
+        .filter(pl.col("member").is_not_null())
+        .with_columns(grain=pl.lit(grain), metric=pl.lit(name), dimension=pl.lit(dimension))
+        .select(TABLES["metrics"].schema.keys())
+    )

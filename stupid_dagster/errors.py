@@ -1,0 +1,103 @@
+"""Every error that the project raises on purpose.
+
+    StupidError
+    ├── SettingsError          a setting is unknown or has a value that can't be used
+    ├── EventModelError        the event model has mistakes (all of them are in `.problems`)
+    ├── IngestError            landing files can't be found or read as a whole
+    ├── StoreError             a store can't do what was asked
+    │   ├── MissingVersionError    a table has no live version for a partition
+    │   ├── SnapshotError          no published snapshot, or one that lost files
+    │   ├── SearchIndexError       the LanceDB search index
+    │   └── GraphStoreError        the graph database
+    ├── EmbedderError          an embedding model can't be loaded or run
+    ├── ComputeError           an algorithm was given input that it can't work on
+    ├── LanguageModelError     a language model can't be reached or gave no usable answer
+    ├── QueryError             a request asks for something that can't be answered
+    │   ├── NotFoundError          ... because it isn't there
+    │   └── InvalidQueryError      ... because it's malformed
+    └── InstanceError          the Dagster instance lacks what is needed
+
+A message says what is wrong, where (file, row, field), and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StupidError(Exception):
+    """Root of the tree: catch this to catch everything raised on purpose."""
+
+
+class SettingsError(StupidError):
+    """A setting is unknown or has a value that can't be used."""
+
+
+class EventModelError(StupidError):
+    """The event model has mistakes; `problems` lists all of them, with their lines."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        self.source = source
+        self.problems = list(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {len(self.problems)} mistake(s) in the event model\n{lines}")
+
+
+class IngestError(StupidError):
+    """Landing files can't be found or read as a whole."""
+
+
+class StoreError(StupidError):
+    """A store can't do what was asked."""
+
+
+class MissingVersionError(StoreError):
+    """A table has no live version for a partition."""
+
+
+class SnapshotError(StoreError):
+    """There is no published snapshot, or one that lost files."""
+
+
+class SearchIndexError(StoreError):
+    """The search index can't be built, opened or searched."""
+
+
+class GraphStoreError(StoreError):
+    """The graph database can't be built, opened or read."""
+
+
+class EmbedderError(StupidError):
+    """An embedding model can't be loaded or run."""
+
+
+class ComputeError(StupidError):
+    """An algorithm was given input that it can't work on."""
+
+
+class LanguageModelError(StupidError):
+    """A language model can't be reached or gave no usable answer."""
+
+
+class QueryError(StupidError):
+    """A request asks for something that can't be answered."""
+
+
+class NotFoundError(QueryError):
+    """The thing asked for isn't in the snapshot."""
+
+
+class InvalidQueryError(QueryError):
+    """The request is malformed."""
+
+
+class InstanceError(StupidError):
+    """The Dagster instance lacks what is needed."""
+
+
+def hint(word: str, candidates: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string."""
+    pool = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=0.6)
+    return f" (did you mean {pool[near[0]]!r}?)" if near else ""

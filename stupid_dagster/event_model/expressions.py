@@ -1,0 +1,160 @@
+"""Polars expressions built from an event model: cleaning, typing, keys, texts, filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+import xxhash
+
+from stupid_dagster.event_model.references import available_fields
+from stupid_dagster.event_model.schema import (
+    LOCAL_HOUR,
+    Derived,
+    EventModel,
+    EventType,
+    FieldType,
+)
+from stupid_dagster.event_model.templates import Piece, parse_template
+
+_TRUE = ["true", "1", "yes", "y", "t"]
+_FALSE = ["false", "0", "no", "n", "f"]
+POLARS_TYPES: dict[FieldType, type[pl.DataType]] = {
+    "string": pl.String,
+    "integer": pl.Int64,
+    "float": pl.Float64,
+    "boolean": pl.Boolean,
+}
+
+
+def cleaned(column: str, nulls: Sequence[str]) -> pl.Expr:
+    """Return a string column without surrounding white space, null spellings as null."""
+    value = pl.col(column).str.strip_chars()
+    return pl.when(~value.is_in(list(nulls))).then(value).alias(column)
+
+
+def typed(column: str, field_type: FieldType) -> pl.Expr:
+    """Return a cleaned string column in its type; null where a value can't be read as one."""
+    value = pl.col(column)
+    if field_type == "string":
+        return value
+    if field_type == "boolean":
+        lower = value.str.to_lowercase()
+        return (
+            pl.when(lower.is_in(_TRUE))
+            .then(pl.lit(value=True))
+            .when(lower.is_in(_FALSE))
+            .then(pl.lit(value=False))
+            .alias(column)
+        )
+    number = value.cast(pl.Float64, strict=False)
+    number = pl.when(number.is_finite()).then(number)
+    if field_type == "integer":
+        # Large integers lose digits as floats, so they are read as what they are first.
+        whole = pl.when(number == number.round()).then(number).cast(pl.Int64, strict=False)
+        return pl.coalesce(value.cast(pl.Int64, strict=False), whole).alias(column)
+    return number.alias(column)
+
+
+def with_derived(frame: pl.DataFrame, model: EventModel, event_type: EventType) -> pl.DataFrame:
+    """Return `frame` (typed, with `timestamp`) with the derived fields its event type can have."""
+    hour = pl.col("timestamp").dt.convert_time_zone(model.timezone).dt.hour()
+    frame = frame.with_columns(hour.cast(pl.Int64).alias(LOCAL_HOUR))
+    available = available_fields(model, event_type)
+    for name, derived in model.derived.items():
+        if name in available:
+            frame = frame.with_columns(_derived(derived).alias(name))
+    return frame
+
+
+def _derived(derived: Derived) -> pl.Expr:
+    if derived.template is not None:
+        return rendered(derived.template, drop_empty_chunks=False)
+    value = pl.col(derived.field or "")
+    if derived.scale is not None:
+        return value.cast(pl.Float64) * derived.scale
+    if derived.map is not None:
+        otherwise = None if derived.otherwise is None else pl.lit(derived.otherwise)
+        mapped = text_of(value).replace_strict(derived.map, default=None, return_dtype=pl.String)
+        return pl.when(value.is_not_null()).then(pl.coalesce(mapped, otherwise))
+    banded = pl.lit(None, dtype=pl.String)
+    for label, bound in reversed((derived.bands or {}).items()):
+        if bound is None:
+            banded = pl.lit(label)
+        else:
+            banded = pl.when(value < bound).then(pl.lit(label)).otherwise(banded)
+    return pl.when(value.is_not_null()).then(banded)
+
+
+def text_of(value: pl.Expr) -> pl.Expr:
+    """Return a value as text, as it stands in keys, templates and filters."""
+    return value.cast(pl.String)
+
+
+def rendered(template: str, *, drop_empty_chunks: bool = True) -> pl.Expr:
+    """Return a template filled with fields.
+
+    A chunk (parted by white space) with a missing field is left out; without
+    `drop_empty_chunks` the whole is null instead.
+    """
+    chunks = [_concat(chunk) for chunk in parse_template(template)]
+    return pl.concat_str(chunks, separator=" ", ignore_nulls=drop_empty_chunks)
+
+
+def _concat(pieces: Iterable[Piece]) -> pl.Expr:
+    parts = []
+    for piece in pieces:
+        if piece.field is None:
+            parts.append(pl.lit(piece.literal))
+            continue
+        value = text_of(pl.col(piece.field))
+        parts.append(value if piece.length is None else value.str.slice(0, piece.length))
+    return pl.concat_str(parts)
+
+
+def entity_key(model: EventModel, citation: str, columns: Iterable[str]) -> pl.Expr:
+    """Return the normalised key of the entity that `Type` or `Type.role` cites; null if missing.
+
+    For `normalise: hash` the key still is the text: `hash_keys` turns distinct ones to hashes.
+    """
+    entity, fields = model.entity_role(citation)
+    present = set(columns)
+    value = pl.coalesce(text_of(pl.col(f)) for f in fields if f in present)
+    if entity.normalise == "lower":
+        return value.str.to_lowercase()
+    if entity.normalise == "upper":
+        return value.str.to_uppercase()
+    return value
+
+
+def entity_id(model: EventModel, citation: str, columns: Iterable[str]) -> pl.Expr:
+    """Return `<prefix>:<key>` of the cited entity; null where the event has no key for it."""
+    entity, _ = model.entity_role(citation)
+    key = entity_key(model, citation, columns)
+    if entity.normalise == "hash":
+        key = key.map_batches(hashed_text, return_dtype=pl.String)
+    return pl.concat_str(pl.lit(f"{entity.prefix}:"), key)
+
+
+def hashed_text(texts: pl.Series) -> pl.Series:
+    """Return 16 hex digits a text; each distinct text is hashed once."""
+    hashes = distinct_hashes(texts)
+    return texts.to_frame("text").join(
+        hashes.select("text", pl.col("hash").map_elements(lambda h: f"{h:016x}", pl.String)),
+        on="text",
+        how="left",
+        maintain_order="left",
+    )["hash"]
+
+
+def distinct_hashes(texts: pl.Series) -> pl.DataFrame:
+    """Return (text, hash UInt64) of the distinct texts; XXH64, the same on every machine."""
+    distinct = texts.drop_nulls().unique()
+    values = [xxhash.xxh64_intdigest(text.encode()) for text in distinct.to_list()]
+    return pl.DataFrame({"text": distinct, "hash": pl.Series(values, dtype=pl.UInt64)})
+
+
+def matches(where: Mapping[str, Sequence[str]]) -> pl.Expr:
+    """Return whether an event has one of the accepted values in each field of `where`."""
+    conditions = [text_of(pl.col(field)).is_in(list(values)) for field, values in where.items()]
+    return pl.all_horizontal(conditions) if conditions else pl.lit(value=True)

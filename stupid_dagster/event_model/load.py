@@ -1,0 +1,127 @@
+"""Load and check an event model; every mistake is reported at once, with its line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from stupid_dagster.errors import EventModelError, hint
+from stupid_dagster.event_model.references import find_bad_references
+from stupid_dagster.event_model.schema import EventModel
+
+Location = tuple[str | int, ...]
+
+
+def bundled_models() -> list[str]:
+    """Return the names of the event models that come with the package."""
+    folder = resources.files("stupid_dagster.event_model") / "models"
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
+
+
+def load_event_model(name_or_path: str | Path, root: Path | None = None) -> EventModel:
+    """Return the bundled event model of that name, or the one in that YAML file.
+
+    Raises EventModelError listing all mistakes; also when there is no such model.
+    """
+    name = str(name_or_path)
+    if name in bundled_models():
+        text = (
+            resources.files("stupid_dagster.event_model") / "models" / f"{name}.yaml"
+        ).read_text(encoding="utf-8")
+        return parse_event_model(text, f"bundled model {name!r}")
+    file = (root or Path()) / Path(name).expanduser()
+    if not file.is_file():
+        known = ", ".join(bundled_models())
+        raise EventModelError(
+            name, [f"no such file, and no bundled model of that name (there are: {known})"]
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise EventModelError(str(file), [f"the file is not UTF-8: {error}"]) from error
+    return parse_event_model(text, str(file))
+
+
+def parse_event_model(text: str, source: str = "event model") -> EventModel:
+    """Return the event model that a YAML text describes; raises EventModelError."""
+    try:
+        tree = yaml.safe_load(text)
+        nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise EventModelError(source, [f"not valid YAML: {error}"]) from error
+    if not isinstance(tree, dict):
+        raise EventModelError(source, ["the file must be a mapping with `name`, `events`, ..."])
+    try:
+        model = EventModel.model_validate(tree)
+    except ValidationError as error:
+        raise EventModelError(
+            source, [_describe(item, nodes) for item in error.errors()]
+        ) from error
+    problems = [
+        f"line {_line(nodes, location)}: {'.'.join(map(str, location))}: {message}"
+        for location, message in find_bad_references(model)
+    ]
+    if problems:
+        raise EventModelError(source, problems)
+    return model
+
+
+def model_hash(model: EventModel) -> str:
+    """Return 16 hex digits that change whenever the model's meaning may have changed."""
+    canonical = json.dumps(model.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _describe(item: Any, nodes: yaml.Node | None) -> str:
+    location: Location = item["loc"]
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        message = f"unknown key{hint(str(location[-1]), _allowed_keys(location))}"
+    return f"line {_line(nodes, location)}: {'.'.join(map(str, location))}: {message}"
+
+
+def _allowed_keys(location: Location) -> list[str]:
+    """Return the keys that stand where the unknown one does, found by walking the schema."""
+    schema = EventModel.model_json_schema()
+    here: Any = schema
+    for step in location[:-1]:
+        here = _resolve(schema, here)
+        if not isinstance(here, dict):
+            return []
+        here = here.get("properties", {}).get(step) or here.get("additionalProperties") or {}
+    here = _resolve(schema, here)
+    return list(here.get("properties", {})) if isinstance(here, dict) else []
+
+
+def _resolve(schema: dict[str, Any], node: Any) -> Any:
+    while isinstance(node, dict) and ("$ref" in node or "anyOf" in node):
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        else:
+            node = next((option for option in node["anyOf"] if "$ref" in option), {})
+    return node
+
+
+def _line(node: yaml.Node | None, location: Location) -> int:
+    """Return the 1-based line of the deepest part of `location` that the file has."""
+    line = node.start_mark.line if node else 0
+    for step in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            if step >= len(node.value):
+                break
+            node = node.value[step]
+            line = node.start_mark.line
+        else:
+            break
+    return line + 1

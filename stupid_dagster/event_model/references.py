@@ -1,0 +1,157 @@
+"""Find names in an event model that cite something which isn't there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from stupid_dagster.errors import hint
+from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, EventType, Measure
+from stupid_dagster.event_model.templates import template_fields
+
+BadReference = tuple[tuple[str | int, ...], str]
+
+
+def available_fields(model: EventModel, event_type: EventType) -> set[str]:
+    """Return the columns and derived fields that events of this type can have."""
+    fields = {*event_type.fields, LOCAL_HOUR}
+    for name, derived in model.derived.items():
+        inputs = template_fields(derived.template) if derived.template else [derived.field]
+        if fields.issuperset(filter(None, inputs)):
+            fields.add(name)
+    return fields
+
+
+def measured_event_types(model: EventModel, measure: Measure) -> list[str]:
+    """Return the event types that a measure is taken over, in the model's order."""
+    needed = {*filter(None, [measure.field]), *measure.where}
+    return [
+        name
+        for name, event_type in model.events.items()
+        if name in (measure.event_types or [name]) and needed <= available_fields(model, event_type)
+    ]
+
+
+def find_bad_references(model: EventModel) -> Iterator[BadReference]:
+    """Yield (location in the file, message) for every name that cites nothing."""
+    yield from _bad_entities(model)
+    yield from _bad_derived(model)
+    for name, event_type in model.events.items():
+        yield from _bad_event_type(model, name, event_type)
+    for name, feature in model.features.columns.items():
+        yield from _bad_measure(model, ("features", "columns", name), feature)
+    for name, metric in model.metrics.items():
+        place = ("metrics", name)
+        if metric.ratio:
+            for part in ("numerator", "denominator"):
+                cited = getattr(metric.ratio, part)
+                yield from _missing((*place, "ratio", part), "metric", [cited], model.metrics)
+                if cited in model.metrics and model.metrics[cited].kind not in ("count", "sum"):
+                    yield (*place, "ratio", part), f"{cited!r} must be a count or a sum"
+        else:
+            yield from _bad_measure(model, place, metric, metric.by)
+
+
+def _missing(
+    place: tuple[str | int, ...], what: str, cited: Iterable[str], known: Iterable[str]
+) -> Iterator[BadReference]:
+    known = list(known)
+    for name in cited:
+        if name not in known:
+            yield place, f"no {what} is named {name!r}{hint(name, known)}"
+
+
+def _roles(model: EventModel) -> list[str]:
+    return [
+        f"{name}.{role}" if role else name
+        for name, entity in model.entities.items()
+        for role in (entity.roles or [""])
+    ]
+
+
+def _all_fields(model: EventModel) -> set[str]:
+    return set().union(*(available_fields(model, e) for e in model.events.values()))
+
+
+def _bad_entities(model: EventModel) -> Iterator[BadReference]:
+    yield from _missing(("actor",), "entity type", [model.actor], model.entities)
+    if model.actor in model.entities and model.entities[model.actor].roles:
+        yield ("actor",), f"{model.actor} has roles; an actor needs one `key`"
+    prefixes: dict[str, str] = {}
+    fields = _all_fields(model)
+    for name, entity in model.entities.items():
+        place = ("entities", name)
+        if (other := prefixes.setdefault(entity.prefix, name)) != name:
+            yield (*place, "prefix"), f"{entity.prefix!r} is already the prefix of {other}"
+        yield from _missing((*place, "key"), "field", entity.key, fields)
+        for role, key in entity.roles.items():
+            yield from _missing((*place, "roles", role), "field", key, fields)
+        yield from _missing((*place, "properties"), "field", entity.properties, fields)
+    for name, edge in model.edges.items():
+        for end, cited in (("from", edge.source), ("to", edge.target)):
+            yield from _missing(("edges", name, end), "entity type or role", [cited], _roles(model))
+
+
+def _bad_derived(model: EventModel) -> Iterator[BadReference]:
+    known = {LOCAL_HOUR, *(f for e in model.events.values() for f in e.fields)}
+    yield from _missing(("fields",), "kept column", model.fields, known)
+    for name, derived in model.derived.items():
+        place = ("derived", name)
+        if name in known:
+            yield place, f"{name!r} is a column already; give the derived field another name"
+        try:
+            inputs = template_fields(derived.template) if derived.template else [derived.field]
+        except ValueError as error:
+            yield (*place, "template"), str(error)
+            continue
+        yield from _missing(place, "field", filter(None, inputs), known)
+        numeric = derived.bands is not None or derived.scale is not None
+        if (
+            numeric
+            and derived.field
+            and model.field_type(derived.field)
+            not in (
+                "integer",
+                "float",
+            )
+        ):
+            yield place, f"{derived.field!r} must be an integer or a float (see `fields`)"
+        known.add(name)
+
+
+def _bad_event_type(model: EventModel, name: str, event_type: EventType) -> Iterator[BadReference]:
+    place = ("events", name)
+    fields = available_fields(model, event_type)
+    try:
+        yield from _missing((*place, "text"), "field", template_fields(event_type.text), fields)
+    except ValueError as error:
+        yield (*place, "text"), str(error)
+    yield from _missing(
+        (*place, "entities"), "entity type or role", event_type.entities, _roles(model)
+    )
+    yield from _missing((*place, "edges"), "edge type", event_type.edges, model.edges)
+    for edge_name in event_type.edges:
+        if edge := model.edges.get(edge_name):
+            for end in (edge.source, edge.target):
+                if end not in event_type.entities:
+                    yield (*place, "edges"), f"{edge_name} needs {end}, which `entities` lacks"
+    for cited in event_type.entities:
+        if cited in _roles(model):
+            _, key = model.entity_role(cited)
+            if not fields & set(key):
+                yield (*place, "entities"), f"{cited} needs one of the fields {', '.join(key)}"
+    if event_type.symbol and event_type.symbol.field:
+        yield from _missing((*place, "symbol"), "field", [event_type.symbol.field], fields)
+
+
+def _bad_measure(
+    model: EventModel, place: tuple[str | int, ...], measure: Measure, by: Iterable[str] = ()
+) -> Iterator[BadReference]:
+    yield from _missing((*place, "of"), "event type", measure.event_types, model.events)
+    fields = _all_fields(model)
+    cited = [*filter(None, [measure.field]), *measure.where, *by]
+    yield from _missing(place, "field", cited, fields)
+    if fields.issuperset(cited) and not measured_event_types(model, measure):
+        yield place, f"none of its event types has all of {', '.join(cited)}"
+    if measure.kind in ("sum", "mean") and measure.field in fields:
+        if model.field_type(measure.field or "") == "string":
+            yield place, f"{measure.field!r} is a string; {measure.kind} needs a number or boolean"

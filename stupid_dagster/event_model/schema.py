@@ -1,0 +1,287 @@
+"""The shape of an event model: what a YAML file may say about a domain's events.
+
+The engine knows no field name of any domain; all of them come from an `EventModel`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+FieldType = Literal["string", "integer", "float", "boolean"]
+LOCAL_HOUR = "local_hour"
+"""A field that every event has: the hour (0-23) of its timestamp in the model's timezone."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not a timezone; use an IANA name such as 'Asia/Bangkok'")
+    return name
+
+
+def _identifier(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} must be a letter followed by letters, digits or _")
+    return name
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+
+
+class Strict(BaseModel):
+    """A part of the event model: immutable, and no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimestampRule(Strict):
+    """Where an event's time stands."""
+
+    fields: Names = Field(description="Columns to look in, in this order; the first value wins.")
+    formats: list[str] = Field(
+        default=[],
+        description="strptime formats tried before ISO 8601 and epoch (milli)seconds.",
+    )
+    timezone: Timezone = Field(default="UTC", description="Zone of times that state none.")
+
+
+class JunkColumns(Strict):
+    """Which columns are quarantined for their names."""
+
+    containing: list[str] = Field(default=["<"], description="Any of these in the name.")
+    longer_than: int = Field(default=120, description="Characters that a name may have.")
+
+
+class FieldRule(Strict):
+    """Type and meaning of a column; a column without a rule is a string."""
+
+    type: FieldType = "string"
+    unit: str | None = None
+    description: str | None = None
+
+
+class Derived(Strict):
+    """A field computed from others: exactly one of `template`, `bands`, `map`, `scale`."""
+
+    template: str | None = Field(default=None, description="Such as `{origin}-{dest}`.")
+    field: str | None = Field(default=None, description="Input of `bands`, `map` and `scale`.")
+    bands: dict[str, float | None] | None = Field(
+        default=None, description="Label to exclusive upper bound, ascending; null is the rest."
+    )
+    map: dict[str, str] | None = Field(default=None, description="Value to value.")
+    otherwise: str | None = Field(default=None, description="For values that `map` lacks.")
+    scale: float | None = Field(default=None, description="Factor on a number.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Derived:
+        kinds = [k for k in ("template", "bands", "map", "scale") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError("give exactly one of template, bands, map, scale")
+        if kinds != ["template"] and self.field is None:
+            raise ValueError(f"{kinds[0]} needs the `field` that it reads")
+        if self.bands is not None:
+            bounds = list(self.bands.values())
+            finite = [bound for bound in bounds if bound is not None]
+            if finite != sorted(set(finite)) or None in bounds[:-1]:
+                raise ValueError("bounds of bands must ascend, and only the last may be null")
+        return self
+
+
+class EntityType(Strict):
+    """A kind of thing that events speak of."""
+
+    prefix: Identifier = Field(description="First half of its ids: `<prefix>:<key>`.")
+    key: Names = Field(default=[], description="Fields that name it; the first value wins.")
+    roles: dict[Identifier, Names] = Field(
+        default={}, description="Instead of `key`: key fields per role, cited as Type.role."
+    )
+    normalise: Literal["none", "lower", "upper", "hash"] = Field(
+        default="none", description="What is done to the key; `hash` for long texts."
+    )
+    properties: Names = Field(default=[], description="Fields kept as its last known values.")
+
+    @model_validator(mode="after")
+    def _key_or_roles(self) -> EntityType:
+        if bool(self.key) == bool(self.roles):
+            raise ValueError("give either `key` or `roles`")
+        return self
+
+
+class EdgeType(Strict):
+    """A kind of connection between two entities of one event."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    source: str = Field(alias="from", description="Entity type, or Type.role.")
+    target: str = Field(alias="to", description="Entity type, or Type.role.")
+
+
+class Symbol(Strict):
+    """What an event adds to its actor's sequence: `code`, or `code:<value of field>`."""
+
+    code: str
+    field: str | None = None
+
+
+class EventType(Strict):
+    """A kind of event: one landing folder of that name (or of one of its aliases)."""
+
+    description: str = ""
+    aliases: Names = []
+    fields: Names = Field(description="Columns that are kept; all others are dropped, counted.")
+    entities: Names = Field(default=[], description="Entity types, or Type.role, it speaks of.")
+    edges: Names = []
+    text: str = Field(description="What is embedded; parts whose field is empty are left out.")
+    symbol: Symbol | None = None
+
+
+class Measure(Strict):
+    """An aggregate of events: exactly one of the aggregates, over `of`, filtered by `where`."""
+
+    count: bool | Names | None = Field(
+        default=None, description="Number of events; may name the event types instead of `of`."
+    )
+    sum: str | None = None
+    mean: str | None = None
+    distinct: str | None = Field(default=None, description="Number of distinct values.")
+    of: Names = Field(default=[], description="Event types; all that have the field if empty.")
+    where: dict[str, Names] = Field(default={}, description="Field to its accepted values.")
+
+    _kinds = ("count", "sum", "mean", "distinct")
+
+    @model_validator(mode="after")
+    def _one_aggregate(self) -> Measure:
+        self.kind  # noqa: B018  raises when there is not exactly one
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The aggregate: count, sum, mean or distinct (features have more)."""
+        given = [kind for kind in self._kinds if getattr(self, kind) not in (None, False)]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(self._kinds)}")
+        return given[0]
+
+    @property
+    def field(self) -> str | None:
+        """The field that is aggregated; None for counts and sessions."""
+        value = getattr(self, self.kind)
+        return value if isinstance(value, str) else None
+
+    @property
+    def event_types(self) -> list[str]:
+        """The event types that it names; empty: all that have its fields."""
+        return self.count if isinstance(self.count, list) else self.of
+
+
+class Feature(Measure):
+    """One column of an actor's features."""
+
+    last: str | None = Field(default=None, description="Last known value, as `encode` has it.")
+    encode: dict[str, float] = Field(default={}, description="Numbers for the values of `last`.")
+    sessions: Literal["count", "mean_gap_hours", "mean_minutes"] | None = None
+    unit: str | None = None
+
+    _kinds = ("count", "sum", "mean", "distinct", "last", "sessions")
+
+    @property
+    def field(self) -> str | None:
+        """The field that is aggregated; None for counts and sessions."""
+        return None if self.kind == "sessions" else super().field
+
+
+class Ratio(Strict):
+    """A metric that is one metric divided by another."""
+
+    numerator: str
+    denominator: str
+
+
+class Metric(Measure):
+    """A number followed over time, hour by hour."""
+
+    ratio: Ratio | None = None
+    by: Names = Field(default=[], description="Fields whose values are followed apart as well.")
+    unit: str | None = None
+    description: str | None = None
+
+    _kinds = ("count", "sum", "mean", "distinct", "ratio")
+
+    @property
+    def field(self) -> str | None:
+        """The field that is aggregated; None for counts and ratios."""
+        return None if self.kind == "ratio" else super().field
+
+
+class Features(Strict):
+    """What an actor's behaviour is described by."""
+
+    window_days: int = Field(default=7, ge=1, description="Days that features are taken over.")
+    columns: dict[Identifier, Feature]
+
+
+class EventModel(Strict):
+    """All that the engine knows of a domain."""
+
+    name: Identifier
+    description: str = ""
+    timezone: Timezone = Field(default="UTC", description="Zone whose midnights part the days.")
+    actor: str = Field(description="The entity type whose behaviour is studied.")
+    timestamp: TimestampRule
+    nulls: list[str] = Field(
+        default=["", "None", "null", "undefined"],
+        description="Spellings of a missing value; white space around values is dropped.",
+    )
+    aliases: dict[str, Names] = Field(default={}, description="Field to other spellings of it.")
+    junk_columns: JunkColumns = JunkColumns()
+    fields: dict[str, FieldRule] = {}
+    derived: dict[Identifier, Derived] = {}
+    test_flag: str | None = Field(
+        default=None, description="Boolean field that marks test actors: kept, but not computed on."
+    )
+    duplicate_key: Names = Field(
+        default=[], description="Fields that make two events one; empty: all kept fields."
+    )
+    session_gap_minutes: float = Field(default=30, gt=0)
+    entities: dict[Identifier, EntityType]
+    edges: dict[Identifier, EdgeType] = {}
+    events: dict[str, EventType] = Field(min_length=1)
+    features: Features
+    metrics: dict[Identifier, Metric] = {}
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The timezone whose midnights part the days."""
+        return ZoneInfo(self.timezone)
+
+    def entity_role(self, citation: str) -> tuple[EntityType, list[str]]:
+        """Return the entity type and the key fields that `Type` or `Type.role` cites.
+
+        Raises KeyError when there is no such type or role.
+        """
+        name, _, role = citation.partition(".")
+        entity = self.entities[name]
+        return entity, entity.roles[role] if role or entity.roles else entity.key
+
+    def field_type(self, field: str) -> FieldType:
+        """Return the type of a column or derived field."""
+        if field == LOCAL_HOUR:
+            return "integer"
+        if field in self.derived:
+            return "float" if self.derived[field].scale is not None else "string"
+        return self.fields[field].type if field in self.fields else "string"

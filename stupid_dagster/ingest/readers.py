@@ -1,0 +1,69 @@
+"""Read landing files as columns of strings, whatever their own types are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from stupid_dagster.errors import IngestError
+
+_SCANNERS: dict[str, Callable[[Path], pl.LazyFrame]] = {".parquet": pl.scan_parquet}
+T = TypeVar("T")
+SUFFIXES = tuple(_SCANNERS)
+
+
+def column_names(file: Path) -> list[str]:
+    """Return a file's column names; raises IngestError when it can't be read."""
+    return _guarded(file, lambda: scan(file).collect_schema().names())
+
+
+def read_strings(file: Path, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the named columns of a file as strings, one row an event, in the file's order.
+
+    With no columns the frame has no width, and so no height. Raises IngestError when the file
+    can't be read.
+    """
+
+    def read() -> pl.DataFrame:
+        frame = scan(file).select(columns).collect()
+        return frame.select(_as_string(frame[column]) for column in frame.columns)
+
+    return _guarded(file, read)
+
+
+def row_count(file: Path) -> int:
+    """Return the number of a file's rows; raises IngestError when it can't be read."""
+    return _guarded(file, lambda: scan(file).select(pl.len()).collect().item())
+
+
+def scan(file: Path) -> pl.LazyFrame:
+    """Return a file's rows, not read yet; raises IngestError for an unknown kind of file."""
+    scanner = _SCANNERS.get(file.suffix.lower())
+    if scanner is None:
+        known = ", ".join(SUFFIXES)
+        raise IngestError(f"{file}: files of this kind can't be read (known kinds: {known})")
+    return scanner(file)
+
+
+def _as_string(series: pl.Series) -> pl.Series:
+    if isinstance(series.dtype, pl.Struct):
+        return series.struct.json_encode()
+    if isinstance(series.dtype, pl.List | pl.Array):
+        wrapped = series.to_frame().select(pl.struct(series.name).alias(series.name))
+        return wrapped[series.name].struct.json_encode()
+    if series.dtype == pl.Binary:
+        return series.cast(pl.String, strict=False)
+    return series.cast(pl.String)
+
+
+def _guarded(file: Path, read: Callable[[], T]) -> T:
+    try:
+        if file.stat().st_size == 0:
+            raise IngestError(f"{file.name}: the file is empty (0 bytes)")
+        return read()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise IngestError(f"{file.name}: the file can't be read: {reason}") from error

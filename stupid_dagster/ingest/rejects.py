@@ -1,0 +1,74 @@
+"""Collect what a day's files hold that can't be used, each with its reason and its number."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from stupid_dagster.tables import TABLES
+
+Scope = Literal["file", "column", "row", "value"]
+
+
+class Rejects:
+    """Grows into the table `rejects`; equal values of a file's field are one entry."""
+
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+        self.rows_rejected = 0
+
+    def add_file(self, file: str, reason: str) -> None:
+        """Add a file of which nothing can be read."""
+        self._add(file, None, 0, "file", None, reason, None)
+
+    def add_column(self, file: str, rows: int, column: str) -> None:
+        """Add a column that its name gives away as junk."""
+        reason = f"junk column: its name has {len(column)} characters, or markup"
+        self._add(file, None, rows, "column", None, reason, column[:2000])
+
+    def add_file_part(self, file: str, rows: int, scope: Scope, field: str, reason: str) -> None:
+        """Add something that concerns `rows` rows of a file alike."""
+        self._add(file, 0, rows, scope, field, reason, None)
+
+    def add_values(
+        self, failed: pl.DataFrame, field: str, column: str, reason: str, scope: Scope = "value"
+    ) -> None:
+        """Add an entry per file and distinct value of `column` among the failed rows."""
+        if scope == "row":
+            self.rows_rejected += failed.height
+        if failed.is_empty():
+            return
+        shown = pl.col("raw").str.slice(0, 200).fill_null("nothing")
+        entries = (
+            failed.group_by("file", pl.col(column).alias("raw"))
+            .agg(row=pl.col("file_row").min(), rows=pl.len())
+            .with_columns(
+                scope=pl.lit(scope),
+                field=pl.lit(field),
+                reason=pl.concat_str(pl.lit(f"{field}: '"), shown, pl.lit(f"' {reason}")),
+            )
+        )
+        self._frames.append(_shaped(entries))
+
+    def table(self) -> pl.DataFrame:
+        """Return the table `rejects`, in the order of files and rows."""
+        table = pl.concat([TABLES["rejects"].empty(), *self._frames])
+        return table.sort("file", "row", "scope", "field", "raw", nulls_last=False)
+
+    def _add(
+        self,
+        file: str,
+        row: int | None,
+        rows: int,
+        scope: Scope,
+        field: str | None,
+        reason: str,
+        raw: str | None,
+    ) -> None:
+        entry = {"file": file, "row": row, "rows": rows, "scope": scope, "field": field}
+        self._frames.append(_shaped(pl.DataFrame([entry | {"reason": reason, "raw": raw}])))
+
+
+def _shaped(entries: pl.DataFrame) -> pl.DataFrame:
+    return entries.select(pl.col(c).cast(t) for c, t in TABLES["rejects"].schema.items())

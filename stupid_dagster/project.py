@@ -1,0 +1,73 @@
+"""A project: its settings, and what they name (event model, lake, landing files, embedder)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stupid_dagster.embed import Embedder, bundled_embedder
+from stupid_dagster.event_model import EventModel, load_event_model
+from stupid_dagster.ingest import LandingIndex, index_landing
+from stupid_dagster.settings import Settings, load_settings
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.tables import DAY_TABLES
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything that a stage of the pipeline needs, made when first asked for."""
+
+    settings: Settings
+
+    @classmethod
+    def load(
+        cls, root: Path | str | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> Project:
+        """Return the project in a folder; raises SettingsError."""
+        return cls(load_settings(root, overrides=overrides))
+
+    @cached_property
+    def model(self) -> EventModel:
+        """The event model; raises EventModelError."""
+        return load_event_model(self.settings.event_model, self.settings.root)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.path(self.settings.data_root))
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder."""
+        return bundled_embedder()
+
+    def landing_index(self) -> LandingIndex:
+        """Return the index of the landing files as they are now; raises IngestError."""
+        folder = self.settings.path(self.settings.landing)
+        return index_landing(self.model, folder, self.lake.root / "landing-index.json")
+
+    @property
+    def partition_range(self) -> tuple[date, date]:
+        """First and last day that there are partitions of; the last is today's unless set."""
+        today = datetime.now(self.model.zone).date()
+        return self.settings.partitions_start, self.settings.partitions_end or today
+
+    def window_days(self, last_day: date) -> list[str]:
+        """Return the days of the window ending on `last_day` that all day tables have."""
+        first = last_day - timedelta(days=self.settings.window_days - 1)
+        calendar = [
+            (first + timedelta(days=n)).isoformat() for n in range(self.settings.window_days)
+        ]
+        complete = set(calendar).intersection(*(self.lake.partitions(t) for t in DAY_TABLES))
+        return [day for day in calendar if day in complete]
+
+    def anchor(self) -> date | None:
+        """Return the day that the newest window ends on; None before the first documents."""
+        if self.settings.window_anchor:
+            return self.settings.window_anchor
+        days = self.lake.partitions("documents")
+        return date.fromisoformat(days[-1]) if days else None

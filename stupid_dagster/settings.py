@@ -1,0 +1,166 @@
+"""The one table of settings: name, type, default and help are the fields of `Settings`.
+
+Values come from `stupid.toml` in the project's root, then `STUPID_*` environment variables,
+then command-line flags; the later wins. `sources` remembers where each came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from stupid_dagster.errors import SettingsError, hint
+
+CONFIG_FILE = "stupid.toml"
+ENVIRONMENT_PREFIX = "STUPID_"
+
+
+def _setting(default: Any, help: str, minimum: float | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "minimum": minimum})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one project; relative paths are relative to `root`."""
+
+    data_root: Path = _setting(
+        Path("data/lake"), "Folder of the lake: day segments, window knowledge, snapshots."
+    )
+    landing: Path = _setting(
+        Path("data/landing"), "Folder of the daily event files. It is only ever read."
+    )
+    event_model: str = _setting(
+        "flights", "A bundled event model's name, or the path of your own YAML file."
+    )
+    partitions_start: date = _setting(date(2013, 1, 11), "First day of the daily partitions.")
+    partitions_end: date | None = _setting(
+        None, "Last day of the daily partitions; unset: they go on to yesterday."
+    )
+    window_days: int = _setting(30, "Days that the window's knowledge is drawn from.", 1)
+    kept_windows: int = _setting(
+        2, "Windows kept, so that the newest can be compared with the one before it.", 1
+    )
+    window_anchor: date | None = _setting(
+        None, "Last day of the newest window; unset: the newest day that has documents."
+    )
+    kept_snapshots: int = _setting(2, "Snapshots kept, the published one included.", 1)
+    garbage_minutes: float = _setting(
+        10.0, "Minutes for which files that nothing names any more are left for slow readers.", 0
+    )
+    reject_share: float = _setting(
+        0.05, "Share of rejected rows above which a day's check fails.", 0
+    )
+    trend_baseline_days: int = _setting(
+        7, "Days before a day that its metrics are compared with.", 2
+    )
+    max_clusters: int = _setting(20, "Most k-means clusters that are tried.", 2)
+    seed: int = _setting(7, "Seed of every algorithm that draws random numbers.", 0)
+    graph_engine: Literal["kuzu", "ladybug"] = _setting(
+        "kuzu", "Engine of the graph database; `ladybug` needs the extra of that name."
+    )
+    graph_buffer_mb: int = _setting(
+        1024, "Megabytes of the graph database's buffer pool while it is built.", 64
+    )
+    api_host: str = _setting("127.0.0.1", "Address that the query API binds to.")
+    api_port: int = _setting(8000, "Port of the query API.", 0)
+    api_key: str | None = _setting(
+        None, "Key that clients send as `X-API-Key`; required on any but a loopback address."
+    )
+    rows_default: int = _setting(10_000, "Rows that an answer of the API has at most, unasked.", 1)
+    rows_most: int = _setting(100_000, "Most rows that an answer of the API may have.", 1)
+    log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
+
+    root: Path = field(default=Path("."), metadata={"internal": True})
+    sources: Mapping[str, str] = field(default_factory=dict, metadata={"internal": True})
+
+    @property
+    def kept_days(self) -> int:
+        """Days whose segments are kept: the newest window's and its predecessors'."""
+        return self.window_days + self.kept_windows - 1
+
+    def horizon(self, anchor: date) -> date:
+        """Return the oldest day that is kept when the newest window ends on `anchor`."""
+        return anchor - timedelta(days=self.kept_days - 1)
+
+    def path(self, value: Path | str) -> Path:
+        """Return `value` as an absolute path, relative ones taken from the project's root."""
+        return (self.root / Path(value).expanduser()).resolve()
+
+
+SETTINGS = {f.name: f for f in dataclasses.fields(Settings) if not f.metadata.get("internal")}
+
+
+def load_settings(
+    root: Path | str | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings of the project in `root` (default: `STUPID_ROOT`, else here).
+
+    Raises SettingsError, listing every unknown name and unusable value at once.
+    """
+    environment = os.environ if environment is None else environment
+    folder = Path(root or environment.get(f"{ENVIRONMENT_PREFIX}ROOT", ".")).resolve()
+    layers = [
+        (CONFIG_FILE, _read_config(folder / CONFIG_FILE)),
+        ("environment", _read_environment(environment)),
+        ("flag", {k: v for k, v in (overrides or {}).items() if v is not None}),
+    ]
+    hints = get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    problems: list[str] = []
+    for source, layer in layers:
+        for name, raw in layer.items():
+            if name not in SETTINGS:
+                problems.append(f"{source}: no setting is named {name!r}{hint(name, SETTINGS)}")
+                continue
+            try:
+                values[name] = TypeAdapter(hints[name]).validate_python(raw)
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"]
+                problems.append(f"{source}: {name} = {raw!r}: {reason}")
+                continue
+            minimum = SETTINGS[name].metadata["minimum"]
+            if minimum is not None and values[name] is not None and values[name] < minimum:
+                problems.append(f"{source}: {name} = {raw!r}: must be at least {minimum}")
+            sources[name] = source
+    if problems:
+        raise SettingsError(
+            "settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems)
+        )
+    return Settings(**values, root=folder, sources=sources)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    names = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
+    return {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower(): environment[name]
+        for name in names
+        if name != f"{ENVIRONMENT_PREFIX}ROOT"
+    }

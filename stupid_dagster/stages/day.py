@@ -1,0 +1,137 @@
+"""Stages of a day: everything that reads events is here, and reads one day of them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import polars as pl
+
+from stupid_dagster import connect
+from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
+from stupid_dagster.ingest.checks import schema_failures
+from stupid_dagster.project import Project
+from stupid_dagster.stages.written import Stage, Verdict, Written
+from stupid_dagster.stores.documents import read_day
+from stupid_dagster.stores.lake import VersionWriter
+
+
+def make_documents(
+    project: Project, day: str, landing: LandingIndex | None = None
+) -> list[Written]:
+    """Write `documents` and `rejects` of a day from the landing files."""
+    stage = Stage(project, day)
+    landing = landing or project.landing_index()
+    made = build_documents(
+        project.model, landing, date.fromisoformat(day), project.partition_range
+    )
+
+    def fill(writer: VersionWriter) -> None:
+        for event_type, frame in made.documents.items():
+            writer.write(frame, quote(event_type, safe=" "))
+
+    stage.files(
+        "documents",
+        fill,
+        metadata=_document_metadata(made),
+        details=_details(made),
+        verdicts=[_reject_verdict(made, project.settings.reject_share), _schema_verdict(made, day)],
+    )
+    stage.table("rejects", made.rejects)
+    return stage.written
+
+
+def make_connections(project: Project, day: str) -> list[Written]:
+    """Write `entities` and `edges` of a day from its documents."""
+    stage = Stage(project, day)
+    documents = _documents(project, day)
+    stage.table("entities", connect.build_entities(project.model, documents))
+    stage.table("edges", connect.build_edges(project.model, documents))
+    return stage.written
+
+
+def make_texts(project: Project, day: str) -> list[Written]:
+    """Write `texts` and their `vectors` of a day from its documents."""
+    stage = Stage(project, day)
+    texts = connect.build_texts(project.model, _documents(project, day), day)
+    stage.table("texts", texts)
+    embedder = project.embedder
+    vectors = embedder.embed(texts["text"].to_list()).astype(np.float16)
+    frame = texts.select("text_id").with_columns(
+        pl.Series("vector", vectors, dtype=pl.Array(pl.Float16, embedder.dimensions))
+    )
+    stage.table("vectors", frame, metadata={"embedder": embedder.model_id})
+    return stage.written
+
+
+def make_activity(project: Project, day: str) -> list[Written]:
+    """Write `activity`, `sequences` and `metrics` of a day from its documents."""
+    stage = Stage(project, day)
+    documents = _documents(project, day)
+    stage.table("activity", connect.build_activity(project.model, documents))
+    stage.table("sequences", connect.build_sequences(project.model, documents))
+    stage.table("metrics", connect.build_metrics(project.model, documents))
+    return stage.written
+
+
+def _documents(project: Project, day: str) -> dict[str, pl.DataFrame]:
+    version = project.lake.live("documents", day)
+    return connect.enrich(project.model, read_day(project.lake, version, project.model))
+
+
+def _document_metadata(made: DayDocuments) -> dict[str, Any]:
+    """Return what the catalog needs to know of a day's documents without reading them."""
+    return {
+        "event_types": {
+            name: {
+                "rows": frame.height,
+                "nulls": {column: frame[column].null_count() for column in frame.columns},
+            }
+            for name, frame in made.documents.items()
+        }
+    }
+
+
+def _details(made: DayDocuments) -> dict[str, Any]:
+    counts = {name: frame.height for name, frame in made.documents.items()}
+    dropped = {name: len(columns) for name, columns in made.dropped_columns.items()}
+    return {
+        "events": counts,
+        "landing_files": made.files,
+        "unreadable_files": made.unreadable_files,
+        "rows_read": made.rows_read,
+        "rows_rejected": made.rows_rejected,
+        "reject_entries": made.rejects.height,
+        "reject_share": made.reject_share,
+        "duplicates_removed": made.duplicates,
+        "dropped_columns": dropped,
+    }
+
+
+def _reject_verdict(made: DayDocuments, most: float) -> Verdict:
+    """Warn of anything that was set aside; fail when it is more than `most`."""
+    failed = made.reject_share > most
+    return Verdict(
+        "reject_share",
+        passed=made.rejects.is_empty(),
+        description=(
+            f"{made.rows_rejected:,} of {made.rows_read:,} rows and {made.unreadable_files} of "
+            f"{made.files} files could not be used ({made.reject_share:.1%}, {most:.1%} allowed); "
+            f"{made.rejects.height:,} entries in the table rejects"
+        ),
+        details={"reject_share": made.reject_share, "entries": made.rejects.height},
+        is_error=failed,
+    )
+
+
+def _schema_verdict(made: DayDocuments, day: str) -> Verdict:
+    failures = schema_failures(made.documents)
+    return Verdict(
+        "schema",
+        passed=not failures,
+        description="; ".join(failures) or f"{made.rows:,} documents of {day} are as they must be",
+        details={"failures": len(failures)},
+        is_error=True,
+    )

@@ -1,0 +1,120 @@
+"""Stages of a window: they combine small tables of its days, and never read its events."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from stupid_dagster.compute.clusters import cluster_actors
+from stupid_dagster.compute.features import build_features
+from stupid_dagster.compute.merge import merge_texts
+from stupid_dagster.compute.plots import cluster_plot, trend_plot
+from stupid_dagster.compute.trends import daily_trends
+from stupid_dagster.errors import ComputeError
+from stupid_dagster.project import Project
+from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stores.lake import VersionWriter
+from stupid_dagster.stores.vectors import build_search_index
+
+
+def window_days(project: Project, last_day: str) -> list[str]:
+    """Return the window's complete days; raises ComputeError when there are none."""
+    days = project.window_days(date.fromisoformat(last_day))
+    if not days:
+        raise ComputeError(
+            f"no day of the window ending on {last_day} has all its day tables; materialise "
+            "days first: `stupid-dagster run --from DAY --to DAY`"
+        )
+    return days
+
+
+def make_search_index(project: Project, last_day: str) -> list[Written]:
+    """Write the `search_index` over the window's distinct texts."""
+    stage = Stage(project, last_day)
+    days = window_days(project, last_day)
+    texts = merge_texts(project.lake.scan_days("texts", days)).collect()
+    vectors = (
+        project.lake.scan_days("vectors", days)
+        .select("text_id", "vector")
+        .unique("text_id", keep="any")
+        .collect()
+    )
+    matched = texts.select("text_id").join(
+        vectors, on="text_id", how="left", maintain_order="left"
+    )["vector"]
+    if matched.null_count():
+        raise ComputeError(
+            f"{matched.null_count()} texts of the window ending on {last_day} have no vector; "
+            "materialise texts and vectors of its days again"
+        )
+    shape = (texts.height, project.embedder.dimensions)
+    array = matched.to_numpy().astype(np.float32).reshape(shape)
+
+    def fill(writer: VersionWriter) -> None:
+        build_search_index(writer.path, texts, array, embedder_id=project.embedder.model_id)
+        writer.rows = texts.height
+
+    events = int(texts["count"].sum())
+    stage.files(
+        "search_index",
+        fill,
+        metadata={"days": days},
+        details={"days": len(days), "events": events, "events_per_text": events / texts.height},
+    )
+    return stage.written
+
+
+def make_features(project: Project, last_day: str) -> list[Written]:
+    """Write `features` over the last days of the window, as many as the event model says."""
+    stage = Stage(project, last_day)
+    days = window_days(project, last_day)[-project.model.features.window_days :]
+    features = build_features(project.model, project.lake.scan_days("activity", days))
+    stage.table("features", features, metadata={"days": days}, details={"days": len(days)})
+    return stage.written
+
+
+def make_clusters(project: Project, last_day: str) -> list[Written]:
+    """Write `clusters`, `cluster_members` and `cluster_choice` of the window's actors."""
+    stage = Stage(project, last_day)
+    settings = project.settings
+    features = project.lake.read("features", last_day)
+    result = cluster_actors(features, seed=settings.seed, max_clusters=settings.max_clusters)
+    stage.table(
+        "clusters",
+        result.clusters,
+        details={"k": result.k, "silhouette": result.silhouette},
+        pictures={"plot": cluster_plot(result.clusters, result.choice)},
+    )
+    stage.table("cluster_members", result.members)
+    stage.table("cluster_choice", result.choice)
+    return stage.written
+
+
+def make_trends(project: Project, last_day: str) -> list[Written]:
+    """Write `trends` of each day of the window."""
+    stage = Stage(project, last_day)
+    days = window_days(project, last_day)
+    trends = daily_trends(
+        project.model,
+        project.lake.scan_days("metrics", days),
+        baseline_days=project.settings.trend_baseline_days,
+    )
+    whole = trends.filter(pl.col("dimension") == "")
+    severities = whole.group_by("severity").len().sort("severity")
+    stage.table(
+        "trends",
+        trends,
+        metadata={"days": days},
+        details={"days": len(days), **dict(severities.iter_rows())},
+        pictures={f"plot: {metric}": trend_plot(trends, metric) for metric in _loudest(whole)},
+    )
+    return stage.written
+
+
+def _loudest(trends: pl.DataFrame, most: int = 3) -> list[str]:
+    """Return the metrics whose last judged days deviate most."""
+    judged = trends.filter(pl.col("z").is_not_null())
+    ranked = judged.group_by("metric").agg(pl.col("z").abs().max()).sort("z", descending=True)
+    return ranked["metric"].head(most).to_list()

@@ -1,0 +1,88 @@
+"""What a stage reports of each table it wrote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from stupid_dagster.project import Project
+from stupid_dagster.stores.lake import Version, VersionWriter
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a check of a table."""
+
+    check: str
+    passed: bool
+    description: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table's new version, how long its stage took, and what is worth knowing of it.
+
+    `details` has numbers and texts; `pictures` has PNG images by title.
+    """
+
+    version: Version
+    seconds: float
+    details: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    verdicts: Sequence[Verdict] = ()
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.version.table
+
+
+class Stage:
+    """Writes the tables of one stage and one partition, and collects the reports."""
+
+    def __init__(self, project: Project, partition: str) -> None:
+        self.project = project
+        self.partition = partition
+        self.written: list[Written] = []
+        self._started = time.perf_counter()
+
+    def table(
+        self,
+        name: str,
+        frame: pl.DataFrame,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        **reported: Any,
+    ) -> None:
+        """Write a table of one Parquet file; the rest is as for `files`."""
+        self.files(name, partial(VersionWriter.write, frame=frame), metadata=metadata, **reported)
+
+    def files(
+        self,
+        name: str,
+        fill: Callable[[VersionWriter], None],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+        pictures: Mapping[str, bytes] | None = None,
+        verdicts: Sequence[Verdict] = (),
+    ) -> None:
+        """Write a table whose files `fill` makes.
+
+        `metadata` is kept with the version; the others are only reported.
+        """
+        with self.project.lake.write(name, self.partition) as writer:
+            fill(writer)
+            writer.metadata |= metadata or {}
+        now = time.perf_counter()
+        seconds, self._started = now - self._started, now
+        self.written.append(
+            Written(writer.committed, seconds, details or {}, pictures or {}, verdicts)
+        )

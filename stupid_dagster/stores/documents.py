@@ -1,0 +1,36 @@
+"""Read a day's documents: one Parquet file per event type, sorted by actor and time."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import polars as pl
+
+from stupid_dagster.errors import NotFoundError
+from stupid_dagster.event_model import EventModel
+from stupid_dagster.stores.lake import Lake, Version
+
+
+def scan_event_type(lake: Lake, version: Version, event_type: str) -> pl.LazyFrame | None:
+    """Return an event type's documents of a day, None where the day has no file of it."""
+    name = f"{quote(event_type, safe=' ')}.parquet"
+    if name not in version.files:
+        return None
+    return pl.scan_parquet(lake.version_path(version) / name)
+
+
+def read_day(lake: Lake, version: Version, model: EventModel) -> dict[str, pl.DataFrame]:
+    """Return a day's documents by event type, for all event types that the day has files of."""
+    scans = {name: scan_event_type(lake, version, name) for name in model.events}
+    return {name: frame.collect() for name, frame in scans.items() if frame is not None}
+
+
+def parse_document_id(doc_id: str) -> tuple[str, str, int]:
+    """Return (day, event type, row) of `<day>/<event type>/<row>`; raises NotFoundError."""
+    day, _, rest = doc_id.partition("/")
+    event_type, _, row = rest.rpartition("/")
+    if not (day and event_type and row.isdecimal()):
+        raise NotFoundError(
+            f"{doc_id!r} is no document id; one looks like 2013-02-08/Departure/17"
+        )
+    return day, event_type, int(row)

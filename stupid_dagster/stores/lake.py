@@ -1,0 +1,289 @@
+"""The lake: every table's partitions as immutable versions, one of them live.
+
+    <root>/<table>/<partition>/<version>/...   the files of a version, and its `_version.json`
+    <root>/<table>/<partition>/CURRENT         the name of the live version
+
+A version is written under a temporary name, synced, and renamed; `CURRENT` then names it.
+A reader therefore sees a version whole or not at all, whatever kills the writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import xxhash
+
+from stupid_dagster.errors import MissingVersionError, StoreError
+
+CURRENT = "CURRENT"
+VERSION_FILE = "_version.json"
+_TEMPORARY = ".writing-"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable state of a table's partition."""
+
+    table: str
+    partition: str
+    name: str
+    created: str
+    rows: int
+    files: Mapping[str, FileStamp]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(stamp.size for stamp in self.files.values())
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """Size in bytes and XXH3 checksum of a file."""
+
+    size: int
+    checksum: str
+
+
+class VersionWriter:
+    """A version in the making: write files into `path`, then state its rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self.metadata: dict[str, Any] = {}
+        self.version: Version | None = None
+
+    def write(self, frame: pl.DataFrame, name: str = "part") -> None:
+        """Write a frame as `<name>.parquet` and count its rows."""
+        frame.write_parquet(self.path / f"{name}.parquet", compression="zstd")
+        self.rows += frame.height
+
+    @property
+    def committed(self) -> Version:
+        """The version that was made live; raises StoreError before the writer is closed."""
+        if self.version is None:
+            raise StoreError(f"{self.path} isn't committed yet")
+        return self.version
+
+
+class Lake:
+    """All tables below one root folder, which is made on first use."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def partition_path(self, table: str, partition: str) -> Path:
+        """Return the folder of a partition; raises StoreError for a name that is no plain name."""
+        for name in (table, partition):
+            if not _NAME.fullmatch(name):
+                raise StoreError(f"{name!r} can't be a table's or partition's name")
+        return self.root / table / partition
+
+    def version_path(self, version: Version) -> Path:
+        """Return the folder that holds a version's files."""
+        return self.partition_path(version.table, version.partition) / version.name
+
+    @contextmanager
+    def write(self, table: str, partition: str) -> Iterator[VersionWriter]:
+        """Yield a writer whose files become the partition's live version when the block ends.
+
+        Where the files equal the live version's, that one stays, and nothing grows. When the
+        block raises, nothing changes.
+        """
+        folder = self.partition_path(table, partition)
+        name = new_name()
+        temporary = folder / f"{_TEMPORARY}{name}"
+        temporary.mkdir(parents=True)
+        # The lock tells a writer at work from one that was killed: it dies with its process.
+        with _locked(temporary):
+            try:
+                writer = VersionWriter(temporary)
+                yield writer
+                writer.version = self._commit(table, partition, name, writer)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def _commit(self, table: str, partition: str, name: str, writer: VersionWriter) -> Version:
+        folder = self.partition_path(table, partition)
+        files = {
+            str(file.relative_to(writer.path)): _stamp_and_sync(file)
+            for file in sorted(writer.path.rglob("*"))
+            if file.is_file()
+        }
+        live = self.find(table, partition)
+        if live and dict(live.files) == files and dict(live.metadata) == writer.metadata:
+            return live
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        version = Version(table, partition, name, created, writer.rows, files, writer.metadata)
+        write_durably(writer.path / VERSION_FILE, json.dumps(asdict(version), indent=1))
+        for directory in [d for d in writer.path.rglob("*") if d.is_dir()]:
+            _sync(directory)
+        _sync(writer.path)
+        writer.path.rename(folder / name)
+        _sync(folder)
+        write_durably(folder / CURRENT, name)
+        return version
+
+    def find(self, table: str, partition: str, name: str | None = None) -> Version | None:
+        """Return the live (or the named) version of a partition, None where there is none."""
+        folder = self.partition_path(table, partition)
+        try:
+            name = name or (folder / CURRENT).read_text(encoding="utf-8").strip()
+            return read_version(folder / name)
+        except FileNotFoundError:
+            return None
+
+    def live(self, table: str, partition: str) -> Version:
+        """Return the live version of a partition; raises MissingVersionError."""
+        version = self.find(table, partition)
+        if version is None:
+            raise MissingVersionError(
+                f"{table} has no partition {partition} in {self.root}; materialise it first"
+            )
+        return version
+
+    def partitions(self, table: str) -> list[str]:
+        """Return the partitions of a table that have a live version, ascending."""
+        folder = self.root / table
+        if not folder.is_dir():
+            return []
+        return sorted(p.name for p in folder.iterdir() if (p / CURRENT).exists())
+
+    def tables(self) -> list[str]:
+        """Return the tables that have any partition, ascending."""
+        if not self.root.is_dir():
+            return []
+        return sorted(
+            folder.name
+            for folder in self.root.iterdir()
+            if _NAME.fullmatch(folder.name) and folder.is_dir() and self.partitions(folder.name)
+        )
+
+    def scan(self, table: str, partition: str) -> pl.LazyFrame:
+        """Return a partition's live rows; raises MissingVersionError."""
+        return self.scan_versions([self.live(table, partition)])
+
+    def read(self, table: str, partition: str) -> pl.DataFrame:
+        """Return a partition's live rows, loaded; raises MissingVersionError."""
+        return self.scan(table, partition).collect()
+
+    def scan_days(self, table: str, days: Iterable[str]) -> pl.LazyFrame:
+        """Return the live rows of several partitions with their `day` (Date) as last column.
+
+        Days that the table lacks are left out; raises MissingVersionError when it lacks all.
+        """
+        versions = [v for day in days if (v := self.find(table, day))]
+        if not versions:
+            raise MissingVersionError(f"{table} has none of the days asked for in {self.root}")
+        return self.scan_versions(versions, with_day=True)
+
+    def scan_versions(self, versions: Iterable[Version], *, with_day: bool = False) -> pl.LazyFrame:
+        """Return the rows of the given versions' Parquet files, columns matched by name."""
+        frames = []
+        for version in versions:
+            for name in version.files:
+                if name.endswith(".parquet"):
+                    frame = pl.scan_parquet(self.version_path(version) / name)
+                    if with_day:
+                        day = pl.lit(version.partition).str.to_date().alias("day")
+                        frame = frame.with_columns(day)
+                    frames.append(frame)
+        return pl.concat(frames, how="diagonal_relaxed")
+
+    def drop(self, table: str, partition: str) -> bool:
+        """Take a partition's live version away; its files go with the next garbage collection.
+
+        Returns whether there was one.
+        """
+        current = self.partition_path(table, partition) / CURRENT
+        existed = current.exists()
+        current.unlink(missing_ok=True)
+        return existed
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lake's lock: publishing and garbage collection never overlap."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with _locked(self.root):
+            yield
+
+    def abandoned(self, table: str, partition: str) -> list[Path]:
+        """Return the temporary folders whose writers were killed."""
+        folder = self.partition_path(table, partition)
+        return sorted(left for left in folder.glob(f"{_TEMPORARY}*") if not _is_locked(left))
+
+
+def new_name() -> str:
+    """Return a name that sorts by the time it was made: `20130209T101112345-1f2e3d`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:18] + f"-{secrets.token_hex(3)}"
+
+
+def read_version(folder: Path) -> Version:
+    """Return the version in a folder; raises FileNotFoundError where there is none."""
+    tree = json.loads((folder / VERSION_FILE).read_text(encoding="utf-8"))
+    tree["files"] = {name: FileStamp(**stamp) for name, stamp in tree["files"].items()}
+    return Version(**tree)
+
+
+def write_durably(file: Path, text: str) -> None:
+    """Replace a file's content in one step that survives a crash."""
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(3)}")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+    _sync(file.parent)
+
+
+def _stamp_and_sync(file: Path) -> FileStamp:
+    digest = xxhash.xxh3_64()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        os.fsync(stream.fileno())
+    return FileStamp(file.stat().st_size, digest.hexdigest())
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(directory: Path) -> bool:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

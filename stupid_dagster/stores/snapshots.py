@@ -1,0 +1,267 @@
+"""Snapshots: manifests that name exactly the versions that belong together.
+
+`<root>/snapshots/<id>.json` is a manifest; `<root>/SNAPSHOT` names the published one.
+Publishing is one atomic rename, so that all stores change for a reader at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import structlog
+
+from stupid_dagster.errors import MissingVersionError, SnapshotError
+from stupid_dagster.stores.lake import CURRENT, FileStamp, Lake, Version, new_name, write_durably
+
+POINTER = "SNAPSHOT"
+FOLDER = "snapshots"
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a snapshot consists of; `days` are those of the window that have documents."""
+
+    id: str
+    created: str
+    first_day: str
+    last_day: str
+    days: list[str]
+    event_model: str
+    event_model_hash: str
+    embedder_id: str
+    code_version: str
+    versions: Mapping[str, Mapping[str, Version]]
+
+    def of(self, table: str) -> Mapping[str, Version]:
+        """Return the table's partitions in this snapshot; empty where it has none."""
+        return self.versions.get(table, {})
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What a garbage collection removed."""
+
+    versions: int = 0
+    snapshots: int = 0
+    bytes: int = 0
+
+
+class Snapshot:
+    """A reader's view of one manifest: always the same answers, whatever is published since."""
+
+    def __init__(self, lake: Lake, manifest: Manifest) -> None:
+        self.lake = lake
+        self.manifest = manifest
+
+    def window(self, table: str) -> Version:
+        """Return the window table's version; raises MissingVersionError."""
+        found = self.manifest.of(table).get(self.manifest.last_day)
+        if found is None:
+            raise MissingVersionError(
+                f"snapshot {self.manifest.id} has no table {table}; "
+                "materialise it and publish again"
+            )
+        return found
+
+    def path(self, table: str) -> Path:
+        """Return the folder of a window table's files; raises MissingVersionError."""
+        return self.lake.version_path(self.window(table))
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """Return a window table's rows; raises MissingVersionError."""
+        return self.lake.scan_versions([self.window(table)])
+
+    def day(self, table: str, day: str) -> Version | None:
+        """Return a day table's version for a day, None where the snapshot has none."""
+        return self.manifest.of(table).get(day)
+
+
+def publish(
+    lake: Lake,
+    *,
+    window: tuple[date, date],
+    tables: Mapping[str, Iterable[str]],
+    event_model: str,
+    event_model_hash: str,
+    embedder_id: str,
+    code_version: str,
+) -> Manifest:
+    """Pin the live versions of the named partitions of each table, and make them the snapshot.
+
+    A partition that a table lacks is left out. Returns the manifest; raises SnapshotError when
+    a file of any version is missing or has another size than when it was written.
+    """
+    with lake.exclusive():
+        versions = {
+            table: {p: v for p in sorted(partitions) if (v := lake.find(table, p))}
+            for table, partitions in tables.items()
+        }
+        manifest = Manifest(
+            id=new_name(),
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            first_day=window[0].isoformat(),
+            last_day=window[1].isoformat(),
+            days=sorted(versions.get("documents", {})),
+            event_model=event_model,
+            event_model_hash=event_model_hash,
+            embedder_id=embedder_id,
+            code_version=code_version,
+            versions=versions,
+        )
+        check_files(lake, manifest)
+        folder = lake.root / FOLDER
+        folder.mkdir(exist_ok=True)
+        write_durably(folder / f"{manifest.id}.json", json.dumps(asdict(manifest)))
+        write_durably(lake.root / POINTER, manifest.id)
+    log.info("published", snapshot=manifest.id, window=manifest.last_day, days=len(manifest.days))
+    return manifest
+
+
+def published_id(lake: Lake) -> str | None:
+    """Return the id of the published snapshot, None before the first."""
+    try:
+        return (lake.root / POINTER).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+
+
+def snapshot_ids(lake: Lake) -> list[str]:
+    """Return the ids of all kept snapshots, oldest first."""
+    return sorted(file.stem for file in (lake.root / FOLDER).glob("*.json"))
+
+
+def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
+    """Return the named or the published snapshot; raises SnapshotError when there is none."""
+    name = snapshot_id or published_id(lake)
+    if name is None:
+        raise SnapshotError(
+            f"nothing is published in {lake.root}; run `stupid-dagster run`, or materialise the "
+            "window in the Dagster UI"
+        )
+    return Snapshot(lake, read_manifest(lake, name))
+
+
+def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
+    """Return a snapshot's manifest; raises SnapshotError when it is not kept or unreadable."""
+    file = lake.root / FOLDER / f"{snapshot_id}.json"
+    try:
+        tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"snapshot {snapshot_id!r} isn't kept in {lake.root}; "
+            f"there are: {', '.join(snapshot_ids(lake)) or 'none'}"
+        ) from None
+    except ValueError as error:
+        raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
+    tree["versions"] = {
+        table: {partition: _version(version) for partition, version in partitions.items()}
+        for table, partitions in tree["versions"].items()
+    }
+    return Manifest(**tree)
+
+
+def check_files(lake: Lake, manifest: Manifest) -> None:
+    """Raise SnapshotError when a file that the manifest names is missing or has another size."""
+    for partitions in manifest.versions.values():
+        for version in partitions.values():
+            folder = lake.version_path(version)
+            for name, stamp in version.files.items():
+                file = folder / name
+                if not file.is_file() or file.stat().st_size != stamp.size:
+                    raise SnapshotError(
+                        f"{file} is missing or damaged; materialise {version.table} "
+                        f"{version.partition} again"
+                    )
+
+
+def collect_garbage(
+    lake: Lake,
+    *,
+    kept_snapshots: int,
+    grace: timedelta,
+    evicted: Mapping[str, Iterable[str]] | None = None,
+) -> Garbage:
+    """Remove snapshots past the newest `kept_snapshots`, and versions that nothing names.
+
+    Snapshots that name an `evicted` partition of a table go whatever their number. What was
+    replaced, or begun, less than `grace` ago stays for slow readers and writers.
+    """
+    with lake.exclusive():
+        deadline = datetime.now(UTC) - grace
+        ids = snapshot_ids(lake)
+        published = published_id(lake)
+        doomed = [
+            name
+            for name, successor in itertools.pairwise(ids)
+            if name != published
+            and made_at(successor) <= deadline
+            and (
+                name not in ids[-kept_snapshots:]
+                or _names_any(read_manifest(lake, name), evicted or {})
+            )
+        ]
+        for name in doomed:
+            (lake.root / FOLDER / f"{name}.json").unlink()
+        named = {
+            (version.table, version.partition, version.name)
+            for name in set(ids) - set(doomed)
+            for partitions in read_manifest(lake, name).versions.values()
+            for version in partitions.values()
+        }
+        versions, size = _remove_versions(lake, named, deadline)
+    garbage = Garbage(versions, len(doomed), size)
+    log.info("collected garbage", **asdict(garbage))
+    return garbage
+
+
+def _names_any(manifest: Manifest, partitions: Mapping[str, Iterable[str]]) -> bool:
+    return any(p in manifest.of(table) for table, found in partitions.items() for p in found)
+
+
+def made_at(name: str) -> datetime:
+    """Return the time at which a version or snapshot was begun, which its name tells."""
+    return datetime.strptime(name[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+
+
+def _remove_versions(
+    lake: Lake, named: set[tuple[str, str, str]], deadline: datetime
+) -> tuple[int, int]:
+    count = size = 0
+    for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
+        table = partition.parent.name
+        current = partition / CURRENT
+        live = current.read_text(encoding="utf-8").strip() if current.exists() else None
+        unnamed = [
+            folder
+            for folder in _folders(partition)
+            if folder.name != live
+            and (table, partition.name, folder.name) not in named
+            and made_at(folder.name) <= deadline
+        ]
+        for folder in [*unnamed, *lake.abandoned(table, partition.name)]:
+            size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            shutil.rmtree(folder)
+            count += 1
+        if not any(partition.iterdir()):
+            partition.rmdir()
+    return count, size
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(f for f in parent.iterdir() if f.is_dir() and not f.name.startswith("."))
+
+
+def _version(tree: dict[str, Any]) -> Version:
+    files = {name: FileStamp(**stamp) for name, stamp in tree.pop("files").items()}
+    return Version(**tree, files=files)

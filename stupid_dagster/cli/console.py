@@ -28,7 +28,8 @@ def errors_to(stream: TextIO) -> Iterator[None]:
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows; numbers stand on the right, with thousands parted."""
     listed = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    console.print(f"[bold]{escape(title)}[/]")
+    table = Table(box=None, pad_edge=False)
     for position, column in enumerate(columns):
         numeric = listed and all(
             isinstance(row[position], int | float) or row[position] is None for row in listed

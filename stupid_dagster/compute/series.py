@@ -104,9 +104,7 @@ def daily_series(
     if not present_days:
         return DailySeries([], np.zeros(0, bool), [], np.zeros((0, 0)), np.zeros((0, 0)))
     first = present_days[0]
-    calendar = [
-        first + dt.timedelta(days=n) for n in range((present_days[-1] - first).days + 1)
-    ]
+    calendar = [first + dt.timedelta(days=n) for n in range((present_days[-1] - first).days + 1)]
     present = np.isin(
         np.array([day.toordinal() for day in calendar]),
         np.array([day.toordinal() for day in present_days]),
@@ -132,9 +130,11 @@ def daily_series(
 def day_starts(model: EventModel, days: list[dt.date]) -> pl.Series:
     """Return the instants at which local days start (the first instant that exists)."""
     local = pl.Series("time", days, dtype=pl.Date).cast(pl.Datetime("ms"))
-    return local.dt.replace_time_zone(
-        model.timezone, ambiguous="earliest", non_existent="null"
-    ).dt.convert_time_zone("UTC").cast(TIME)
+    return (
+        local.dt.replace_time_zone(model.timezone, ambiguous="earliest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+        .cast(TIME)
+    )
 
 
 def _counts(model: EventModel, key: Key) -> bool:
@@ -142,9 +142,7 @@ def _counts(model: EventModel, key: Key) -> bool:
 
 
 def _keys(rows: pl.DataFrame, model: EventModel, base: list[str]) -> list[Key]:
-    found = (
-        rows.filter(pl.col("dimension") != "").select(Key._fields).unique().sort(Key._fields)
-    )
+    found = rows.filter(pl.col("dimension") != "").select(Key._fields).unique().sort(Key._fields)
     splits = {(name, field) for name in base for field in model.metrics[name].by}
     members = [Key(*row) for row in found.iter_rows() if row[:2] in splits]
     return [*(Key(name) for name in base), *members]

@@ -14,7 +14,6 @@ from stupid_dagster.compute.series import (
     Key,
     daily_series,
     day_starts,
-    split_dimensions,
 )
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, conform

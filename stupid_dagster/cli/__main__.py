@@ -1,0 +1,5 @@
+"""`python -m stupid_dagster.cli`."""
+
+from stupid_dagster.cli import main
+
+main()

@@ -1,0 +1,272 @@
+"""Embedding with any ONNX text model, on the CPU, by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import structlog
+
+from stupid_dagster.embed.tokens import Tokenise, Tokens, whole_texts
+from stupid_dagster.errors import EmbedderError, hint
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+logger = structlog.get_logger(__name__)
+
+MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
+MAX_BATCH = 64  # fastest of 16 to 1024, for static vectors and transformers alike
+TOKENS_A_RUN = 8192  # bounds a run's memory where texts are long
+TEXTS_A_SLICE = 16_384  # bounds the memory of token ids
+INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+
+class OnnxEmbedder:
+    """An embedder over a directory with `model.onnx` and `tokenizer.json`.
+
+    The model may ask for `input_ids`, `attention_mask` and `token_type_ids`. A rank-3 output
+    [batch, tokens, dimensions] is pooled, a rank-2 output is taken as it is; both end with
+    length 1. Nothing is loaded before it is needed. Safe to share between threads.
+
+    Texts run in batches of like length. A model without `attention_mask` would read padding as
+    tokens, so its batches are of exactly one length. Where a model's own arithmetic depends on
+    the batch (dynamic int8 quantisation takes one scale for all of it), so do the last digits.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path | Traversable,
+        *,
+        name: str | None = None,
+        pooling: Literal["mean", "cls"] = "mean",
+        output: str | None = None,
+        max_tokens: int = 256,
+        max_batch: int = MAX_BATCH,
+        threads: int | None = None,
+        tokenise: Tokenise = whole_texts,
+    ) -> None:
+        """Check the directory and the options; raise EmbedderError if they can't work.
+
+        `name` begins the model id (default: the directory's name). `output` is the output to
+        use (default: the first). A text's tokens beyond `max_tokens` are ignored. `threads` run
+        the model (default: the CPUs this process may use, at most 4). `tokenise` turns texts
+        into token ids.
+        """
+        self._directory = Path(directory) if isinstance(directory, str) else directory
+        for file in (MODEL, TOKENIZER):
+            if not self._directory.joinpath(file).is_file():
+                raise EmbedderError(
+                    f"{self._directory}: no {file}. An ONNX embedder needs a directory with"
+                    f" {MODEL} and {TOKENIZER} in it"
+                )
+        if pooling not in ("mean", "cls"):
+            raise EmbedderError(f"pooling is {pooling!r}; use 'mean' or 'cls'")
+        if max_tokens < 8 or max_batch < 1:
+            raise EmbedderError(
+                f"max_tokens is {max_tokens} and max_batch {max_batch}; use at least 8 and 1"
+            )
+        self.max_batch = max_batch
+        self._name = name or self._directory.name
+        self._pooling = pooling
+        self._output = output
+        self._max_tokens = max_tokens
+        self._threads = threads or min(4, _available_cpus())
+        self._tokenise = tokenise
+        self._lock = threading.Lock()
+        self._loaded: tuple[InferenceSession, Tokenizer] | None = None
+
+    @cached_property
+    def model_id(self) -> str:
+        """`<name>@<first 12 hex digits of the model file's SHA-256>`, then options not default."""
+        digest = hashlib.sha256(self._directory.joinpath(MODEL).read_bytes()).hexdigest()
+        options = [] if self._output is None else [self._output]
+        options += [] if self._pooling == "mean" else [self._pooling]
+        return "+".join([f"{self._name}@{digest[:12]}", *options])
+
+    @cached_property
+    def dimensions(self) -> int:
+        """The length of a vector, asked of the model."""
+        session, _ = self._load()
+        declared = self._chosen_output(session).shape
+        if declared and isinstance(declared[-1], int):
+            return declared[-1]
+        return self._run(session, np.zeros((1, 1), np.int64), np.ones(1, np.int64)).shape[1]
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 unit vectors [len(texts), dimensions]; empty texts get rows of zeros.
+
+        Lone surrogates, which are no characters, count as question marks. Raises EmbedderError
+        if the model can't be loaded or run, or if a text isn't a string.
+        """
+        if isinstance(texts, str):
+            raise EmbedderError("embed was given one string; pass a sequence of strings")
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+        session, tokenizer = self._load()
+        for start in range(0, len(texts), TEXTS_A_SLICE):
+            part = [
+                _encodable(text, start + row)
+                for row, text in enumerate(texts[start : start + TEXTS_A_SLICE])
+            ]
+            tokens = self._tokenise(tokenizer, part, self._max_tokens)
+            starts = tokens.starts
+            for rows in self._batches(session, tokens):
+                lengths = tokens.lengths[rows]
+                columns = np.arange(lengths.max())
+                inside = columns < lengths[:, None]
+                # Past a text's end, repeat its own first token: the mask hides it.
+                ids = tokens.ids[starts[rows][:, None] + np.where(inside, columns, 0)]
+                vectors[start + rows] = _unit_rows(self._run(session, ids, lengths))
+        if not np.isfinite(vectors).all():
+            bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+            raise EmbedderError(
+                f"{self.model_id}: the vector of text {bad} has values that aren't finite;"
+                " the model file is damaged or unfit for this CPU, fetch or export it again"
+            )
+        return vectors
+
+    def _batches(self, session: InferenceSession, tokens: Tokens) -> Iterator[np.ndarray]:
+        """Yield the numbers of texts to run together, longest first, empty texts left out."""
+        order = np.argsort(-tokens.lengths, kind="stable")
+        lengths = tokens.lengths[order]
+        end = int(np.count_nonzero(lengths))
+        masked = any(entry.name == "attention_mask" for entry in session.get_inputs())
+        start = 0
+        while start < end:
+            size = min(self.max_batch, max(1, TOKENS_A_RUN // int(lengths[start])))
+            stop = min(end, start + size)
+            if not masked:
+                stop = start + int(np.count_nonzero(lengths[start:stop] == lengths[start]))
+            yield order[start:stop]
+            start = stop
+
+    def _run(
+        self, session: InferenceSession, ids: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """Return pooled vectors [batch, dimensions] of `ids` [batch, tokens], not normalised."""
+        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        known = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        feed = {
+            entry.name: known[entry.name].astype(INTEGERS[entry.type], copy=False)
+            for entry in session.get_inputs()
+        }
+        try:
+            output = session.run([self._chosen_output(session).name], feed)[0]
+        except Exception as error:  # onnxruntime's exceptions have no common base
+            raise EmbedderError(
+                f"{self.model_id}: onnxruntime failed on {ids.shape[0]} texts of"
+                f" {ids.shape[1]} tokens (max_tokens is {self._max_tokens}): {error}"
+            ) from error
+        states = np.asarray(output, np.float32)
+        if states.ndim == 2:
+            return states
+        if self._pooling == "cls":
+            return states[:, 0]
+        shares = mask.astype(np.float32) / lengths[:, None].astype(np.float32)
+        return np.matmul(shares[:, None, :], states)[:, 0]
+
+    def _chosen_output(self, session: InferenceSession):
+        outputs = {entry.name: entry for entry in session.get_outputs()}
+        return outputs[self._output] if self._output else next(iter(outputs.values()))
+
+    def _load(self) -> tuple[InferenceSession, Tokenizer]:
+        with self._lock:
+            if self._loaded is None:
+                start = time.perf_counter()
+                self._loaded = self._open_session(), self._open_tokenizer()
+                logger.debug(
+                    "embedder.loaded",
+                    model=self.model_id,
+                    seconds=round(time.perf_counter() - start, 3),
+                )
+            return self._loaded
+
+    def _open_session(self) -> InferenceSession:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Idle threads would otherwise spin on cores that other runs need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        file = self._directory.joinpath(MODEL)
+        # A path lets the model refer to further files beside it.
+        source = str(file) if isinstance(file, Path) else file.read_bytes()
+        try:
+            session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions have no common base
+            raise EmbedderError(
+                f"{file}: onnxruntime can't load it; fetch or export it again: {error}"
+            ) from error
+        self._check(session, str(file))
+        return session
+
+    def _check(self, session: InferenceSession, file: str) -> None:
+        """Raise EmbedderError unless inputs and output are of the kinds that `_run` handles."""
+        for entry in session.get_inputs():
+            known = entry.name in ("input_ids", "attention_mask", "token_type_ids")
+            if not known or entry.type not in INTEGERS:
+                raise EmbedderError(
+                    f"{file}: input {entry.name!r} of type {entry.type} isn't supported; export a"
+                    " text model with integer input_ids, attention_mask and token_type_ids only"
+                )
+        names = [entry.name for entry in session.get_outputs()]
+        if self._output is not None and self._output not in names:
+            raise EmbedderError(
+                f"{file}: no output {self._output!r}{hint(self._output, names)};"
+                f" it has {', '.join(names)}"
+            )
+        shape = self._chosen_output(session).shape
+        if len(shape) not in (2, 3):
+            raise EmbedderError(
+                f"{file}: output {self._chosen_output(session).name!r} has shape {shape}; choose"
+                f" one of rank 2 or 3 by name, of {', '.join(names)}"
+            )
+
+    def _open_tokenizer(self) -> Tokenizer:
+        # Unless the user says otherwise: tokenizers would start a thread a core, and print a
+        # warning in every process forked afterwards. Tokenising is a small part of the work.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from tokenizers import Tokenizer
+
+        file = self._directory.joinpath(TOKENIZER)
+        try:
+            tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))
+        except Exception as error:  # tokenizers raises Exception itself
+            raise EmbedderError(
+                f"{file}: not a tokenizer of the `tokenizers` library: {error}"
+            ) from error
+        # Files often carry the padding and truncation of the training. Set here once: to change
+        # a tokenizer while another thread uses it is an error.
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self._max_tokens)
+        return tokenizer
+
+
+def _available_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _encodable(text: str, row: int) -> str:
+    if not isinstance(text, str):
+        raise EmbedderError(f"text {row} is {text!r}, not a string; pass '' for a missing text")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _unit_rows(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)

@@ -1,0 +1,1 @@
+"""Words for what was computed; the deterministic labeller works without any provider."""

@@ -1,0 +1,119 @@
+"""Short phrases for what a profile holds, from the event model's names and units."""
+
+from __future__ import annotations
+
+from stupid_dagster.compute import words
+from stupid_dagster.compute.profiles import EVENTS
+from stupid_dagster.compute.traits import EntityTrait, FeatureTrait, Profile, PropertyTrait
+
+_AGGREGATES = {"mean", "avg", "average", "total", "sum", "num", "number", "of", "count", "n"}
+_AGGREGATES |= {"unique", "distinct", "different", "last"}
+_SHARES = {"ratio", "share", "rate", "fraction", "is", "has"}
+_EXTENTS = {"seconds", "minutes", "hours", "days", "weeks", "s", "min", "h"}
+_EXTENTS |= {"m", "km", "metres", "meters", "miles", "feet", "ft", "mi"}
+_PREPOSITIONS = ("from", "at", "on", "in", "via", "through", "to")
+
+
+def subject_of(feature: FeatureTrait) -> str:
+    """Return what a feature is about: `mean_delay` -> "delay", `login_count` -> "logins"."""
+    parts = words.humanise(feature.name).split()
+    kept = [p for p in parts if p not in _AGGREGATES] or parts
+    if feature.share:
+        kept = [p for p in kept if p not in _SHARES] or kept
+    if feature.kind == "sessions" and kept[-1] in _EXTENTS and len(kept) > 1:
+        kept = kept[:-1]
+    name = " ".join(kept)
+    return words.plural(name) if _countable(feature) else name
+
+
+def adjective(feature: FeatureTrait) -> str | None:
+    """Return what goes before the noun: "busy", "short-distance", "mostly mobile", or None."""
+    high = feature.z > 0
+    if feature.name == EVENTS:
+        return "busy" if high else "occasional"
+    if feature.share:
+        return f"{'mostly' if high else 'rarely'} {subject_of(feature)}"
+    if _extended(feature):
+        return f"{'long' if high else 'short'}-{subject_of(feature).replace(' ', '-')}"
+    return None
+
+
+def attribute(feature: FeatureTrait) -> str:
+    """Return what goes after "with": "many destinations", "few seats", "high tier"."""
+    high, subject = feature.z > 0, subject_of(feature)
+    if feature.share:
+        return f"{'mostly' if high else 'rarely'} {subject}"
+    if _extended(feature):
+        return f"{'long' if high else 'short'} {subject}"
+    if words.is_plural(subject.split()[-1]):
+        return f"{'many' if high else 'few'} {subject}"
+    return f"{'high' if high else 'low'} {subject}"
+
+
+def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
+    """Return a feature's value in words: "5.7 flights a week", "mean delay 19 minutes"."""
+    name = words.humanise(feature.name)
+    if feature.share:
+        return f"{words.percent(value)} {subject_of(feature)}"
+    unit = f" {feature.unit}" if feature.unit else ""
+    period = f" {words.per_period(days)}" if days else ""
+    if _countable(feature):
+        return f"{words.number(value)} {subject_of(feature)}{period}"
+    if feature.kind == "sum":
+        said = subject_of(feature)
+        what = unit if feature.unit and words.is_plural(said) else f"{unit} {said}"
+        return f"{words.number(value)}{what}{period}"
+    if feature.kind == "last" and not feature.unit and words.is_plural(name):
+        return f"{words.number(value)} {name}"
+    return f"{name} {words.number(value)}{unit}"
+
+
+def from_where(entity: EntityTrait) -> str:
+    """Return an entity with the preposition of its relation, if any: "from LGA", "Delta"."""
+    said = words.humanise(entity.relation).split()
+    kind = words.humanise(entity.type).split()
+    while len(said) > 1 and said[-1] in kind:
+        said = said[:-1]
+    # "flew to", but not "belongs to", which says no direction.
+    vague = said[-1] == "to" and said[0].endswith("s")
+    if entity.incoming or len(said) < 2 or said[-1] not in _PREPOSITIONS or vague:
+        return entity.name
+    return f"{said[-1]} {entity.name}"
+
+
+def comparison(feature: FeatureTrait, days: int | None) -> str:
+    """Return such as "5.7 flights a week, all 2.6"."""
+    overall = words.percent(feature.overall) if feature.share else words.number(feature.overall)
+    return f"{measure(feature, feature.mean, days)} (all: {overall})"
+
+
+def entity_comparison(entity: EntityTrait) -> str:
+    """Return such as "departed from LGA: 82% (all: 33%)"."""
+    relation = words.humanise(entity.relation)
+    said = f"{entity.name} ({relation})" if entity.incoming else f"{relation} {entity.name}"
+    return f"{said}: {words.percent(entity.share)} (all: {words.percent(entity.overall)})"
+
+
+def property_comparison(trait: PropertyTrait) -> str:
+    """Return such as "manufacturer EMBRAER: 61% (all: 20%)"."""
+    said = f"{words.humanise(trait.property)} {trait.value}"
+    return f"{said}: {words.percent(trait.share)} (all: {words.percent(trait.overall)})"
+
+
+def noun_of(profile: Profile) -> str:
+    """Return the plural noun of the members of a cluster: "aircraft", "members"."""
+    return words.plural(words.humanise(profile.noun))
+
+
+def _countable(feature: FeatureTrait) -> bool:
+    if feature.kind == "sessions":
+        return not feature.unit and set(words.humanise(feature.name).split()).isdisjoint(
+            {*_EXTENTS, "gap", "mean", "avg", "average"}
+        )
+    return feature.kind in ("count", "distinct")
+
+
+def _extended(feature: FeatureTrait) -> bool:
+    if feature.kind == "sessions":
+        return not _countable(feature)
+    return feature.kind == "mean" and (feature.unit or "") in _EXTENTS

@@ -1,0 +1,41 @@
+"""Small steps that all reading of a snapshot takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from stupid_dagster.errors import SnapshotError
+
+
+def collected(scan: pl.LazyFrame) -> pl.DataFrame:
+    """Return the rows of a scan of a snapshot's files; raises SnapshotError.
+
+    Queries are checked before they get here, so that what fails is a file.
+    """
+    try:
+        return scan.collect()
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise SnapshotError(
+            f"a file of the snapshot is missing or damaged ({error}); materialise its table "
+            "again and publish the window"
+        ) from error
+
+
+def is_hash(column: str, dtype: pl.DataType) -> bool:
+    """Return whether a column holds hashes, which queries see as 16 hexadecimal digits."""
+    return dtype == pl.UInt64 and column.endswith("_id")
+
+
+def hex_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with hashes as 16 hexadecimal digits, as a client's float can't hold them."""
+    return rows.with_columns(
+        _hex_digits(column) for column in rows.get_columns() if is_hash(column.name, column.dtype)
+    )
+
+
+def _hex_digits(hashes: pl.Series) -> pl.Series:
+    big_endian = hashes.fill_null(0).to_numpy().astype(">u8")
+    digits = np.frombuffer(big_endian.tobytes().hex().encode(), dtype="S16").astype("U16")
+    texts = pl.Series(hashes.name, digits, dtype=pl.String)
+    return texts.set(hashes.is_null(), None) if hashes.null_count() else texts

@@ -1,0 +1,69 @@
+"""How much of an answer is given at once, and where the next part begins."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+
+import polars as pl
+
+from stupid_dagster.errors import InvalidQueryError
+from stupid_dagster.settings import Settings
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of an answer.
+
+    `truncated` says that there are more rows than `limit`; `total` how many there are, None
+    where counting them is as dear as reading them; `next_cursor` asks for those that follow.
+    """
+
+    rows: pl.DataFrame
+    limit: int
+    truncated: bool
+    total: int | None = None
+    next_cursor: str | None = None
+
+
+def row_limit(limit: int | None, settings: Settings, default: int | None = None) -> int:
+    """Return the number of rows to give at most; raises InvalidQueryError beyond `rows_most`."""
+    if limit is None:
+        return min(default or settings.rows_default, settings.rows_most)
+    if not 1 <= limit <= settings.rows_most:
+        raise InvalidQueryError(
+            f"limit = {limit}: an answer has from 1 to {settings.rows_most} rows "
+            "(setting rows_most); ask for less, and page on"
+        )
+    return limit
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last document of a page, and the version of its day's documents."""
+
+    day: str
+    row: int
+    version: str
+
+    def __str__(self) -> str:
+        raw = json.dumps([self.day, self.row, self.version], separators=(",", ":"))
+        return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Return the cursor that an answer's `next_cursor` states; raises InvalidQueryError."""
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            day, row, version = json.loads(raw)
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidQueryError(_NO_CURSOR) from None
+        if not (isinstance(day, str) and type(row) is int and isinstance(version, str)):
+            raise InvalidQueryError(_NO_CURSOR)
+        if not 0 <= row < 2**32:
+            raise InvalidQueryError(_NO_CURSOR)
+        return cls(day, row, version)
+
+
+_NO_CURSOR = "cursor: not one that an answer's next_cursor gave; leave it out to begin anew"

@@ -1,0 +1,290 @@
+"""One snapshot, read: the same answers from first to last, whatever is published since."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+import structlog
+
+from stupid_dagster.errors import (
+    EmbedderError,
+    InvalidQueryError,
+    NotFoundError,
+    SnapshotError,
+    StupidError,
+    hint,
+)
+from stupid_dagster.project import Project
+from stupid_dagster.query.documents import DocumentQuery, DocumentReader
+from stupid_dagster.query.filters import Filter
+from stupid_dagster.query.frames import collected, hex_ids
+from stupid_dagster.query.knowledge import KnowledgeReader
+from stupid_dagster.query.paging import Page, row_limit
+from stupid_dagster.stores.graph import GraphReader
+from stupid_dagster.stores.snapshots import Manifest, Snapshot
+from stupid_dagster.stores.vectors import SearchIndex
+
+log = structlog.get_logger(__name__)
+
+SEARCH_MODES = ("vector", "text", "hybrid")
+DIRECTIONS = ("both", "out", "in")
+MOST_TEXT = 2000
+
+
+class SnapshotReader:
+    """Reads all stores of one snapshot, each opened when it is first asked for.
+
+    Any number of threads may use one reader; `close` it when none does any more.
+    `limit` is the most rows to return: unasked as the settings have it, at most `rows_most`,
+    more raises InvalidQueryError. A table that the snapshot lacks raises MissingVersionError,
+    files that are gone SnapshotError.
+
+        with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+            reader.search("cancelled flight from Newark in the evening", limit=3)
+    """
+
+    def __init__(self, project: Project, snapshot: Snapshot) -> None:
+        self.project = project
+        self.snapshot = snapshot
+        self._knowledge = KnowledgeReader(snapshot)
+        self._lock = threading.Lock()
+        self._graph: GraphReader | None = None
+        self._index: SearchIndex | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The snapshot's manifest."""
+        return self.snapshot.manifest
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self.manifest.id
+
+    def __enter__(self) -> SnapshotReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the stores that were opened."""
+        with self._lock:
+            graph, self._graph = self._graph, None
+            index, self._index = self._index, None
+        if graph:
+            graph.close()
+        if index:
+            index.close()
+
+    def warm(self) -> None:
+        """Open all stores and ask each once, so that the first request finds them ready.
+
+        A store that can't be opened is logged; asking it says what is wrong.
+        """
+        for name, ask in {
+            "documents": lambda: self._documents,
+            "graph": lambda: self.neighbors("", limit=1),
+            "search": lambda: self.search("ready", limit=1),
+            "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
+        }.items():
+            try:
+                ask()
+            except StupidError as error:
+                log.warning("store can't be opened", store=name, snapshot=self.id, problem=str(error))
+
+    def catalog(self) -> dict[str, Any]:
+        """Return what the snapshot holds, as `stupid_dagster.catalog.build_catalog` describes."""
+        return self._catalog
+
+    def event_type(self, name: str) -> dict[str, Any]:
+        """Return an event type's part of the catalog; raises NotFoundError."""
+        events = self._catalog["events"]
+        if name not in events:
+            raise NotFoundError(
+                f"there is no event type {name[:80]!r}{hint(name[:80], events)}; there are "
+                f"{', '.join(events)}"
+            )
+        return events[name]
+
+    def documents(
+        self,
+        event_type: str,
+        *,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor: str | None = None,
+        filters: Sequence[Filter] = (),
+        columns: Sequence[str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return documents of an event type, by day, and within a day by actor and time.
+
+        Days are the model's (its timezone); `since` is included, `until` is not. Columns:
+        doc_id, then `columns` or all that are stored: derived fields aren't. `cursor` is an
+        earlier page's `next_cursor`. `total` is given where nothing but days narrows them.
+        Raises InvalidQueryError.
+        """
+        query = DocumentQuery(
+            event_type, first_day, last_day, since, until, actor, filters, columns
+        )
+        return self._documents.page(query, row_limit(limit, self.project.settings), cursor)
+
+    def document(self, doc_id: str) -> dict[str, Any]:
+        """Return a document: its columns, and its `text`; raises NotFoundError."""
+        return self._documents.document(doc_id)
+
+    def search(
+        self,
+        text: str,
+        *,
+        mode: str = "vector",
+        event_types: Sequence[str] | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        limit: int = 10,
+    ) -> pl.DataFrame:
+        """Return the window's distinct texts that are nearest to `text`, best first.
+
+        Raises InvalidQueryError, and EmbedderError when another embedder than the project's
+        made the snapshot's vectors.
+        """
+        if not text.strip() or len(text) > MOST_TEXT:
+            raise InvalidQueryError(
+                f"the text to search for has {len(text)} characters; give from 1 to {MOST_TEXT}"
+            )
+        if mode not in SEARCH_MODES:
+            raise InvalidQueryError(f"mode {mode[:80]!r}: use one of {', '.join(SEARCH_MODES)}")
+        for event_type in event_types or ():
+            self._documents.schema(event_type)
+        days = None
+        if first_day or last_day:
+            days = self._documents.days(first_day, last_day)
+        limit = row_limit(limit, self.project.settings)
+        vector = None if mode == "text" else self._embedded(text)
+        raise NotImplementedError
+
+    def node(self, entity_id: str) -> dict[str, Any]:
+        """Return an entity of the graph; raises NotFoundError."""
+        node = self._open_graph().node(entity_id)
+        if node is None:
+            prefixes = [entity["prefix"] for entity in self._catalog["entities"].values()]
+            prefix = entity_id.partition(":")[0][:80]
+            raise NotFoundError(
+                f"the graph has no entity {entity_id[:200]!r}; ids are <prefix>:<key>, and the "
+                f"prefixes are {', '.join(prefixes)}{hint(prefix, prefixes)}"
+            )
+        return node
+
+    def neighbors(
+        self,
+        entity_id: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: str = "both",
+        limit: int = 100,
+    ) -> Page:
+        """Return the edges at an entity with their other ends, heaviest first.
+
+        Columns as in `stupid_dagster.stores.graph.reader.NEIGHBOR_SCHEMA`. An entity that isn't
+        there has none. `total` is its degree, where neither edge types nor direction narrow it.
+        Raises InvalidQueryError.
+        """
+        if direction not in DIRECTIONS:
+            raise InvalidQueryError(
+                f"direction {direction[:80]!r}: use one of {', '.join(DIRECTIONS)}"
+            )
+        known = self._catalog["edges"]
+        for edge_type in edge_types or ():
+            if edge_type not in known:
+                raise InvalidQueryError(
+                    f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; "
+                    f"there are {', '.join(known)}"
+                )
+        limit = row_limit(limit, self.project.settings)
+        found = self._open_graph().neighbors(
+            entity_id, edge_types=edge_types or None, direction=direction, limit=limit + 1
+        )
+        truncated = found.height > limit
+        return Page(found.head(limit), limit, truncated, None if truncated else found.height)
+
+    def statistics(self) -> pl.DataFrame:
+        """Return the graph's statistics: statistic, type (empty for the whole), value."""
+        return self._knowledge.page("graph_statistics", limit=100_000).rows
+
+    def knowledge(
+        self,
+        table: str,
+        *,
+        filters: Sequence[Filter] = (),
+        sort: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Page:
+        """Return rows of a knowledge table, in its own order or by `column` or `-column`.
+
+        Clusters and communities come with label, description and what distinguishes them.
+        Raises InvalidQueryError.
+        """
+        rows = row_limit(limit, self.project.settings)
+        return self._knowledge.page(table, filters, sort, rows, offset)
+
+    def cluster(
+        self, cluster_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[dict[str, Any], Page]:
+        """Return a segment and its members, nearest to its centre first; raises NotFoundError."""
+        rows = row_limit(limit, self.project.settings)
+        return self._knowledge.cluster(cluster_id, rows, offset)
+
+    def community(
+        self, community_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[dict[str, Any], Page]:
+        """Return a community and its members, highest PageRank first; raises NotFoundError."""
+        rows = row_limit(limit, self.project.settings)
+        return self._knowledge.community(community_id, rows, offset)
+
+    @cached_property
+    def _catalog(self) -> dict[str, Any]:
+        file = self.snapshot.path("catalog") / "catalog.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SnapshotError(
+                f"{file} is missing or damaged ({error}); materialise the catalog again and "
+                "publish the window"
+            ) from error
+
+    @cached_property
+    def _documents(self) -> DocumentReader:
+        return DocumentReader(self.snapshot, self._catalog)
+
+    def _open_graph(self) -> GraphReader:
+        with self._lock:
+            if self._graph is None:
+                self._graph = GraphReader.open(self.snapshot.path("graph_database"))
+            return self._graph
+
+    def _open_index(self) -> SearchIndex:
+        with self._lock:
+            if self._index is None:
+                self._index = SearchIndex.open(self.snapshot.path("search_index"))
+            return self._index
+
+    def _embedded(self, text: str) -> Any:
+        embedder = self.project.embedder
+        if embedder.model_id != self.manifest.embedder_id:
+            raise EmbedderError(
+                f"the snapshot's vectors are {self.manifest.embedder_id}'s, the project's embedder "
+                f"is {embedder.model_id}: the two can't be compared. Set the embedder back, or "
+                "materialise texts and the window again; until then search with mode=text"
+            )
+        return embedder.embed([text])[0]

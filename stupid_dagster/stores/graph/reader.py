@@ -1,0 +1,204 @@
+"""Read the window's graph database, from any number of threads."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from stupid_dagster.errors import GraphStoreError
+from stupid_dagster.stores.graph.schema import (
+    DATABASE_FILE,
+    MAX_DATABASE_BYTES,
+    GraphMetadata,
+    GraphStatistics,
+    import_engine,
+    quoted,
+)
+
+Direction = Literal["both", "out", "in"]
+
+BUFFER_POOL_BYTES = 1 << 30
+CONNECTIONS = 4
+
+_NODE = """
+MATCH (n:Entity {entity_id: $id})
+RETURN n.entity_id AS entity_id, n.type AS type, n.key AS key, n.properties AS properties,
+       n.events AS events, n.days AS days, n.first_seen AS first_seen, n.last_seen AS last_seen,
+       n.is_test AS is_test
+"""
+# The edge types in {types} come from the database's own list; all else is bound.
+_NEIGHBORS = """
+MATCH (n:Entity {{entity_id: $id}}){left}[e:{types}]{right}(m:Entity)
+RETURN m.entity_id AS neighbor, m.type AS neighbor_type, label(e) AS edge_type,
+       e.weight AS weight, e.days AS days, e.first_seen AS first_seen, e.last_seen AS last_seen
+ORDER BY weight DESC, neighbor, edge_type
+LIMIT $limit
+"""
+_TIME = pl.Datetime("ms", "UTC")
+NEIGHBOR_SCHEMA = {
+    "neighbor": pl.String,
+    "neighbor_type": pl.String,
+    "edge_type": pl.String,
+    "direction": pl.String,
+    "weight": pl.UInt64,
+    "days": pl.UInt16,
+    "first_seen": _TIME,
+    "last_seen": _TIME,
+}
+
+
+class GraphReader:
+    """An open graph database. `with GraphReader.open(directory) as graph: ...`
+
+    Connections of the engine serve one thread at a time: each query borrows one of a pool.
+    """
+
+    def __init__(self, directory: Path, metadata: GraphMetadata, database: Any, connections: list[Any]):
+        self.directory = directory
+        self.metadata = metadata
+        self._database = database
+        self._connections = connections
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        for connection in connections:
+            self._idle.put(connection)
+        self._closing = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        buffer_pool_bytes: int = BUFFER_POOL_BYTES,
+        connections: int = CONNECTIONS,
+    ) -> GraphReader:
+        """Open the database in `directory` read-only; `connections` queries can run at once.
+
+        Raises GraphStoreError where there is none, its engine can't be loaded, or it is damaged.
+        """
+        metadata = GraphMetadata.read(directory)
+        file = directory / DATABASE_FILE
+        if not file.is_file():
+            raise GraphStoreError(
+                f"there is no graph database at {file}; materialise the window's graph_database"
+            )
+        module = import_engine(metadata.engine)
+        try:
+            database = module.Database(
+                str(file),
+                read_only=True,
+                buffer_pool_size=buffer_pool_bytes,
+                max_db_size=MAX_DATABASE_BYTES,
+            )
+        except RuntimeError as error:
+            raise GraphStoreError(
+                f"{metadata.engine} {module.__version__} can't open {file}, which {metadata.engine} "
+                f"{metadata.engine_version} wrote: {error}; materialise graph_database again"
+            ) from error
+        pool = [module.Connection(database) for _ in range(max(1, connections))]
+        return cls(directory, metadata, database, pool)
+
+    def __enter__(self) -> GraphReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for running queries, then close; closing twice is harmless."""
+        with self._closing:
+            if self._closed:
+                return
+            for _ in self._connections:
+                self._idle.get().close()
+            self._closed = True
+            self._database.close()
+            # Wakes whoever waited for a connection meanwhile.
+            self._idle.put(None)
+
+    def statistics(self) -> GraphStatistics:
+        """Return the number of nodes and edges per type, counted when it was built."""
+        return self.metadata.statistics
+
+    def node(self, entity_id: str) -> dict[str, Any] | None:
+        """Return an entity, None where there is none of that id.
+
+        Keys: entity_id, type, key, properties (names to strings, nulls left out), events, days
+        (how many it was seen on), first_seen, last_seen (UTC), is_test.
+        """
+        rows = self._run(_NODE, {"id": entity_id}).to_dicts()
+        if not rows:
+            return None
+        node = rows[0]
+        properties = json.loads(node["properties"])
+        node["properties"] = {k: v for k, v in properties.items() if v is not None}
+        return node
+
+    def neighbors(
+        self,
+        entity_id: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: Direction = "both",
+        limit: int = 100,
+    ) -> pl.DataFrame:
+        """Return the edges at an entity with their other ends, heaviest first.
+
+        Columns as in `NEIGHBOR_SCHEMA`, at most `limit` rows, ties ordered by neighbor, edge type
+        and direction (`in`, `out`). `edge_types` None means all; a type that the graph has no
+        edges of adds none. An entity that isn't there has no edges. An edge from an entity to
+        itself is found in both directions. Raises GraphStoreError for a direction or limit that
+        can't be.
+        """
+        if direction not in get_args(Direction):
+            raise GraphStoreError(f"direction is {direction!r}; use both, out or in")
+        if limit < 1:
+            raise GraphStoreError(f"limit is {limit}; it must be at least 1")
+        known = self.metadata.statistics.edge_types
+        wanted = sorted(known if edge_types is None else known.keys() & set(edge_types))
+        frames = [pl.DataFrame(schema=NEIGHBOR_SCHEMA)]
+        if wanted:
+            types = "|".join(quoted(name) for name in wanted)
+            parameters = {"id": entity_id, "limit": limit}
+            for side, left, right in (("out", "-", "->"), ("in", "<-", "-")):
+                if direction in ("both", side):
+                    query = _NEIGHBORS.format(types=types, left=left, right=right)
+                    edges = self._run(query, parameters).with_columns(direction=pl.lit(side))
+                    frames.append(edges.select(NEIGHBOR_SCHEMA.keys()).cast(NEIGHBOR_SCHEMA))
+        return (
+            pl.concat(frames)
+            .sort(
+                ["weight", "neighbor", "edge_type", "direction"],
+                descending=[True, False, False, False],
+            )
+            .head(limit)
+        )
+
+    def _run(self, query: str, parameters: dict[str, Any]) -> pl.DataFrame:
+        with self._connection() as connection:
+            try:
+                with connection.execute(query, parameters) as result:
+                    table = result.get_as_arrow()
+            except RuntimeError as error:
+                raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        connection = self._idle.get()
+        if connection is None:
+            self._idle.put(None)
+            raise GraphStoreError(f"the graph database in {self.directory} is closed; open it again")
+        try:
+            yield connection
+        finally:
+            self._idle.put(connection)

@@ -1,0 +1,57 @@
+"""Everything that Dagster loads is there, described, and wired as the tables say."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from stupid_dagster.definitions import defs
+from stupid_dagster.tables import DAY_TABLES, TABLES, WINDOW_TABLES
+
+GRAPH = defs.resolve_asset_graph()
+
+
+def test_each_table_is_an_asset_and_each_asset_a_table_or_the_snapshot() -> None:
+    keys = {key.to_user_string() for key in GRAPH.get_all_asset_keys()}
+
+    assert keys == {*TABLES, "snapshot"}
+
+
+@pytest.mark.parametrize("name", [*TABLES, "snapshot"])
+def test_each_asset_has_a_description_a_group_and_daily_partitions(name: str) -> None:
+    node = GRAPH.get(dg.AssetKey(name))
+
+    assert node.description
+    assert node.group_name not in (None, "default")
+    assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
+
+
+def test_a_window_reads_thirty_days_and_a_day_reads_one() -> None:
+    assert mapped("graph_nodes", "entities", "2013-02-09") == 30
+    assert mapped("graph_nodes", "entities", "2013-01-12") == 2
+    assert mapped("entities", "documents", "2013-02-09") == 1
+    assert mapped("pagerank", "graph_nodes", "2013-02-09") == 1
+
+
+def mapped(downstream: str, upstream: str, partition: str) -> int:
+    """Return how many partitions of `upstream` a partition of `downstream` reads."""
+    child, parent = GRAPH.get(dg.AssetKey(downstream)), GRAPH.get(dg.AssetKey(upstream))
+    mapping = GRAPH.get_partition_mapping(child.key, parent.key)
+    assert child.partitions_def and parent.partitions_def
+    result = mapping.get_upstream_mapped_partitions_result_for_partitions(
+        downstream_partitions_subset=child.partitions_def.subset_with_partition_keys([partition]),
+        downstream_partitions_def=child.partitions_def,
+        upstream_partitions_def=parent.partitions_def,
+    )
+    return len(result.partitions_subset)
+
+
+def test_the_jobs_part_days_from_windows() -> None:
+    assert selected("days") == set(DAY_TABLES)
+    assert selected("window") == {*WINDOW_TABLES, "snapshot"}
+
+
+def selected(job: str) -> set[str]:
+    """Return the assets of a job."""
+    layer = defs.resolve_job_def(job).asset_layer
+    return {key.to_user_string() for key in layer.selected_asset_keys}

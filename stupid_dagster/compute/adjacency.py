@@ -84,9 +84,7 @@ def number_ends(nodes: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
         .select("source", "target", "type", "weight")
         .join(_numbered(ids, "source"), on="source", how="left")
         .join(_numbered(ids, "target"), on="target", how="left")
-        .select(
-            "type", pl.col("weight").cast(pl.Float64), source="source_row", target="target_row"
-        )
+        .select("type", pl.col("weight").cast(pl.Float64), source="source_row", target="target_row")
         .collect(engine="streaming")
     )
     if numbered["source"].null_count() + numbered["target"].null_count():

@@ -82,8 +82,9 @@ def cluster_actors(
     silhouette below 0.5) has no one true k, and its best is mostly a 2 that says little: there
     the best k of at least 4 is taken if it costs at most 0.05. Centres of the previous run, of
     the same features, are one more start for their k, preferred unless its inertia is more
-    than 2 % worse; and their k stays unless another's silhouette is better by more than 0.02. The last fit starts from the chosen centres and takes in all actors, by
-    mini-batches from 100,000 on. Every actor belongs to the nearest centre.
+    than 2 % worse; and their k stays unless another's silhouette is better by more than 0.02.
+    The last fit starts from the chosen centres and takes in all actors, by mini-batches from
+    100,000 on. Every actor belongs to the nearest centre.
 
     `cluster:0` is the largest; equal sizes are ordered by centre. Fewer than 3 distinct points
     are one segment, with no silhouette. In `clusters`, z is null for features without spread;
@@ -148,9 +149,7 @@ def _sample(size: int, at_most: int, seed: int) -> NDArray[np.int_]:
     return np.sort(np.random.default_rng(seed).choice(size, at_most, replace=False))
 
 
-def _fits(
-    points: Floats, seed: int, max_clusters: int, previous: Centroids | None
-) -> list[_Fit]:
+def _fits(points: Floats, seed: int, max_clusters: int, previous: Centroids | None) -> list[_Fit]:
     """Return a fit for each number of segments: 1 alone when the points are too few."""
     if not len(points):
         return [_Fit(0, points, np.nan, 0.0)]

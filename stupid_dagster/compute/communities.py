@@ -57,10 +57,9 @@ def communities(
     _check(adjacency, seed, resolution, key_members)
     matrix = adjacency.matrix
     labels = _leiden(matrix, seed, resolution) if matrix.nnz else np.arange(adjacency.size)
-    labels = _largest_first(_split_disconnected(matrix, labels))
-    members = pl.DataFrame(
-        {"entity_id": adjacency.ids, "type": adjacency.types, "number": labels}
-    )
+    # NetworKit doesn't promise connected communities.
+    labels = _largest_first(split_disconnected(adjacency, labels))
+    members = pl.DataFrame({"entity_id": adjacency.ids, "type": adjacency.types, "number": labels})
     table = (
         _profile(members, pagerank_table, actor_type, key_members)
         .join(_weights(adjacency, labels), on="number")
@@ -88,9 +87,22 @@ def modularity(adjacency: Adjacency, labels: np.ndarray, resolution: float = 1.0
     return float(inside.sum() / total.sum() - resolution * ((total / total.sum()) ** 2).sum())
 
 
+def split_disconnected(adjacency: Adjacency, labels: np.ndarray) -> np.ndarray:
+    """Return the labels, int [n], of the connected components of each community.
+
+    `labels` are the communities' numbers, int [n]. Modularity never falls by it: what lies
+    inside communities stays the same, what is expected there gets less.
+    """
+    matrix = adjacency.matrix
+    inside = _inside(matrix, labels)
+    ends = _rows(matrix)[inside], matrix.indices[inside]
+    kept = sparse.coo_array((matrix.data[inside], ends), shape=matrix.shape)
+    return connected_components(kept, directed=False)[1]
+
+
 def _leiden(matrix: sparse.csr_array, seed: int, resolution: float) -> np.ndarray:
     """Return a label a node, int [n], in no order."""
-    import networkit  # pyright: ignore[reportMissingTypeStubs]  # takes seconds
+    import networkit  # takes seconds
 
     upper = sparse.triu(matrix, format="csr")
     with _NETWORKIT:
@@ -107,17 +119,6 @@ def _leiden(matrix: sparse.csr_array, seed: int, resolution: float) -> np.ndarra
             return np.array(leiden.getPartition().getVector(), dtype=np.int64)
         finally:
             networkit.setNumberOfThreads(threads)
-
-
-def _split_disconnected(matrix: sparse.csr_array, labels: np.ndarray) -> np.ndarray:
-    """Return labels of the communities' connected components.
-
-    NetworKit's Leiden may leave a community in pieces. Taking them apart only adds modularity.
-    """
-    inside = _inside(matrix, labels)
-    rows, columns = _rows(matrix)[inside], matrix.indices[inside]
-    kept = sparse.coo_array((matrix.data[inside], (rows, columns)), shape=matrix.shape)
-    return connected_components(kept, directed=False)[1]
 
 
 def _largest_first(labels: np.ndarray) -> np.ndarray:
@@ -166,9 +167,7 @@ def _weights(adjacency: Adjacency, labels: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _inside_and_total(
-    adjacency: Adjacency, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _inside_and_total(adjacency: Adjacency, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return per community the matrix's sum within it and the sum of its rows, float64."""
     matrix = adjacency.matrix
     count = int(labels.max(initial=-1)) + 1
@@ -185,7 +184,8 @@ def _inside(matrix: sparse.csr_array, labels: np.ndarray) -> np.ndarray:
 
 
 def _rows(matrix: sparse.csr_array) -> np.ndarray:
-    return np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+    per_row = np.diff(matrix.indptr)
+    return np.repeat(np.arange(len(per_row), dtype=np.int32), per_row)
 
 
 def _community_id() -> pl.Expr:

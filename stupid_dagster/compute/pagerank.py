@@ -72,9 +72,7 @@ def _table(adjacency: Adjacency, scores: np.ndarray) -> pl.DataFrame:
     return conform("pagerank", table)
 
 
-def _check(
-    adjacency: Adjacency, damping: float, tolerance: float, max_iterations: int
-) -> None:
+def _check(adjacency: Adjacency, damping: float, tolerance: float, max_iterations: int) -> None:
     if adjacency.directed:
         raise ComputeError("PageRank is taken on the undirected graph: build it undirected")
     if not 0 <= damping < 1:

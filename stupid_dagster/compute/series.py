@@ -100,7 +100,8 @@ def daily_series(
         )
         .collect()
     )
-    present_days = sorted({*rows["day"].unique().to_list(), *(days or [])})
+    found: set[dt.date] = set(rows["day"].unique())
+    present_days = sorted(found.union(days or []))
     if not present_days:
         return DailySeries([], np.zeros(0, bool), [], np.zeros((0, 0)), np.zeros((0, 0)))
     first = present_days[0]

@@ -10,15 +10,16 @@ from typing import Any, Literal
 
 from stupid_dagster.compute import words
 
-HASH_DIGITS = 3
+DIGITS, HASH_DIGITS = 4, 3
+"""Significant digits of a profile's numbers, and of those that its hash takes in."""
 
 
 @dataclass(frozen=True)
 class FeatureTrait:
     """A feature's mean in the group and over all actors; z of the difference.
 
-    `redundant`: it tells what a stronger feature of the same group tells already.
-    `share`: it is a share of yes among yes and no.
+    `kind` is count, distinct, sum, mean or last. `redundant`: it tells what a stronger feature
+    of the same group tells already. `share`: it is a share of yes among yes and no.
     """
 
     name: str
@@ -139,3 +140,8 @@ def _collect(value: Any, found: set[str]) -> None:
             _collect(item, found)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         found.update((words.number(value), words.percent(value).rstrip("%"), f"{value:,}"))
+
+
+def short(value: float) -> float:
+    """Return the value with as many digits as a profile keeps."""
+    return words.significant(value, DIGITS)

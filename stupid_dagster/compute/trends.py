@@ -43,8 +43,9 @@ def daily_trends(
 
     A day is judged by z = (value - baseline) / scale against the `baseline_days` calendar
     days before it, if the lake has 4 of them, else z is null and the severity normal:
-    `stupid_dagster.compute.baseline.expectations` says how, with its floors. Severity by |z|
-    from 2 notable, 3 significant, 4 critical; direction flat within |z| < 1.
+    `stupid_dagster.compute.baseline.expectations` says how, with its floors; the scale of a
+    mean over fewer events than the baseline's median day grows by the root of the quotient.
+    Severity by |z| from 2 notable, 3 significant, 4 critical; direction flat within |z| < 1.
 
     `drivers` of the whole's notable days are the members (at most 5, of any dimension) with
     the largest share of the change: (member's value - its baseline) / (whole's value - its
@@ -60,6 +61,7 @@ def daily_trends(
     if not series.days:
         return TABLES["trends"].empty()
     expected = expectations(series.values, baseline_days, *_noise(model, series))
+    expected = _widened(model, series, expected, baseline_days)
     with np.errstate(invalid="ignore"):
         z = (series.values - expected.baseline) / expected.scale
         severity = np.digitize(np.nan_to_num(np.abs(z)), [NOTABLE, SIGNIFICANT, CRITICAL])
@@ -82,6 +84,22 @@ def _noise(model: EventModel, series: DailySeries) -> tuple[Floats, Floats]:
         elif not rule.ratio:
             least[column] = -np.inf
     return noise, least
+
+
+def _widened(
+    model: EventModel, series: DailySeries, expected: Expectation, baseline_days: int
+) -> Expectation:
+    """Return the expectation with larger scales where a mean is over fewer events than usual.
+
+    The deviation of a mean of n terms goes with 1 / sqrt(n).
+    """
+    means = np.array([model.metrics[key.metric].kind == "mean" for key in series.keys])
+    scale = expected.scale.copy()
+    for day in range(1, len(series.days)):
+        usual = median(series.events[max(0, day - baseline_days) : day, means])
+        fewer = np.maximum(usual / np.maximum(series.events[day, means], 1), 1)
+        scale[day, means] *= np.sqrt(np.nan_to_num(fewer, nan=1))
+    return Expectation(expected.baseline, scale)
 
 
 def _drivers(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.expressions import entity_id, text_of
-from stupid_dagster.tables import TABLES, conform
+from stupid_dagster.tables import TABLES, TIME, conform
 
 
 def build_entities(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -19,29 +19,27 @@ def build_entities(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> 
     """
     properties = property_names(model)
     frames = [
-        _seen(model, citation, frame.lazy(), frame.columns, properties)
+        _seen(model, citation, earlier, frame, properties)
         for name, frame in documents.items()
-        for citation in model.events[name].entities
+        for citation, earlier in _roles(model.events[name].entities)
     ]
     if not frames:
         return TABLES["entities"].empty().with_columns(properties=pl.struct(pl.lit(None)))
-    seen = pl.concat(frames)
-    last = [pl.col(p).drop_nulls().last() for p in properties]
+    last = [
+        pl.col(f"value:{p}").sort_by(f"time:{p}", maintain_order=True).drop_nulls().last().alias(p)
+        for p in properties
+    ]
     table = (
-        seen.sort("last_seen")
+        pl.concat(frames)
         .group_by("entity_id", "type")
         .agg(
             pl.col("events").sum(),
             pl.col("first_seen").min(),
             pl.col("last_seen").max(),
             pl.col("is_test").all(),
-            *last,
+            properties=pl.struct(last) if last else pl.struct(pl.lit(None)).first(),
         )
-        .with_columns(
-            key=pl.col("entity_id").str.splitn(":", 2).struct.field("field_1"),
-            properties=pl.struct(properties) if properties else pl.struct(pl.lit(None)),
-        )
-        .drop(properties)
+        .with_columns(key=pl.col("entity_id").str.splitn(":", 2).struct.field("field_1"))
         .sort("entity_id")
         .collect()
     )
@@ -53,38 +51,61 @@ def property_names(model: EventModel) -> list[str]:
     return sorted({p for entity in model.entities.values() for p in entity.properties})
 
 
+def _roles(citations: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each citation with the earlier ones of the same entity type."""
+    earlier: dict[str, list[str]] = {}
+    for citation in citations:
+        others = earlier.setdefault(citation.partition(".")[0], [])
+        yield citation, list(others)
+        others.append(citation)
+
+
 def _seen(
     model: EventModel,
     citation: str,
-    frame: pl.LazyFrame,
-    columns: list[str],
+    earlier: list[str],
+    frame: pl.DataFrame,
     properties: list[str],
 ) -> pl.LazyFrame:
-    """Return one row per entity that this role of this event type speaks of."""
+    """Return one row per entity that this role, but no earlier one, of an event speaks of.
+
+    `value:<property>` is the last known value, `time:<property>` its time.
+    """
     entity, _ = model.entity_role(citation)
-    known = [p for p in entity.properties if p in columns]
+    known = [p for p in entity.properties if p in frame.columns]
+    this = entity_id(model, citation, frame.columns)
+    new = [this.ne_missing(entity_id(model, other, frame.columns)) for other in earlier]
     return (
-        frame.select(
+        frame.lazy()
+        .filter(pl.all_horizontal(this.is_not_null(), *new))
+        .select(
             "timestamp",
+            "row",
             "is_test",
-            *known,
-            entity_id=entity_id(model, citation, columns),
+            this.alias("entity_id"),
+            *(text_of(pl.col(p)).alias(f"value:{p}") for p in known),
         )
-        .filter(pl.col("entity_id").is_not_null())
-        .sort("timestamp")
+        .sort("timestamp", "row")
         .group_by("entity_id")
         .agg(
-            events=pl.len(),
-            first_seen=pl.col("timestamp").min(),
-            last_seen=pl.col("timestamp").max(),
-            is_test=pl.col("is_test").all(),
-            **{
-                p: text_of(pl.col(p).drop_nulls().last())
-                if p in known
-                else pl.lit(None, dtype=pl.String)
-                for p in properties
-            },
+            pl.lit(citation.partition(".")[0]).alias("type"),
+            pl.len().alias("events"),
+            pl.col("timestamp").min().alias("first_seen"),
+            pl.col("timestamp").max().alias("last_seen"),
+            pl.col("is_test").all(),
+            *(expr for p in properties for expr in _last(p, known)),
         )
-        .with_columns(type=pl.lit(citation.partition(".")[0]))
-        .select("entity_id", "type", "events", "first_seen", "last_seen", "is_test", *properties)
     )
+
+
+def _last(name: str, known: Sequence[str]) -> list[pl.Expr]:
+    if name not in known:
+        return [
+            pl.lit(None, dtype=pl.String).alias(f"value:{name}"),
+            pl.lit(None, dtype=TIME).alias(f"time:{name}"),
+        ]
+    value = pl.col(f"value:{name}")
+    return [
+        value.drop_nulls().last(),
+        pl.col("timestamp").filter(value.is_not_null()).last().alias(f"time:{name}"),
+    ]

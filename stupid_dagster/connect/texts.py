@@ -23,12 +23,13 @@ def build_texts(model: EventModel, documents: Mapping[str, pl.DataFrame], day: s
     frames = [
         # The text is rendered for one document of each text, not for all of them.
         frame.lazy()
-        .group_by("text_id")
-        .agg(pl.all().sort_by("row").first(), count=pl.len())
+        .sort("row")
+        .with_columns(pl.len().over("text_id").alias(":count"))
+        .unique("text_id", keep="first", maintain_order=True)
         .select(
             "text_id",
             "event_type",
-            "count",
+            pl.col(":count").alias("count"),
             text=rendered(model.events[name].text),
             example=pl.concat_str(pl.lit(f"{day}/{name}/"), pl.col("row").cast(pl.String)),
         )

@@ -48,7 +48,8 @@ def typed(column: str, field_type: FieldType) -> pl.Expr:
             .alias(column)
         )
     number = value.cast(pl.Float64, strict=False)
-    number = pl.when(number.is_finite()).then(number)
+    # -0.0 becomes 0.0: they are equal, and would be two texts and keys.
+    number = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
     if field_type == "integer":
         # Large integers lose digits as floats, so they are read as what they are first.
         whole = pl.when(number == number.round()).then(number).cast(pl.Int64, strict=False)

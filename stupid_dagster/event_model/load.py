@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ def parse_event_model(text: str, source: str = "event model") -> EventModel:
         raise EventModelError(source, [f"not valid YAML: {error}"]) from error
     if not isinstance(tree, dict):
         raise EventModelError(source, ["the file must be a mapping with `name`, `events`, ..."])
+    if repeated := [
+        f"line {key.start_mark.line + 1}: {key.value!r} stands twice; only the last would count"
+        for key in _repeated_keys(nodes, set())
+    ]:
+        raise EventModelError(source, repeated)
     try:
         model = EventModel.model_validate(tree)
     except ValidationError as error:
@@ -76,6 +82,23 @@ def model_hash(model: EventModel) -> str:
     """Return 16 hex digits that change whenever the model's meaning may have changed."""
     canonical = json.dumps(model.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _repeated_keys(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
+    """Yield the keys that a mapping has already; YAML keeps the last without a word."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        known: set[str] = set()
+        for key, value in node.value:
+            if key.value in known:
+                yield key
+            known.add(key.value)
+            yield from _repeated_keys(value, seen)
+    else:
+        for item in node.value:
+            yield from _repeated_keys(item, seen)
 
 
 def _describe(item: Any, nodes: yaml.Node | None) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator
 from stupid_dagster.errors import hint
 from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, EventType, Measure
 from stupid_dagster.event_model.templates import template_fields
+from stupid_dagster.tables import TABLES
 
+_OWN_COLUMNS = {*TABLES["documents"].schema, LOCAL_HOUR}
+_OWN_FEATURES = {*TABLES["activity"].schema, *TABLES["features"].schema, "day"}
 BadReference = tuple[tuple[str | int, ...], str]
 
 
@@ -33,12 +36,16 @@ def measured_event_types(model: EventModel, measure: Measure) -> list[str]:
 
 def find_bad_references(model: EventModel) -> Iterator[BadReference]:
     """Yield (location in the file, message) for every name that cites nothing."""
+    yield from _bad_columns(model)
     yield from _bad_entities(model)
     yield from _bad_derived(model)
     for name, event_type in model.events.items():
         yield from _bad_event_type(model, name, event_type)
     for name, feature in model.features.columns.items():
-        yield from _bad_measure(model, ("features", "columns", name), feature)
+        place = ("features", "columns", name)
+        if name in _OWN_FEATURES or name.endswith("__n"):
+            yield place, f"{name!r} is a column of the engine's; give the feature another name"
+        yield from _bad_measure(model, place, feature)
     for name, metric in model.metrics.items():
         place = ("metrics", name)
         if metric.ratio:
@@ -72,6 +79,28 @@ def _all_fields(model: EventModel) -> set[str]:
     return set().union(*(available_fields(model, e) for e in model.events.values()))
 
 
+def _bad_columns(model: EventModel) -> Iterator[BadReference]:
+    columns = sorted({f for event_type in model.events.values() for f in event_type.fields})
+    yield from _missing(("aliases",), "column", model.aliases, [*columns, *model.timestamp.fields])
+    yield from _missing(("duplicate_key",), "field", model.duplicate_key, _all_fields(model))
+    if model.test_flag is not None:
+        yield from _missing(("test_flag",), "kept column", [model.test_flag], columns)
+        if model.test_flag in columns and model.field_type(model.test_flag) != "boolean":
+            yield ("test_flag",), f"{model.test_flag!r} must be a boolean (see `fields`)"
+    folders: dict[str, str] = {}
+    for name, event_type in model.events.items():
+        for folder in {name.casefold(), *(alias.casefold() for alias in event_type.aliases)}:
+            if (other := folders.setdefault(folder, name)) != name:
+                yield ("events", name), f"the landing folder {folder!r} already means {other}"
+        for field in event_type.fields:
+            if field in _OWN_COLUMNS or field.startswith(":"):
+                yield (
+                    ("events", name, "fields"),
+                    f"{field!r} is a column of the engine's; keep it by another name, such as "
+                    f"`source_{field}`, with `aliases: {{source_{field}: {field}}}`",
+                )
+
+
 def _bad_entities(model: EventModel) -> Iterator[BadReference]:
     yield from _missing(("actor",), "entity type", [model.actor], model.entities)
     if model.actor in model.entities and model.entities[model.actor].roles:
@@ -96,13 +125,9 @@ def _bad_derived(model: EventModel) -> Iterator[BadReference]:
     yield from _missing(("fields",), "kept column", model.fields, known)
     for name, derived in model.derived.items():
         place = ("derived", name)
-        if name in known:
+        if name in known or name in _OWN_COLUMNS:
             yield place, f"{name!r} is a column already; give the derived field another name"
-        try:
-            inputs = template_fields(derived.template) if derived.template else [derived.field]
-        except ValueError as error:
-            yield (*place, "template"), str(error)
-            continue
+        inputs = template_fields(derived.template) if derived.template else [derived.field]
         yield from _missing(place, "field", filter(None, inputs), known)
         numeric = derived.bands is not None or derived.scale is not None
         if (
@@ -121,10 +146,7 @@ def _bad_derived(model: EventModel) -> Iterator[BadReference]:
 def _bad_event_type(model: EventModel, name: str, event_type: EventType) -> Iterator[BadReference]:
     place = ("events", name)
     fields = available_fields(model, event_type)
-    try:
-        yield from _missing((*place, "text"), "field", template_fields(event_type.text), fields)
-    except ValueError as error:
-        yield (*place, "text"), str(error)
+    yield from _missing((*place, "text"), "field", template_fields(event_type.text), fields)
     yield from _missing(
         (*place, "entities"), "entity type or role", event_type.entities, _roles(model)
     )
@@ -152,6 +174,6 @@ def _bad_measure(
     yield from _missing(place, "field", cited, fields)
     if fields.issuperset(cited) and not measured_event_types(model, measure):
         yield place, f"none of its event types has all of {', '.join(cited)}"
-    if measure.kind in ("sum", "mean") and measure.field in fields:
-        if model.field_type(measure.field or "") == "string":
-            yield place, f"{measure.field!r} is a string; {measure.kind} needs a number or boolean"
+    numeric = measure.kind in ("sum", "mean") and measure.field in fields
+    if numeric and model.field_type(measure.field or "") == "string":
+        yield place, f"{measure.field!r} is a string; {measure.kind} needs a number or boolean"

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from stupid_dagster.event_model.templates import parse_template
+
 FieldType = Literal["string", "integer", "float", "boolean"]
 LOCAL_HOUR = "local_hour"
 """A field that every event has: the hour (0-23) of its timestamp in the model's timezone."""
@@ -25,6 +27,18 @@ LOCAL_HOUR = "local_hour"
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(map(repr, repeated))} must stand there only once")
+    return names
+
+
+def _parsable(template: str) -> str:
+    if not parse_template(template):
+        raise ValueError("the template must not be empty")
+    return template
 
 
 def _known_timezone(name: str) -> str:
@@ -39,7 +53,8 @@ def _identifier(name: str) -> str:
     return name
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
+Names = Annotated[list[str], BeforeValidator(_listed), AfterValidator(_distinct)]
+Template = Annotated[str, AfterValidator(_parsable)]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 
@@ -79,7 +94,7 @@ class FieldRule(Strict):
 class Derived(Strict):
     """A field computed from others: exactly one of `template`, `bands`, `map`, `scale`."""
 
-    template: str | None = Field(default=None, description="Such as `{origin}-{dest}`.")
+    template: Template | None = Field(default=None, description="Such as `{origin}-{dest}`.")
     field: str | None = Field(default=None, description="Input of `bands`, `map` and `scale`.")
     bands: dict[str, float | None] | None = Field(
         default=None, description="Label to exclusive upper bound, ascending; null is the rest."
@@ -146,7 +161,7 @@ class EventType(Strict):
     fields: Names = Field(description="Columns that are kept; all others are dropped, counted.")
     entities: Names = Field(default=[], description="Entity types, or Type.role, it speaks of.")
     edges: Names = []
-    text: str = Field(description="What is embedded; parts whose field is empty are left out.")
+    text: Template = Field(description="What is embedded; parts whose field is empty are left out.")
     symbol: Symbol | None = None
 
 

@@ -23,6 +23,8 @@ _LOCAL = [
 def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
     """Return times (UTC, milliseconds) for cleaned texts; null where none of the forms fits.
 
+    Years before 2 and after 9998 are no times either.
+
     The model's own formats come first, then ISO 8601, then epoch seconds (10 digits) and
     milliseconds (13 digits). Times that state no zone are in the rule's timezone.
     """
@@ -36,7 +38,8 @@ def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
         if found.any():
             result = result.scatter(todo.filter(found), parsed.filter(found))
             todo = todo.filter(~found)
-    return result
+    # Python's dates end there, and so does what can be a time of an event.
+    return result.set(~result.dt.year().is_between(2, 9998), None)
 
 
 def _parsers(rule: TimestampRule) -> list[Callable[[pl.Series], pl.Series]]:

@@ -110,10 +110,7 @@ def _finished(
     model: EventModel, name: str, event_type: EventType, frame: pl.DataFrame
 ) -> tuple[pl.DataFrame, int]:
     """Return the documents of one event type, and how many duplicates were taken out."""
-    key = ["timestamp", *(model.duplicate_key or event_type.fields)]
-    key = [column for column in key if column in frame.columns]
-    unique = frame.unique(subset=key, keep="first", maintain_order=True)
-    full = with_derived(unique, model, event_type)
+    full = with_derived(frame, model, event_type)
     actor = pl.lit(None, dtype=pl.String)
     if model.actor in event_type.entities:
         actor = entity_id(model, model.actor, full.columns)
@@ -124,15 +121,19 @@ def _finished(
         actor=actor,
         is_test=is_test,
         event_type=pl.lit(name),
-        text=pl.concat_str(pl.lit(f"{name}\x00"), rendered(event_type.text)),
     )
-    hashes = distinct_hashes(full["text"]).rename({"hash": "text_id"})
-    full = full.join(hashes, on="text", how="left", maintain_order="left")
-    # All fields take part, so that the same rows always get the same row numbers.
-    full = full.sort("actor", "timestamp", *event_type.fields, nulls_last=True)
+    # All fields take part, so that the same rows, in whatever order and files, always make the
+    # same documents with the same row numbers.
+    full = full.sort("actor", "timestamp", "timestamp_missing", *event_type.fields, nulls_last=True)
+    key = [field for field in model.duplicate_key if field in full.columns] or event_type.fields
+    full = full.unique(subset=["timestamp", *key], keep="first", maintain_order=True)
     full = full.with_row_index("row")
+    text = pl.concat_str(pl.lit(f"{name}\x00"), rendered(event_type.text))
+    full = full.with_columns(text.alias(":text"))
+    hashes = distinct_hashes(full[":text"]).rename({"text": ":text", "hash": "text_id"})
+    full = full.join(hashes, on=":text", how="left", maintain_order="left")
     documents = conform("documents", full.select(*BASE_COLUMNS, *event_type.fields))
-    return documents, frame.height - unique.height
+    return documents, frame.height - documents.height
 
 
 def _with_test_actors(documents: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -25,7 +26,7 @@ from stupid_dagster.ingest import readers
 from stupid_dagster.stores.lake import write_durably
 
 log = structlog.get_logger(__name__)
-_DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+_DATE = re.compile(r"(?<!\d)(\d{4})(-?)(\d{2})\2(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,17 @@ def index_landing(model: EventModel, folder: Path, cache: Path | None = None) ->
     files: list[LandingFile] = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in readers.SUFFIXES):
         name = path.relative_to(folder).as_posix()
-        state = path.stat()
+        try:
+            state = path.stat()
+        except OSError as error:
+            log.warning("landing file is gone", file=name, error=str(error))
+            continue
+        if not stat.S_ISREG(state.st_mode):
+            continue
         old = known.get(name)
-        if old and (old.size, old.modified) == (state.st_size, state.st_mtime_ns):
+        unchanged = old and (old.size, old.modified) == (state.st_size, state.st_mtime_ns)
+        # What made a file unreadable may have passed without changing it.
+        if old and unchanged and not old.problem:
             files.append(old)
         else:
             files.append(_inspect(model, path, name, state.st_size, state.st_mtime_ns))
@@ -99,8 +108,7 @@ def read_timestamps(
     Raises IngestError when the file can't be read.
     """
     present = set(columns)
-    spellings = [s for f in model.timestamp.fields for s in (f, *model.aliases.get(f, []))]
-    fields = [field for field in spellings if field in present]
+    fields = [field for field in timestamp_columns(model) if field in present]
     if not fields:
         height = readers.row_count(path)
         texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, height)
@@ -109,6 +117,11 @@ def read_timestamps(
         clean = (cleaned(field, model.nulls) for field in fields)
         texts = frame.select(pl.coalesce(*clean).alias("timestamp"))["timestamp"]
     return parse_timestamps(texts, model.timestamp), texts
+
+
+def timestamp_columns(model: EventModel) -> list[str]:
+    """Return the columns that an event's time may stand in, with their other spellings."""
+    return [s for f in model.timestamp.fields for s in (f, *model.aliases.get(f, []))]
 
 
 def match_event_type(model: EventModel, folder_name: str) -> str | None:
@@ -148,7 +161,7 @@ def _inspect(model: EventModel, path: Path, name: str, size: int, modified: int)
 def _file_date(stem: str) -> str | None:
     for match in _DATE.finditer(stem):
         try:
-            return date(int(match[1]), int(match[2]), int(match[3])).isoformat()
+            return date(int(match[1]), int(match[3]), int(match[4])).isoformat()
         except ValueError:
             continue
     return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +12,10 @@ import polars as pl
 
 from stupid_dagster.errors import IngestError
 
-_SCANNERS: dict[str, Callable[[Path], pl.LazyFrame]] = {".parquet": pl.scan_parquet}
+_SCANNERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    # With `glob`, a name such as `2013-02-08[1].parquet` would be a pattern.
+    ".parquet": partial(pl.scan_parquet, glob=False),
+}
 T = TypeVar("T")
 SUFFIXES = tuple(_SCANNERS)
 
@@ -49,14 +54,25 @@ def scan(file: Path) -> pl.LazyFrame:
 
 
 def _as_string(series: pl.Series) -> pl.Series:
-    if isinstance(series.dtype, pl.Struct):
-        return series.struct.json_encode()
-    if isinstance(series.dtype, pl.List | pl.Array):
-        wrapped = series.to_frame().select(pl.struct(series.name).alias(series.name))
-        return wrapped[series.name].struct.json_encode()
+    if series.dtype.is_nested():
+        return _as_json(series)
+    if series.dtype == pl.Duration:
+        return series.dt.to_string("iso")
     if series.dtype == pl.Binary:
-        return series.cast(pl.String, strict=False)
+        try:
+            return series.cast(pl.String)
+        except pl.exceptions.ComputeError:  # Not UTF-8; Polars has no lossy decoding.
+            return series.map_elements(lambda raw: raw.decode(errors="replace"), pl.String)
     return series.cast(pl.String)
+
+
+def _as_json(series: pl.Series) -> pl.Series:
+    if "Binary" in str(series.dtype):  # Polars' encoder would panic.
+        values = [None if v is None else json.dumps(v, default=str) for v in series.to_list()]
+        return pl.Series(series.name, values, dtype=pl.String)
+    whole = series.alias("").to_frame().select(pl.struct("").struct.json_encode())
+    text = whole.to_series().str.strip_prefix('{"":').str.strip_suffix("}")
+    return text.set(series.is_null(), None).alias(series.name)
 
 
 def _guarded(file: Path, read: Callable[[], T]) -> T:
@@ -64,6 +80,7 @@ def _guarded(file: Path, read: Callable[[], T]) -> T:
         if file.stat().st_size == 0:
             raise IngestError(f"{file.name}: the file is empty (0 bytes)")
         return read()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    # Polars panics on some damaged files, which is no `Exception`.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise IngestError(f"{file.name}: the file can't be read: {reason}") from error

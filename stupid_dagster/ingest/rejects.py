@@ -41,8 +41,8 @@ class Rejects:
             return
         shown = pl.col("raw").str.slice(0, 200).fill_null("nothing")
         entries = (
-            failed.group_by("file", pl.col(column).alias("raw"))
-            .agg(row=pl.col("file_row").min(), rows=pl.len())
+            failed.group_by(file=":file", raw=pl.col(column).str.slice(0, 2000))
+            .agg(row=pl.col(":row").min(), rows=pl.len())
             .with_columns(
                 scope=pl.lit(scope),
                 field=pl.lit(field),

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import polars as pl
 
+from stupid_dagster.errors import IngestError
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.ingest import readers
-from stupid_dagster.ingest.landing import LandingFile, read_timestamps
+from stupid_dagster.ingest.landing import LandingFile, read_timestamps, timestamp_columns
 from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.tables import TIME
 
+# No field's name begins with a colon.
 _BASE = {
-    "file": pl.String,
-    "file_row": pl.UInt32,
+    ":file": pl.String,
+    ":row": pl.UInt32,
     "timestamp": TIME,
     "timestamp_missing": pl.Boolean,
 }
@@ -58,12 +60,15 @@ class DayReader:
             for name in self.model.events[event_type].fields
         }
         spellings = [spelling for found in kept.values() for spelling in found]
-        raw = readers.read_strings(path, spellings)
+        # The prefix keeps a file's columns apart from the ones that are added here.
+        raw = readers.read_strings(path, spellings).select(pl.all().name.prefix("raw:"))
+        if raw.width and raw.height != len(times):
+            raise IngestError(f"{path.name}: the file changed while it was read; run the day again")
         local_day = times.dt.convert_time_zone(self.model.timezone).dt.date()
         base = pl.DataFrame(
             {
-                "file": pl.Series([file.path]).new_from_index(0, len(times)),
-                "file_row": pl.Series(range(len(times)), dtype=pl.UInt32),
+                ":file": pl.Series([file.path]).new_from_index(0, len(times)),
+                ":row": pl.Series(range(len(times)), dtype=pl.UInt32),
                 "timestamp": times.fill_null(pl.lit(self._midnight(), dtype=TIME)),
                 "timestamp_missing": times.is_null(),
             }
@@ -71,7 +76,7 @@ class DayReader:
         belongs = local_day == self.day
         if file.date == self.day.isoformat():
             self._report_columns(file, event_type, columns, spellings)
-            self._report_times(file, base.with_columns(_day=local_day, _text=texts))
+            self._report_times(file, base.hstack([local_day.alias(":day"), texts.alias(":text")]))
             belongs = belongs | local_day.is_null()
         rows = base.hstack(raw).filter(belongs.fill_null(value=False))
         self.rows += rows.height
@@ -85,32 +90,33 @@ class DayReader:
     def _value(self, spellings: list[str]) -> pl.Expr:
         if not spellings:
             return pl.lit(None, dtype=pl.String)
-        return pl.coalesce(cleaned(spelling, self.model.nulls) for spelling in spellings)
+        return pl.coalesce(cleaned(f"raw:{spelling}", self.model.nulls) for spelling in spellings)
 
     def _report_columns(
         self, file: LandingFile, event_type: str, columns: Iterable[str], used: Iterable[str]
     ) -> None:
         rule = self.model.junk_columns
-        for column in sorted({*columns} - {*used, *self.model.timestamp.fields}):
+        dropped = self.dropped_columns.setdefault(event_type, [])
+        for column in sorted({*columns} - {*used, *timestamp_columns(self.model)}):
             if len(column) > rule.longer_than or any(part in column for part in rule.containing):
                 self.rejects.add_column(file.path, file.rows, column)
-            else:
-                self.dropped_columns.setdefault(event_type, []).append(column)
+            elif column not in dropped:
+                dropped.append(column)
 
     def _report_times(self, file: LandingFile, rows: pl.DataFrame) -> None:
         fields = ", ".join(self.model.timestamp.fields)
-        if rows.height and rows["_text"].null_count() == rows.height:
+        if rows.height and rows[":text"].null_count() == rows.height:
             reason = f"no timestamp in {fields}: its rows are dated {file.date}"
             self.rejects.add_file_part(file.path, rows.height, "column", fields, reason)
         else:
             missing = rows.filter(pl.col("timestamp_missing"))
             reason = f"is no known time: dated {file.date}"
-            self.rejects.add_values(missing, fields, "_text", reason)
+            self.rejects.add_values(missing, fields, ":text", reason)
         first, last = self.partitions
         self.rejects.add_values(
-            rows.filter(~pl.col("_day").is_between(first, last)),
+            rows.filter(~pl.col(":day").is_between(first, last)),
             fields,
-            "_text",
+            ":text",
             f"lies outside the partitions ({first} to {last})",
             scope="row",
         )

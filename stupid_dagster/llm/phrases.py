@@ -16,14 +16,10 @@ _PREPOSITIONS = ("from", "at", "on", "in", "via", "through", "to")
 
 def subject_of(feature: FeatureTrait) -> str:
     """Return what a feature is about: `mean_delay` -> "delay", `login_count` -> "logins"."""
-    parts = words.humanise(feature.name).split()
-    kept = [p for p in parts if p not in _AGGREGATES] or parts
-    if feature.share:
-        kept = [p for p in kept if p not in _SHARES] or kept
-    if feature.kind == "sessions" and kept[-1] in _EXTENTS and len(kept) > 1:
-        kept = kept[:-1]
-    name = " ".join(kept)
-    return words.plural(name) if _countable(feature) else name
+    parts = _name(feature).split()
+    unwanted = _AGGREGATES | (_SHARES if feature.share else set())
+    name = " ".join([part for part in parts if part not in unwanted] or parts)
+    return words.plural(name) if countable(feature) else name
 
 
 def adjective(feature: FeatureTrait) -> str | None:
@@ -46,18 +42,19 @@ def attribute(feature: FeatureTrait) -> str:
     if _extended(feature):
         return f"{'long' if high else 'short'} {subject}"
     if words.is_plural(subject.split()[-1]):
-        return f"{'many' if high else 'few'} {subject}"
+        few = "no" if words.number(feature.mean) == "0" else "few"
+        return f"{'many' if high else few} {subject}"
     return f"{'high' if high else 'low'} {subject}"
 
 
 def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
     """Return a feature's value in words: "5.7 flights a week", "mean delay 19 minutes"."""
-    name = words.humanise(feature.name)
+    name = _name(feature)
     if feature.share:
         return f"{words.percent(value)} {subject_of(feature)}"
     unit = f" {feature.unit}" if feature.unit else ""
     period = f" {words.per_period(days)}" if days else ""
-    if _countable(feature):
+    if countable(feature):
         return f"{words.number(value)} {subject_of(feature)}{period}"
     if feature.kind == "sum":
         said = subject_of(feature)
@@ -68,8 +65,11 @@ def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
     return f"{name} {words.number(value)}{unit}"
 
 
-def from_where(entity: EntityTrait) -> str:
-    """Return an entity with the preposition of its relation, if any: "from LGA", "Delta"."""
+def from_where(entity: EntityTrait) -> tuple[str, str]:
+    """Return an entity's preposition, if its relation has one, and it with its name.
+
+    `DepartedFrom` LGA -> ("from", "from LGA"); `OperatedBy` Delta -> ("", "Delta").
+    """
     said = words.humanise(entity.relation).split()
     kind = words.humanise(entity.type).split()
     while len(said) > 1 and said[-1] in kind:
@@ -77,8 +77,8 @@ def from_where(entity: EntityTrait) -> str:
     # "flew to", but not "belongs to", which says no direction.
     vague = said[-1] == "to" and said[0].endswith("s")
     if entity.incoming or len(said) < 2 or said[-1] not in _PREPOSITIONS or vague:
-        return entity.name
-    return f"{said[-1]} {entity.name}"
+        return "", entity.name
+    return said[-1], f"{said[-1]} {entity.name}"
 
 
 def comparison(feature: FeatureTrait, days: int | None) -> str:
@@ -95,8 +95,9 @@ def entity_comparison(entity: EntityTrait) -> str:
 
 
 def property_comparison(trait: PropertyTrait) -> str:
-    """Return such as "manufacturer EMBRAER: 61% (all: 20%)"."""
-    said = f"{words.humanise(trait.property)} {trait.value}"
+    """Return such as "aircraft manufacturer EMBRAER: 61% (all: 20%)"."""
+    kind, name = words.humanise(trait.type), words.humanise(trait.property)
+    said = f"{name if kind in name else f'{kind} {name}'} {trait.value}"
     return f"{said}: {words.percent(trait.share)} (all: {words.percent(trait.overall)})"
 
 
@@ -105,15 +106,15 @@ def noun_of(profile: Profile) -> str:
     return words.plural(words.humanise(profile.noun))
 
 
-def _countable(feature: FeatureTrait) -> bool:
-    if feature.kind == "sessions":
-        return not feature.unit and set(words.humanise(feature.name).split()).isdisjoint(
-            {*_EXTENTS, "gap", "mean", "avg", "average"}
-        )
+def _name(feature: FeatureTrait) -> str:
+    name = words.humanise(feature.name)
+    return name.removesuffix(f" {feature.unit}") if feature.unit else name
+
+
+def countable(feature: FeatureTrait) -> bool:
+    """Return whether a feature is a number of things."""
     return feature.kind in ("count", "distinct")
 
 
 def _extended(feature: FeatureTrait) -> bool:
-    if feature.kind == "sessions":
-        return not _countable(feature)
-    return feature.kind == "mean" and (feature.unit or "") in _EXTENTS
+    return feature.kind == "mean" and feature.unit in _EXTENTS

@@ -7,7 +7,7 @@ readers, which skip the row groups that can't meet them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ import polars as pl
 
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.event_model.expressions import POLARS_TYPES
+from stupid_dagster.query.days import day_of, days_between, utc
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, hex_ids
 from stupid_dagster.query.paging import Cursor, Page
@@ -74,6 +75,9 @@ class DocumentReader:
         Columns: doc_id, then those asked for, else all. `total` is given where no condition
         but days narrows the documents. Raises InvalidQueryError.
         """
+        since = query.since and utc(query.since, "since")
+        until = query.until and utc(query.until, "until")
+        query = replace(query, since=since, until=until)
         schema = self.schema(query.event_type)
         columns = self._columns(query, schema)
         wanted = self._condition(query, schema)
@@ -129,30 +133,13 @@ class DocumentReader:
         document["text"] = self._text(day, document["text_id"])
         return document
 
-    def days(self, first: date | None, last: date | None) -> list[str]:
-        """Return the snapshot's days from `first` to `last`, each by default the window's end.
-
-        Raises InvalidQueryError where they lie outside the window.
-        """
-        manifest = self.snapshot.manifest
-        low, high = manifest.first_day, manifest.last_day
-        begin, end = (first.isoformat() if first else low), (last.isoformat() if last else high)
-        if begin > end:
-            raise InvalidQueryError(f"the first day, {begin}, comes after the last, {end}")
-        if begin < low or end > high:
-            raise InvalidQueryError(
-                f"{begin} to {end} isn't within the window, {low} to {high}: only its days "
-                "can be asked for"
-            )
-        return [day for day in manifest.days if begin <= day <= end]
-
     def _versions(self, query: DocumentQuery, begin: Cursor | None) -> Iterator[Version]:
-        days = self.days(query.first_day, query.last_day)
+        days = days_between(self.snapshot.manifest, query.first_day, query.last_day)
         # A document's day is that of its time in the model's zone.
         if query.since:
-            days = [d for d in days if d >= self._day_of(query.since)]
+            days = [d for d in days if d >= day_of(query.since, self.zone)]
         if query.until:
-            days = [d for d in days if d <= self._day_of(query.until)]
+            days = [d for d in days if d <= day_of(query.until, self.zone)]
         if begin:
             at = self.snapshot.day("documents", begin.day)
             if at is None or at.name != begin.version:
@@ -165,12 +152,6 @@ class DocumentReader:
             version = self.snapshot.day("documents", day)
             if version is not None:
                 yield version
-
-    def _day_of(self, time: datetime) -> str:
-        try:
-            return time.astimezone(self.zone).date().isoformat()
-        except OverflowError:
-            return time.date().isoformat()
 
     def _columns(self, query: DocumentQuery, schema: Mapping[str, pl.DataType]) -> list[str]:
         if query.columns is None:
@@ -185,9 +166,7 @@ class DocumentReader:
             )
         return chosen
 
-    def _condition(
-        self, query: DocumentQuery, schema: Mapping[str, pl.DataType]
-    ) -> pl.Expr | None:
+    def _condition(self, query: DocumentQuery, schema: Mapping[str, pl.DataType]) -> pl.Expr | None:
         conditions = []
         time = pl.col("timestamp")
         if query.since:

@@ -8,18 +8,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from stupid_dagster.errors import InvalidQueryError, hint
+from stupid_dagster.query.days import utc
 from stupid_dagster.query.frames import is_hash
 
-Operator = Literal[
-    "eq", "ne", "in", "lt", "le", "gt", "ge", "contains", "starts_with", "is_null"
-]
+Operator = Literal["eq", "ne", "in", "lt", "le", "gt", "ge", "contains", "starts_with", "is_null"]
 OPERATORS: tuple[str, ...] = get_args(Operator)
 MOST_VALUES = 1000
 _ORDERED = {"lt": "__lt__", "le": "__le__", "gt": "__gt__", "ge": "__ge__"}
@@ -105,9 +104,7 @@ def _expression(one: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 def _values(one: Filter, dtype: pl.DataType) -> pl.Series:
     if not isinstance(one.value, list) or not 1 <= len(one.value) <= MOST_VALUES:
-        raise InvalidQueryError(
-            f"filter on {one.field}: `in` takes from 1 to {MOST_VALUES} values"
-        )
+        raise InvalidQueryError(f"filter on {one.field}: `in` takes from 1 to {MOST_VALUES} values")
     return pl.Series([_value(one, dtype, value) for value in one.value], dtype=dtype)
 
 
@@ -157,9 +154,8 @@ def _within(one: Filter, dtype: pl.DataType, number: int) -> int:
 def parse_time(text: str, where: str) -> datetime:
     """Return an ISO 8601 time, UTC's where it states no offset; raises InvalidQueryError."""
     try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return utc(datetime.fromisoformat(text), where)
+    except ValueError:
         raise InvalidQueryError(
             f"{where}: {_shown(text)} is no {_meaning(pl.Datetime())}"
         ) from None

@@ -11,7 +11,7 @@ import polars as pl
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, hex_ids
-from stupid_dagster.query.paging import Page
+from stupid_dagster.query.paging import Page, check_offset
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.tables import TABLES, WINDOW_TABLES
 
@@ -22,9 +22,12 @@ KNOWLEDGE_TABLES = [name for name in WINDOW_TABLES if name not in _NO_TABLES]
 
 _LABELLED = {"clusters": "cluster_id", "communities": "community_id"}
 _WORDS = ("label", "description", "distinguishing")
+_OFTEN_READ = (
+    *("clusters", "cluster_members", "communities", "community_members", "labels"),
+    *("pagerank", "degrees", "graph_statistics", "trends", "insights"),
+)
 # Tables up to this size stay in memory: some 20 MB for the widest.
 _KEPT_ROWS = 100_000
-_MOST_OFFSET = 2**31
 
 
 class KnowledgeReader:
@@ -34,6 +37,12 @@ class KnowledgeReader:
         self.snapshot = snapshot
         self._kept: dict[str, pl.DataFrame] = {}
         self._lock = threading.Lock()
+
+    def warm(self) -> None:
+        """Load the tables that requests ask for, as far as they are kept in memory."""
+        for table in _OFTEN_READ:
+            if self.snapshot.manifest.of(table):
+                self._table(table)
 
     def page(
         self,
@@ -56,8 +65,7 @@ class KnowledgeReader:
         if sort:
             column, descending = _order(sort, schema)
             rows = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
-        if not 0 <= offset <= _MOST_OFFSET:
-            raise InvalidQueryError(f"offset = {offset}: must be from 0 to {_MOST_OFFSET}")
+        check_offset(offset)
         counted = rows.select(pl.len())
         found, count = (collected(scan) for scan in (rows.slice(offset, limit), counted))
         total = count.item()
@@ -72,6 +80,18 @@ class KnowledgeReader:
             )
         rows = self._table(table)
         return self._with_words(rows, _LABELLED[table]) if table in _LABELLED else rows
+
+    def check_values(self, table: str, column: str, values: Sequence[str]) -> None:
+        """Raise InvalidQueryError for a value that no row of the table has."""
+        if not values:
+            return
+        known = collected(self._table(table).select(pl.col(column).unique().sort()))[column]
+        for value in values:
+            if value not in known:
+                raise InvalidQueryError(
+                    f"{column} {value[:80]!r}: {table} has none of it{hint(value[:80], known)}; "
+                    f"there are {', '.join(known)}"
+                )
 
     def cluster(self, cluster_id: str, limit: int, offset: int = 0) -> tuple[dict[str, Any], Page]:
         """Return a segment of actors and its members, nearest to its centre first.
@@ -90,6 +110,7 @@ class KnowledgeReader:
         Raises NotFoundError.
         """
         community = self._one("communities", community_id)
+        check_offset(offset)
         ranks = self._table("pagerank").select("entity_id", "score", "rank")
         members = (
             self._table("community_members")

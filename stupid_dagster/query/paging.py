@@ -11,6 +11,8 @@ import polars as pl
 from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.settings import Settings
 
+MOST_OFFSET = 2**31
+
 
 @dataclass(frozen=True)
 class Page:
@@ -37,6 +39,12 @@ def row_limit(limit: int | None, settings: Settings, default: int | None = None)
             "(setting rows_most); ask for less, and page on"
         )
     return limit
+
+
+def check_offset(offset: int) -> None:
+    """Raise InvalidQueryError for an offset that can't be."""
+    if not 0 <= offset <= MOST_OFFSET:
+        raise InvalidQueryError(f"offset = {offset}: must be from 0 to {MOST_OFFSET}")
 
 
 @dataclass(frozen=True)

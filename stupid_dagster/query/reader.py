@@ -7,7 +7,8 @@ import threading
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast, get_args
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import structlog
@@ -21,19 +22,21 @@ from stupid_dagster.errors import (
     hint,
 )
 from stupid_dagster.project import Project
+from stupid_dagster.query.days import day_bounds, days_between
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
-from stupid_dagster.query.frames import collected, hex_ids
+from stupid_dagster.query.frames import hex_ids
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.stores.graph import GraphReader
+from stupid_dagster.stores.graph.reader import Direction
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
-from stupid_dagster.stores.vectors import SearchIndex
+from stupid_dagster.stores.vectors import Mode, SearchIndex
 
 log = structlog.get_logger(__name__)
 
-SEARCH_MODES = ("vector", "text", "hybrid")
-DIRECTIONS = ("both", "out", "in")
+SEARCH_MODES: tuple[str, ...] = get_args(Mode)
+DIRECTIONS: tuple[str, ...] = get_args(Direction)
 MOST_TEXT = 2000
 
 
@@ -97,7 +100,9 @@ class SnapshotReader:
             try:
                 ask()
             except StupidError as error:
-                log.warning("store can't be opened", store=name, snapshot=self.id, problem=str(error))
+                log.warning(
+                    "store can't be opened", store=name, snapshot=self.id, problem=str(error)
+                )
 
     def catalog(self) -> dict[str, Any]:
         """Return what the snapshot holds, as `stupid_dagster.catalog.build_catalog` describes."""
@@ -155,8 +160,10 @@ class SnapshotReader:
     ) -> pl.DataFrame:
         """Return the window's distinct texts that are nearest to `text`, best first.
 
-        Raises InvalidQueryError, and EmbedderError when another embedder than the project's
-        made the snapshot's vectors.
+        Columns as in `stupid_dagster.stores.vectors.RESULT_SCHEMA`; `mode` is by meaning
+        (vector), by words (text) or both (hybrid), and the score is that mode's. Raises
+        InvalidQueryError, and EmbedderError when another embedder than the project's made the
+        snapshot's vectors.
         """
         if not text.strip() or len(text) > MOST_TEXT:
             raise InvalidQueryError(
@@ -166,12 +173,17 @@ class SnapshotReader:
             raise InvalidQueryError(f"mode {mode[:80]!r}: use one of {', '.join(SEARCH_MODES)}")
         for event_type in event_types or ():
             self._documents.schema(event_type)
-        days = None
-        if first_day or last_day:
-            days = self._documents.days(first_day, last_day)
-        limit = row_limit(limit, self.project.settings)
-        vector = None if mode == "text" else self._embedded(text)
-        raise NotImplementedError
+        days_between(self.manifest, first_day, last_day)
+        found = self._open_index().search_text(
+            text,
+            None if mode == "text" else self._embedded(text),
+            mode=cast(Mode, mode),
+            limit=row_limit(limit, self.project.settings),
+            event_types=event_types or None,
+            first_day=first_day,
+            last_day=last_day,
+        )
+        return hex_ids(found)
 
     def node(self, entity_id: str) -> dict[str, Any]:
         """Return an entity of the graph; raises NotFoundError."""
@@ -212,7 +224,10 @@ class SnapshotReader:
                 )
         limit = row_limit(limit, self.project.settings)
         found = self._open_graph().neighbors(
-            entity_id, edge_types=edge_types or None, direction=direction, limit=limit + 1
+            entity_id,
+            edge_types=edge_types or None,
+            direction=cast(Direction, direction),
+            limit=limit + 1,
         )
         truncated = found.height > limit
         return Page(found.head(limit), limit, truncated, None if truncated else found.height)
@@ -237,6 +252,27 @@ class SnapshotReader:
         """
         rows = row_limit(limit, self.project.settings)
         return self._knowledge.page(table, filters, sort, rows, offset)
+
+    def check_values(self, table: str, column: str, values: Sequence[str]) -> None:
+        """Raise InvalidQueryError for a value that no row of a knowledge table has."""
+        self._knowledge.check_values(table, column, values)
+
+    def day_filters(self, column: str, first: date | None, last: date | None) -> list[Filter]:
+        """Return the conditions that a time is in the days asked for, which are the model's.
+
+        Raises InvalidQueryError for days outside the window.
+        """
+        days_between(self.manifest, first, last)
+        zone = ZoneInfo(self._catalog["timezone"])
+        bounds = [
+            ("ge", day_bounds(first, zone)[0] if first else None),
+            ("lt", day_bounds(last, zone)[1] if last else None),
+        ]
+        return [
+            Filter.model_validate({"field": column, "op": op, "value": time.isoformat()})
+            for op, time in bounds
+            if time
+        ]
 
     def cluster(
         self, cluster_id: str, *, limit: int | None = None, offset: int = 0

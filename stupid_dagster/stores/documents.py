@@ -16,7 +16,7 @@ def scan_event_type(lake: Lake, version: Version, event_type: str) -> pl.LazyFra
     name = f"{quote(event_type, safe=' ')}.parquet"
     if name not in version.files:
         return None
-    return pl.scan_parquet(lake.version_path(version) / name)
+    return pl.scan_parquet(lake.version_path(version) / name, glob=False)
 
 
 def read_day(lake: Lake, version: Version, model: EventModel) -> dict[str, pl.DataFrame]:

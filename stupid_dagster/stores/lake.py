@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from stupid_dagster.errors import MissingVersionError, StoreError
 CURRENT = "CURRENT"
 VERSION_FILE = "_version.json"
 _TEMPORARY = ".writing-"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Lake:
     def partition_path(self, table: str, partition: str) -> Path:
         """Return the folder of a partition; raises StoreError for a name that is no plain name."""
         for name in (table, partition):
-            if not _NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 raise StoreError(f"{name!r} can't be a table's or partition's name")
         return self.root / table / partition
 
@@ -108,9 +108,12 @@ class Lake:
         folder = self.partition_path(table, partition)
         name = new_name()
         temporary = folder / f"{_TEMPORARY}{name}"
-        temporary.mkdir(parents=True)
-        # The lock tells a writer at work from one that was killed: it dies with its process.
-        with _locked(temporary):
+        with ExitStack() as stack:
+            # The folder's lock tells a writer at work from one that was killed: it dies with its
+            # process. No garbage collection may see the folder before it is locked.
+            with self.exclusive():
+                temporary.mkdir(parents=True)
+                stack.enter_context(_locked(temporary))
             try:
                 writer = VersionWriter(temporary)
                 yield writer
@@ -125,22 +128,39 @@ class Lake:
             for file in sorted(writer.path.rglob("*"))
             if file.is_file()
         }
-        live = self.find(table, partition)
-        if live and dict(live.files) == files and dict(live.metadata) == writer.metadata:
+        metadata = json.loads(json.dumps(writer.metadata))
+        live = None
+        with suppress(StoreError):  # What is damaged is replaced.
+            live = self.find(table, partition)
+        if live and live.files == files and live.metadata == metadata and not self.damaged(live):
             return live
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
-        version = Version(table, partition, name, created, writer.rows, files, writer.metadata)
+        version = Version(table, partition, name, created, writer.rows, files, metadata)
         write_durably(writer.path / VERSION_FILE, json.dumps(asdict(version), indent=1))
         for directory in [d for d in writer.path.rglob("*") if d.is_dir()]:
             _sync(directory)
         _sync(writer.path)
-        writer.path.rename(folder / name)
-        _sync(folder)
-        write_durably(folder / CURRENT, name)
+        # A garbage collection in between would find a version that nothing names yet.
+        with self.exclusive():
+            writer.path.rename(folder / name)
+            _sync(folder)
+            write_durably(folder / CURRENT, name)
         return version
 
+    def damaged(self, version: Version) -> list[Path]:
+        """Return the files of a version that are missing or have lost or gained bytes."""
+        folder = self.version_path(version)
+        return [
+            folder / name
+            for name, stamp in version.files.items()
+            if not (folder / name).is_file() or (folder / name).stat().st_size != stamp.size
+        ]
+
     def find(self, table: str, partition: str, name: str | None = None) -> Version | None:
-        """Return the live (or the named) version of a partition, None where there is none."""
+        """Return the live (or the named) version of a partition, None where there is none.
+
+        Raises StoreError when its description is damaged.
+        """
         folder = self.partition_path(table, partition)
         try:
             name = name or (folder / CURRENT).read_text(encoding="utf-8").strip()
@@ -171,7 +191,7 @@ class Lake:
         return sorted(
             folder.name
             for folder in self.root.iterdir()
-            if _NAME.fullmatch(folder.name) and folder.is_dir() and self.partitions(folder.name)
+            if NAME.fullmatch(folder.name) and folder.is_dir() and self.partitions(folder.name)
         )
 
     def scan(self, table: str, partition: str) -> pl.LazyFrame:
@@ -193,16 +213,21 @@ class Lake:
         return self.scan_versions(versions, with_day=True)
 
     def scan_versions(self, versions: Iterable[Version], *, with_day: bool = False) -> pl.LazyFrame:
-        """Return the rows of the given versions' Parquet files, columns matched by name."""
+        """Return the rows of the given versions' Parquet files, columns matched by name.
+
+        Raises StoreError when they have none.
+        """
         frames = []
         for version in versions:
             for name in version.files:
                 if name.endswith(".parquet"):
-                    frame = pl.scan_parquet(self.version_path(version) / name)
+                    frame = pl.scan_parquet(self.version_path(version) / name, glob=False)
                     if with_day:
                         day = pl.lit(version.partition).str.to_date().alias("day")
                         frame = frame.with_columns(day)
                     frames.append(frame)
+        if not frames:
+            raise StoreError(f"none of the versions asked for in {self.root} has Parquet files")
         return pl.concat(frames, how="diagonal_relaxed")
 
     def drop(self, table: str, partition: str) -> bool:
@@ -217,7 +242,7 @@ class Lake:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the lake's lock: publishing and garbage collection never overlap."""
+        """Hold the lake's lock: commits, publishing and garbage collection never overlap."""
         self.root.mkdir(parents=True, exist_ok=True)
         with _locked(self.root):
             yield
@@ -234,10 +259,20 @@ def new_name() -> str:
 
 
 def read_version(folder: Path) -> Version:
-    """Return the version in a folder; raises FileNotFoundError where there is none."""
-    tree = json.loads((folder / VERSION_FILE).read_text(encoding="utf-8"))
-    tree["files"] = {name: FileStamp(**stamp) for name, stamp in tree["files"].items()}
-    return Version(**tree)
+    """Return the version in a folder; raises FileNotFoundError where there is none.
+
+    Raises StoreError when its description is damaged.
+    """
+    file = folder / VERSION_FILE
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree["files"] = {name: FileStamp(**stamp) for name, stamp in tree["files"].items()}
+        return Version(**tree)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        table, partition = folder.parts[-3:-1]
+        raise StoreError(
+            f"{file} is damaged ({error}); materialise {table} {partition} again"
+        ) from error
 
 
 def write_durably(file: Path, text: str) -> None:
@@ -271,7 +306,10 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _is_locked(directory: Path) -> bool:
-    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:  # Its writer has just ended.
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,10 +20,19 @@ import polars as pl
 import structlog
 
 from stupid_dagster.errors import MissingVersionError, SnapshotError
-from stupid_dagster.stores.lake import CURRENT, FileStamp, Lake, Version, new_name, write_durably
+from stupid_dagster.stores.lake import (
+    CURRENT,
+    NAME,
+    FileStamp,
+    Lake,
+    Version,
+    new_name,
+    write_durably,
+)
 
 POINTER = "SNAPSHOT"
 FOLDER = "snapshots"
+_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 log = structlog.get_logger(__name__)
 
 
@@ -136,7 +146,8 @@ def published_id(lake: Lake) -> str | None:
 
 def snapshot_ids(lake: Lake) -> list[str]:
     """Return the ids of all kept snapshots, oldest first."""
-    return sorted(file.stem for file in (lake.root / FOLDER).glob("*.json"))
+    files = (lake.root / FOLDER).glob("*.json")
+    return sorted(file.stem for file in files if _ID.fullmatch(file.stem))
 
 
 def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
@@ -154,33 +165,32 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
     """Return a snapshot's manifest; raises SnapshotError when it is not kept or unreadable."""
     file = lake.root / FOLDER / f"{snapshot_id}.json"
     try:
+        if not _ID.fullmatch(snapshot_id):
+            raise FileNotFoundError(file)
         tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        tree["versions"] = {
+            table: {partition: _version(version) for partition, version in partitions.items()}
+            for table, partitions in tree["versions"].items()
+        }
+        return Manifest(**tree)
     except FileNotFoundError:
         raise SnapshotError(
             f"snapshot {snapshot_id!r} isn't kept in {lake.root}; "
             f"there are: {', '.join(snapshot_ids(lake)) or 'none'}"
         ) from None
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
-    tree["versions"] = {
-        table: {partition: _version(version) for partition, version in partitions.items()}
-        for table, partitions in tree["versions"].items()
-    }
-    return Manifest(**tree)
 
 
 def check_files(lake: Lake, manifest: Manifest) -> None:
     """Raise SnapshotError when a file that the manifest names is missing or has another size."""
     for partitions in manifest.versions.values():
         for version in partitions.values():
-            folder = lake.version_path(version)
-            for name, stamp in version.files.items():
-                file = folder / name
-                if not file.is_file() or file.stat().st_size != stamp.size:
-                    raise SnapshotError(
-                        f"{file} is missing or damaged; materialise {version.table} "
-                        f"{version.partition} again"
-                    )
+            for file in lake.damaged(version):
+                raise SnapshotError(
+                    f"{file} is missing or damaged; materialise {version.table} "
+                    f"{version.partition} again"
+                )
 
 
 def collect_garbage(
@@ -240,17 +250,22 @@ def _remove_versions(
         table = partition.parent.name
         current = partition / CURRENT
         live = current.read_text(encoding="utf-8").strip() if current.exists() else None
+        # A commit or a drop changes the folder, so that this is when the last was replaced.
+        replaced = datetime.fromtimestamp(partition.stat().st_mtime, UTC)
         unnamed = [
             folder
             for folder in _folders(partition)
             if folder.name != live
+            and _ID.fullmatch(folder.name)
             and (table, partition.name, folder.name) not in named
-            and made_at(folder.name) <= deadline
+            and max(made_at(folder.name), replaced) <= deadline
         ]
         for folder in [*unnamed, *lake.abandoned(table, partition.name)]:
             size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             shutil.rmtree(folder)
             count += 1
+        for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
+            left.unlink()
         if not any(partition.iterdir()):
             partition.rmdir()
     return count, size
@@ -259,7 +274,7 @@ def _remove_versions(
 def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(f for f in parent.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return sorted(f for f in parent.iterdir() if f.is_dir() and NAME.fullmatch(f.name))
 
 
 def _version(tree: dict[str, Any]) -> Version:

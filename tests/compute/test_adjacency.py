@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from stupid_dagster.compute.adjacency import Adjacency
 from stupid_dagster.errors import ComputeError
-from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled
+from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
+@unhurried
 @given(graphs())
 def test_matrix_is_networkx_s(tables: Tables) -> None:
     adjacency = Adjacency.from_tables(*tables)
@@ -21,9 +22,7 @@ def test_matrix_is_networkx_s(tables: Tables) -> None:
     assert adjacency.ids.to_list() == sorted(graph)
     assert adjacency.types.to_list() == [i.partition(":")[0] for i in sorted(graph)]
     assert adjacency.size == len(graph)
-    expected = (
-        nx.to_numpy_array(graph, nodelist=sorted(graph)) if len(graph) else np.zeros((0, 0))
-    )
+    expected = nx.to_numpy_array(graph, nodelist=sorted(graph)) if len(graph) else np.zeros((0, 0))
     np.testing.assert_array_equal(adjacency.matrix.toarray(), expected)
     np.testing.assert_array_equal(adjacency.strength, expected.sum(axis=1))
     assert adjacency.matrix.nnz == 2 * graph.number_of_edges()
@@ -31,6 +30,7 @@ def test_matrix_is_networkx_s(tables: Tables) -> None:
     assert adjacency.matrix.has_canonical_format
 
 
+@unhurried
 @given(graphs(), st.integers(0, 100))
 def test_order_of_rows_is_of_no_matter(tables: Tables, seed: int) -> None:
     first = Adjacency.from_tables(*tables)

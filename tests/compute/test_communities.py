@@ -4,15 +4,20 @@ import networkx as nx
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stupid_dagster.compute.adjacency import Adjacency
-from stupid_dagster.compute.communities import CommunityResult, communities, modularity
+from stupid_dagster.compute.communities import (
+    CommunityResult,
+    communities,
+    modularity,
+    split_disconnected,
+)
 from stupid_dagster.compute.pagerank import pagerank
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import Edge, graph_tables, graphs, networkx_graph, shuffled
+from tests.compute.graphs import Edge, graph_tables, graphs, networkx_graph, shuffled, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
@@ -20,9 +25,7 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]
 def found(tables: Tables, seed: int = 1, resolution: float = 1.0) -> CommunityResult:
     adjacency = Adjacency.from_tables(*tables)
     table = pagerank(adjacency).table
-    return communities(
-        adjacency, table, "member", seed=seed, resolution=resolution, key_members=3
-    )
+    return communities(adjacency, table, "member", seed=seed, resolution=resolution, key_members=3)
 
 
 def planted(groups: int, size: int, seed: int) -> list[Edge]:
@@ -45,7 +48,7 @@ def sets(result: CommunityResult) -> list[set[str]]:
     return [set(groups[name]) for name in result.communities["community_id"]]
 
 
-@settings(deadline=None)  # the first example imports networkit
+@unhurried
 @given(graphs(), st.sampled_from([0.2, 1.0, 3.0]), st.integers(0, 2**31))
 def test_tables_describe_a_partition(tables: Tables, resolution: float, seed: int) -> None:
     result = found(tables, seed, resolution)
@@ -71,7 +74,7 @@ def test_tables_describe_a_partition(tables: Tables, resolution: float, seed: in
         assert row["actors"] == types.count("member")
         assert row["internal_weight"] == graph.subgraph(group).size(weight="weight")
         assert row["external_weight"] == nx.cut_size(graph, group, weight="weight")
-        counts = sorted(((-types.count(t), t) for t in set(types)))
+        counts = sorted((-types.count(t), t) for t in set(types))
         assert row["types"] == [{"type": t, "members": -n} for n, t in counts]
         keys = row["key_members"]
         assert set(keys) <= group
@@ -80,7 +83,7 @@ def test_tables_describe_a_partition(tables: Tables, resolution: float, seed: in
         assert [scores[member] for member in keys] == pytest.approx(best, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=30)
+@unhurried
 @given(graphs(), st.integers(0, 100))
 def test_same_input_same_output(tables: Tables, seed: int) -> None:
     first = found(tables, seed)
@@ -135,6 +138,26 @@ def test_modularity_of_any_partition() -> None:
     groups = [set(adjacency.ids.filter(pl.Series(labels == i))) for i in range(4)]
     expected = nx.community.modularity(networkx_graph(*tables), groups, resolution=0.7)
     assert modularity(adjacency, labels, 0.7) == pytest.approx(expected, abs=1e-12)
+
+
+def test_communities_in_pieces_are_taken_apart() -> None:
+    edges = [("a:1", "a:2", "X", 1), ("a:3", "a:4", "X", 1), ("a:4", "a:5", "X", 1)]
+    adjacency = Adjacency.from_tables(*graph_tables(edges))
+    whole, right = np.zeros(5, dtype=int), np.array([0, 0, 1, 1, 1])
+    for labels in (whole, right):
+        np.testing.assert_array_equal(split_disconnected(adjacency, labels), right)
+    torn = np.array([0, 1, 1, 0, 0])
+    np.testing.assert_array_equal(split_disconnected(adjacency, torn), [0, 1, 2, 3, 3])
+
+
+@unhurried
+@given(graphs(), st.integers(0, 100), st.sampled_from([0.5, 1.0, 2.0]))
+def test_taking_apart_never_costs_modularity(tables: Tables, seed: int, resolution: float) -> None:
+    adjacency = Adjacency.from_tables(*tables)
+    labels = np.random.default_rng(seed).integers(0, 3, adjacency.size)
+    before = modularity(adjacency, labels, resolution)
+    after = modularity(adjacency, split_disconnected(adjacency, labels), resolution)
+    assert after >= before - 1e-12
 
 
 def test_networkit_s_threads_are_left_as_they_were() -> None:

@@ -8,11 +8,12 @@ from hypothesis import given
 from stupid_dagster.compute.degrees import degrees
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import graph_tables, graphs, shuffled
+from tests.compute.graphs import graph_tables, graphs, shuffled, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
+@unhurried
 @given(graphs())
 def test_degrees_are_networkx_s(tables: Tables) -> None:
     nodes, edges = tables

@@ -11,11 +11,12 @@ from stupid_dagster.compute.degrees import degrees
 from stupid_dagster.compute.graph_statistics import graph_statistics
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import graph_tables, graphs, networkx_graph
+from tests.compute.graphs import graph_tables, graphs, networkx_graph, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
+@unhurried
 @given(graphs(), st.booleans())
 def test_numbers_are_networkx_s(tables: Tables, directed: bool) -> None:
     nodes, edges = tables

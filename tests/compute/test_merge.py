@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stupid_dagster.compute.merge import merge_edges, merge_entities, merge_texts
 from stupid_dagster.tables import TABLES, TIME, conform
+from tests.compute.graphs import unhurried
 
 FIRST = dt.date(2025, 1, 1)
 ENGINES = ("in-memory", "streaming")
@@ -81,6 +82,7 @@ def entity_days(draw: st.DrawFn) -> list[Rows]:
     return days
 
 
+@unhurried
 @given(entity_days())
 def test_entities_add_up_row_by_row(days: list[Rows]) -> None:
     expected = []
@@ -126,6 +128,7 @@ def edge_days(draw: st.DrawFn) -> list[Rows]:
     ]
 
 
+@unhurried
 @given(edge_days())
 def test_edges_add_up_row_by_row(days: list[Rows]) -> None:
     expected = [
@@ -161,6 +164,7 @@ def text_days(draw: st.DrawFn) -> list[Rows]:
     ]
 
 
+@unhurried
 @given(text_days())
 def test_texts_add_up_row_by_row(days: list[Rows]) -> None:
     expected = [

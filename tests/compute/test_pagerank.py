@@ -11,11 +11,12 @@ from stupid_dagster.compute.adjacency import Adjacency
 from stupid_dagster.compute.pagerank import pagerank
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled
+from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
+@unhurried
 @given(graphs(), st.sampled_from([0.0, 0.5, 0.85, 0.95]))
 def test_scores_are_networkx_s(tables: Tables, damping: float) -> None:
     graph = networkx_graph(*tables)
@@ -27,6 +28,7 @@ def test_scores_are_networkx_s(tables: Tables, damping: float) -> None:
     )
 
 
+@unhurried
 @given(graphs(), st.integers(0, 100))
 def test_table_s_properties(tables: Tables, seed: int) -> None:
     result = pagerank(Adjacency.from_tables(*tables))

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -51,11 +50,10 @@ def prepare_edges(source: Path, folder: Path) -> dict[str, tuple[Path, int]]:
     writers: dict[str, pq.ParquetWriter] = {}
     with ExitStack() as stack:
         for batch in _batches(dataset, ["type", *EDGE_SCHEMA.names]):
-            types = pc.unique(batch["type"]).to_pylist()
-            if None in types:
-                raise GraphStoreError(f"{source} has edges without a type")
-            for edge_type in types:
-                part = batch.filter(pc.equal(batch["type"], edge_type))
+            for edge_type in batch["type"].unique().to_pylist():
+                if edge_type is None:
+                    raise GraphStoreError(f"{source} has edges without a type")
+                part = batch.filter(ds.field("type") == edge_type)
                 if edge_type not in writers:
                     check_edge_types([*writers, edge_type])
                     # Numbered, because a type may hold characters that a file's name can't.
@@ -108,4 +106,6 @@ def _conform(table: pa.Table, schema: pa.Schema, source: Path) -> pa.Table:
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise GraphStoreError(f"{source} has a value that doesn't fit the graph: {error}") from error
+        raise GraphStoreError(
+            f"{source} has a value that doesn't fit the graph: {error}"
+        ) from error

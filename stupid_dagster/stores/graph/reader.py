@@ -16,6 +16,7 @@ from stupid_dagster.errors import GraphStoreError
 from stupid_dagster.stores.graph.schema import (
     DATABASE_FILE,
     MAX_DATABASE_BYTES,
+    NODE_SCHEMA,
     GraphMetadata,
     GraphStatistics,
     import_engine,
@@ -27,20 +28,26 @@ Direction = Literal["both", "out", "in"]
 BUFFER_POOL_BYTES = 1 << 30
 CONNECTIONS = 4
 
-_NODE = """
-MATCH (n:Entity {entity_id: $id})
-RETURN n.entity_id AS entity_id, n.type AS type, n.key AS key, n.properties AS properties,
-       n.events AS events, n.days AS days, n.first_seen AS first_seen, n.last_seen AS last_seen,
-       n.is_test AS is_test
+_NODE = (
+    "MATCH (n:Entity {entity_id: $id}) RETURN "  # one row at most: it is the primary key
+    + ", ".join(f"n.{name}" for name in NODE_SCHEMA.names)
+)
+# The edge types in {types} come from the database's own list; all else is bound. Weights alone
+# sort four times faster than whole rows, so a hub's lightest edges are cut off by weight first.
+_HEAVIEST = """
+MATCH (n:Entity {{entity_id: $id}}){left}[e:{types}]{right}(m:Entity)
+RETURN e.weight AS weight ORDER BY weight DESC LIMIT $limit
 """
-# The edge types in {types} come from the database's own list; all else is bound.
 _NEIGHBORS = """
 MATCH (n:Entity {{entity_id: $id}}){left}[e:{types}]{right}(m:Entity)
+WHERE e.weight >= $weight
 RETURN m.entity_id AS neighbor, m.type AS neighbor_type, label(e) AS edge_type,
-       e.weight AS weight, e.days AS days, e.first_seen AS first_seen, e.last_seen AS last_seen
+       '{direction}' AS direction, e.weight AS weight, e.days AS days,
+       e.first_seen AS first_seen, e.last_seen AS last_seen
 ORDER BY weight DESC, neighbor, edge_type
 LIMIT $limit
 """
+_ARROWS = {"out": ("-", "->"), "in": ("<-", "-"), "both": ("-", "-")}
 _TIME = pl.Datetime("ms", "UTC")
 NEIGHBOR_SCHEMA = {
     "neighbor": pl.String,
@@ -60,7 +67,9 @@ class GraphReader:
     Connections of the engine serve one thread at a time: each query borrows one of a pool.
     """
 
-    def __init__(self, directory: Path, metadata: GraphMetadata, database: Any, connections: list[Any]):
+    def __init__(
+        self, directory: Path, metadata: GraphMetadata, database: Any, connections: list[Any]
+    ):
         self.directory = directory
         self.metadata = metadata
         self._database = database
@@ -99,8 +108,8 @@ class GraphReader:
             )
         except RuntimeError as error:
             raise GraphStoreError(
-                f"{metadata.engine} {module.__version__} can't open {file}, which {metadata.engine} "
-                f"{metadata.engine_version} wrote: {error}; materialise graph_database again"
+                f"{metadata.engine} {module.__version__} can't open {file}, written by "
+                f"{metadata.engine_version}: {error}; materialise graph_database again"
             ) from error
         pool = [module.Connection(database) for _ in range(max(1, connections))]
         return cls(directory, metadata, database, pool)
@@ -133,10 +142,10 @@ class GraphReader:
         Keys: entity_id, type, key, properties (names to strings, nulls left out), events, days
         (how many it was seen on), first_seen, last_seen (UTC), is_test.
         """
-        rows = self._run(_NODE, {"id": entity_id}).to_dicts()
+        rows = self._run(_NODE, {"id": entity_id})
         if not rows:
             return None
-        node = rows[0]
+        node = dict(zip(NODE_SCHEMA.names, rows[0], strict=True))
         properties = json.loads(node["properties"])
         node["properties"] = {k: v for k, v in properties.items() if v is not None}
         return node
@@ -163,17 +172,20 @@ class GraphReader:
             raise GraphStoreError(f"limit is {limit}; it must be at least 1")
         known = self.metadata.statistics.edge_types
         wanted = sorted(known if edge_types is None else known.keys() & set(edge_types))
-        frames = [pl.DataFrame(schema=NEIGHBOR_SCHEMA)]
+        rows: list[list[Any]] = []
         if wanted:
             types = "|".join(quoted(name) for name in wanted)
-            parameters = {"id": entity_id, "limit": limit}
-            for side, left, right in (("out", "-", "->"), ("in", "<-", "-")):
-                if direction in ("both", side):
-                    query = _NEIGHBORS.format(types=types, left=left, right=right)
-                    edges = self._run(query, parameters).with_columns(direction=pl.lit(side))
-                    frames.append(edges.select(NEIGHBOR_SCHEMA.keys()).cast(NEIGHBOR_SCHEMA))
+            parameters: dict[str, Any] = {"id": entity_id, "limit": limit}
+            left, right = _ARROWS[direction]
+            query = _HEAVIEST.format(types=types, left=left, right=right)
+            heaviest = self._run(query, parameters)
+            parameters["weight"] = heaviest[-1][0] if len(heaviest) == limit else 0
+            for side in ("out", "in") if direction == "both" and heaviest else (direction,):
+                left, right = _ARROWS[side]
+                query = _NEIGHBORS.format(types=types, direction=side, left=left, right=right)
+                rows += self._run(query, parameters) if heaviest else []
         return (
-            pl.concat(frames)
+            pl.DataFrame(rows, schema=NEIGHBOR_SCHEMA, orient="row")
             .sort(
                 ["weight", "neighbor", "edge_type", "direction"],
                 descending=[True, False, False, False],
@@ -181,23 +193,23 @@ class GraphReader:
             .head(limit)
         )
 
-    def _run(self, query: str, parameters: dict[str, Any]) -> pl.DataFrame:
+    def _run(self, query: str, parameters: dict[str, Any]) -> list[list[Any]]:
         with self._connection() as connection:
             try:
                 with connection.execute(query, parameters) as result:
-                    table = result.get_as_arrow()
+                    # A result of few rows costs more as an Arrow table than the query itself.
+                    return result.get_all()
             except RuntimeError as error:
                 raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
-        frame = pl.from_arrow(table)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         connection = self._idle.get()
         if connection is None:
             self._idle.put(None)
-            raise GraphStoreError(f"the graph database in {self.directory} is closed; open it again")
+            raise GraphStoreError(
+                f"the graph database in {self.directory} is closed; open it again"
+            )
         try:
             yield connection
         finally:

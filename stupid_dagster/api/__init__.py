@@ -1,0 +1,5 @@
+"""The query API: the published snapshot over HTTP, read-only."""
+
+from stupid_dagster.api.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,69 @@
+"""What routes share: the snapshot's reader, the key, and no patience with unknown parameters."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Security
+from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
+
+from stupid_dagster.errors import InvalidQueryError, hint
+from stupid_dagster.project import Project
+from stupid_dagster.query import CurrentSnapshot, SnapshotReader
+
+_KEY = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    description="Needed where the setting `api_key` is set.",
+)
+
+
+async def check_key(request: Request, given: Annotated[str | None, Security(_KEY)]) -> None:
+    """Refuse a request that lacks the key, where one is set."""
+    project: Project = request.app.state.project
+    key = project.settings.api_key
+    # Headers come decoded from Latin-1, whatever the client's bytes meant.
+    if key and not hmac.compare_digest((given or "").encode("latin-1"), key.encode()):
+        raise HTTPException(
+            401, "send the key of the setting api_key as X-API-Key", {"WWW-Authenticate": "ApiKey"}
+        )
+
+
+async def check_parameters(request: Request) -> None:
+    """Refuse query parameters that the route doesn't have: ignored, they would mislead."""
+    operation = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
+    known = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidQueryError(
+                f"{request.url.path[:200]} has no parameter {name[:80]!r}{hint(name[:80], known)}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+
+
+async def snapshot_reader(request: Request) -> AsyncIterator[SnapshotReader]:
+    """Lend a request the reader of the snapshot that is published when it begins."""
+    current: CurrentSnapshot = request.app.state.current
+    with current.use() as reader:
+        yield reader
+
+
+Reader = Annotated[SnapshotReader, Depends(snapshot_reader)]
+
+Limit = Annotated[
+    int | None,
+    Query(ge=1, description="Most rows; default and maximum are settings.", examples=[100]),
+]
+Offset = Annotated[int, Query(ge=0, description="Rows to leave out first.", examples=[0])]
+Sort = Annotated[
+    str | None,
+    Query(description="Column to sort by; `-column` turns the order round.", examples=["-size"]),
+]
+FirstDay = Annotated[
+    date | None, Query(description="First day, the model's.", examples=["2013-02-08"])
+]
+LastDay = Annotated[date | None, Query(description="Last day.", examples=["2013-02-09"])]

@@ -1,0 +1,136 @@
+"""Errors as problem+json (RFC 9457); the one place where the error tree meets HTTP statuses."""
+
+from __future__ import annotations
+
+import http
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from stupid_dagster.errors import (
+    EmbedderError,
+    InvalidQueryError,
+    LanguageModelError,
+    NotFoundError,
+    QueryError,
+    StoreError,
+    StupidError,
+    hint,
+)
+
+log = structlog.get_logger(__name__)
+
+STATUSES: dict[type[StupidError], int] = {
+    NotFoundError: 404,
+    InvalidQueryError: 422,
+    QueryError: 400,
+    StoreError: 503,
+    EmbedderError: 503,
+    LanguageModelError: 503,
+}
+"""Statuses of errors and what derives from them, nearest class first; all others are 500."""
+
+_TYPES = {
+    400: "unanswerable",
+    401: "key-needed",
+    404: "not-found",
+    405: "method-not-allowed",
+    422: "invalid-query",
+    503: "unavailable",
+}
+MEDIA_TYPE = "application/problem+json"
+
+
+class Mistake(BaseModel):
+    """One thing that is wrong with a request."""
+
+    where: str = Field(description="Part of the request and name.", examples=["query.limit"])
+    message: str = Field(description="What is wrong.")
+
+
+class Problem(BaseModel):
+    """Why a request wasn't answered, and what to do."""
+
+    type: str = Field(examples=["urn:stupid-dagster:not-found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["the graph has no entity 'airport:XYZ'; ..."])
+    instance: str = Field(description="Path of the request.")
+    errors: list[Mistake] | None = Field(default=None, description="Every mistake of the request.")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make the app answer every error with problem+json."""
+    app.add_exception_handler(StupidError, _expected)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def status_of(error: StupidError) -> int:
+    """Return the HTTP status that an error is answered with."""
+    return next((STATUSES[c] for c in type(error).__mro__ if c in STATUSES), 500)
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the answer to a request that failed."""
+    content: dict[str, Any] = {
+        "type": f"urn:stupid-dagster:{_TYPES.get(status, 'failure')}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+    }
+    if errors:
+        content["errors"] = errors
+    return Response(json.dumps(content), status, headers, MEDIA_TYPE)
+
+
+def _expected(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StupidError)
+    status = status_of(error)
+    if status == 500:
+        return _unexpected(request, error)
+    if status > 500:
+        log.warning("can't answer", path=request.url.path, problem=str(error))
+    return problem(request, status, str(error))
+
+
+def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"where": ".".join(str(part) for part in mistake["loc"]), "message": mistake["msg"]}
+        for mistake in error.errors()
+    ]
+    detail = "; ".join(f"{mistake['where']}: {mistake['message']}" for mistake in errors)
+    return problem(request, 422, detail, errors=errors)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if error.status_code == 404:
+        path = request.url.path
+        near = hint(path[:200], request.app.openapi()["paths"])
+        detail = f"there is no {path[:200]}{near}; /docs lists what there is"
+    return problem(request, error.status_code, detail, headers=error.headers)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.error("request failed", path=request.url.path, reference=reference, exc_info=error)
+    return problem(request, 500, f"the server failed; its log has the reason under {reference}")

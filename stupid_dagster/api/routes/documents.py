@@ -1,0 +1,82 @@
+"""The window's events, normalised and typed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from stupid_dagster.api.answers import answer, page_answer
+from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader
+from stupid_dagster.api.models import DocumentAnswer, DocumentPage
+from stupid_dagster.query import parse_filter
+from stupid_dagster.query.filters import OPERATORS
+
+router = APIRouter(prefix="/documents", tags=["documents"])
+
+
+@router.get("", response_model=DocumentPage)
+def documents(
+    reader: Reader,
+    event_type: Annotated[str, Query(description="Event type.", examples=["Departure"])],
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    since: Annotated[
+        datetime | None,
+        Query(description="Earliest time; UTC unless it says.", examples=["2013-02-08T18:00:00Z"]),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        Query(description="Latest time, excluded.", examples=["2013-02-09T00:00:00Z"]),
+    ] = None,
+    actor: Annotated[
+        str | None, Query(description="Entity id of the actor.", examples=["aircraft:N328AA"])
+    ] = None,
+    filter: Annotated[
+        list[str] | None,
+        Query(
+            description="`field:operator:value`, all must hold. Operators: "
+            f"{', '.join(OPERATORS)}. The values of `in` are parted by commas; `is_null` takes "
+            "true or false; no other holds for a missing value.",
+            examples=[["dep_delay:gt:60", "origin:in:JFK,LGA"]],
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        Query(description="Columns, parted by commas.", examples=["timestamp,origin,dest"]),
+    ] = None,
+    limit: Limit = None,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before, of the same question.")
+    ] = None,
+) -> Response:
+    """Read an event type's documents, by day, and within a day by actor and time.
+
+    Without days or times, the whole window's. A page that is `truncated` has a `next_cursor`.
+    """
+    page = reader.documents(
+        event_type,
+        first_day=first_day,
+        last_day=last_day,
+        since=since,
+        until=until,
+        actor=actor,
+        filters=[parse_filter(text) for text in filter or ()],
+        columns=columns.split(",") if columns else None,
+        limit=limit,
+        cursor=cursor,
+    )
+    return page_answer(reader, page, next_cursor=page.next_cursor)
+
+
+@router.get("/{doc_id:path}", response_model=DocumentAnswer)
+def document(
+    reader: Reader,
+    doc_id: Annotated[
+        str,
+        Path(description="`<day>/<event type>/<row>`.", examples=["2013-02-08/Departure/17"]),
+    ],
+) -> Response:
+    """Read one document and its text."""
+    return answer(reader, document=reader.document(doc_id))

@@ -1,0 +1,39 @@
+"""The published snapshot itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from stupid_dagster.api.answers import answer
+from stupid_dagster.api.dependencies import Reader
+from stupid_dagster.api.models import SnapshotAnswer
+from stupid_dagster.tables import TABLES
+
+router = APIRouter(tags=["snapshot"])
+
+
+@router.get("/snapshot", response_model=SnapshotAnswer)
+def snapshot(reader: Reader) -> Response:
+    """Say when the snapshot was published, what made it, and how large its tables are."""
+    manifest = reader.manifest
+    tables = {
+        name: {
+            "grain": TABLES[name].grain,
+            "partitions": len(versions),
+            "rows": sum(version.rows for version in versions.values()),
+            "bytes": sum(version.bytes for version in versions.values()),
+            "description": TABLES[name].description,
+        }
+        for name, versions in manifest.versions.items()
+        if name in TABLES
+    }
+    return answer(
+        reader,
+        created=manifest.created,
+        days=manifest.days,
+        event_model=manifest.event_model,
+        event_model_hash=manifest.event_model_hash,
+        embedder_id=manifest.embedder_id,
+        code_version=manifest.code_version,
+        tables=tables,
+    )

@@ -1,0 +1,64 @@
+"""Serve the query API with uvicorn."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import structlog
+import uvicorn
+
+from stupid_dagster.api.app import create_app
+from stupid_dagster.errors import SettingsError
+from stupid_dagster.project import Project
+from stupid_dagster.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def serve(project: Project) -> None:
+    """Serve the query API until the process is told to stop; raises SettingsError."""
+    settings = project.settings
+    with bound_socket(settings) as listener:
+        config = uvicorn.Config(create_app(project), log_config=None, access_log=False)
+        port = listener.getsockname()[1]
+        log.info("serving", url=f"http://{settings.api_host}:{port}", docs="/docs")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def bound_socket(settings: Settings) -> socket.socket:
+    """Return a socket bound to `api_host` and `api_port`; raises SettingsError.
+
+    Refuses any address but a loopback one where no key is set.
+    """
+    host, port = settings.api_host, settings.api_port
+    if not settings.api_key and not is_loopback(host):
+        raise SettingsError(
+            f"api_host = {host!r} lets other machines in, and api_key isn't set: set one "
+            "(STUPID_API_KEY, or api_key in stupid.toml), or bind to 127.0.0.1"
+        )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise SettingsError(f"api_host = {host!r}, api_port = {port}: no such address ({error})") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SettingsError(
+            f"{host}:{port} can't be bound to ({error}); stop what uses it, or set "
+            "another api_port"
+        ) from error
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that is bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

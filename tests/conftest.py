@@ -1,0 +1,46 @@
+"""What tests of several parts share: four days of real flights, through every stage, published."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from stupid_dagster.project import Project
+from stupid_dagster.samples import write_flights
+from tests.pipeline import make_day, make_window
+
+FIRST_DAY, LAST_DAY = date(2013, 2, 6), date(2013, 2, 9)
+
+
+@pytest.fixture(scope="session")
+def flights_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the flights of 2013-02-06 to 09, the window ending on the 9th published.
+
+    All tests share it: read only. `flights_copy` is for tests that change it.
+    """
+    root = tmp_path_factory.mktemp("flights")
+    write_flights(root / "landing", FIRST_DAY, LAST_DAY)
+    (root / "stupid.toml").write_text(
+        'landing = "landing"\n'
+        'data_root = "lake"\n'
+        'event_model = "flights"\n'
+        f"partitions_start = {FIRST_DAY}\n"
+        f"partitions_end = {LAST_DAY}\n",
+        encoding="utf-8",
+    )
+    project = Project.load(root)
+    for n in range((LAST_DAY - FIRST_DAY).days + 1):
+        make_day(project, str(FIRST_DAY + timedelta(days=n)))
+    make_window(project, str(LAST_DAY))
+    return project
+
+
+@pytest.fixture
+def flights_copy(flights_project: Project, tmp_path: Path) -> Project:
+    """A copy of `flights_project` of the test's own."""
+    root = tmp_path / "flights"
+    shutil.copytree(flights_project.settings.root, root)
+    return Project.load(root)

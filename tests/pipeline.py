@@ -1,0 +1,32 @@
+"""The pipeline's stages, run one after the other without Dagster."""
+
+from __future__ import annotations
+
+from stupid_dagster.project import Project
+from stupid_dagster.stages.day import make_activity, make_connections, make_documents, make_texts
+from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
+from stupid_dagster.stages.publish import make_catalog, publish_window
+from stupid_dagster.stages.window import (
+    make_clusters,
+    make_features,
+    make_search_index,
+    make_trends,
+)
+from stupid_dagster.stages.words import make_insights, make_labels
+from stupid_dagster.stores.snapshots import Manifest
+
+
+def make_day(project: Project, day: str) -> None:
+    """Run the stages of a day."""
+    for stage in (make_documents, make_connections, make_texts, make_activity):
+        stage(project, day)
+
+
+def make_window(project: Project, last_day: str) -> Manifest:
+    """Run the stages of a window and publish it."""
+    for stage in (
+        *(make_search_index, make_graph, make_graph_database, make_graph_knowledge),
+        *(make_features, make_clusters, make_trends, make_labels, make_insights, make_catalog),
+    ):
+        stage(project, last_day)
+    return publish_window(project, last_day)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,10 @@ CONFIG_FILE = "stupid.toml"
 ENVIRONMENT_PREFIX = "STUPID_"
 
 
-def _setting(default: Any, help: str, minimum: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "minimum": minimum})
+def _setting(
+    default: Any, help: str, minimum: float | None = None, maximum: float = sys.maxsize
+) -> Any:
+    return field(default=default, metadata={"help": help, "range": (minimum, maximum)})
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Settings:
         10.0, "Minutes for which files that nothing names any more are left for slow readers.", 0
     )
     reject_share: float = _setting(
-        0.05, "Share of rejected rows above which a day's check fails.", 0
+        0.05, "Share of rejected rows above which a day's check fails.", 0, 1
     )
     trend_baseline_days: int = _setting(
         7, "Days before a day that its metrics are compared with.", 2
@@ -70,7 +73,7 @@ class Settings:
         1024, "Megabytes of the graph database's buffer pool while it is built.", 64
     )
     api_host: str = _setting("127.0.0.1", "Address that the query API binds to.")
-    api_port: int = _setting(8000, "Port of the query API.", 0)
+    api_port: int = _setting(8000, "Port of the query API.", 0, 65_535)
     api_key: str | None = _setting(
         None, "Key that clients send as `X-API-Key`; required on any but a loopback address."
     )
@@ -130,22 +133,49 @@ def load_settings(
                 reason = error.errors()[0]["msg"]
                 problems.append(f"{source}: {name} = {raw!r}: {reason}")
                 continue
-            minimum = SETTINGS[name].metadata["minimum"]
-            if minimum is not None and values[name] is not None and values[name] < minimum:
-                problems.append(f"{source}: {name} = {raw!r}: must be at least {minimum}")
+            minimum, maximum = SETTINGS[name].metadata["range"]
+            if minimum is not None and not minimum <= values[name] <= maximum:
+                most = "" if maximum == sys.maxsize else f", and at most {maximum}"
+                problems.append(f"{source}: {name} = {raw!r}: must be at least {minimum}{most}")
             sources[name] = source
+    settings = Settings(**values, root=folder, sources=sources)
+    problems = problems or _conflicts(settings)
     if problems:
         raise SettingsError(
             "settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems)
         )
-    return Settings(**values, root=folder, sources=sources)
+    return settings
+
+
+def _conflicts(settings: Settings) -> list[str]:
+    """Return what is wrong with settings that are right each by itself."""
+    problems = []
+    first, last = settings.partitions_start, settings.partitions_end
+    if last and last < first:
+        problems.append(f"partitions_end = {last}: must not be before partitions_start = {first}")
+    if settings.rows_default > settings.rows_most:
+        problems.append(
+            f"rows_default = {settings.rows_default}: must be at most "
+            f"rows_most = {settings.rows_most}"
+        )
+    if settings.api_key is not None and not settings.api_key.strip():
+        problems.append("api_key is empty: give a key, or leave it out for none")
+    landing, lake = settings.path(settings.landing), settings.path(settings.data_root)
+    if landing.is_relative_to(lake) or lake.is_relative_to(landing):
+        problems.append(
+            f"landing = {landing} and data_root = {lake}: neither may lie in the other, for one "
+            "is only read and the other only written"
+        )
+    return problems
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{file} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
     flat: dict[str, Any] = {}

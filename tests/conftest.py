@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +12,6 @@ import pytest
 
 from stupid_dagster.project import Project
 from stupid_dagster.samples import write_flights
-from tests.pipeline import make_day, make_window
 
 FIRST_DAY, LAST_DAY = date(2013, 2, 6), date(2013, 2, 9)
 
@@ -21,7 +22,31 @@ def flights_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     All tests share it: read only. `flights_copy` is for tests that change it.
     """
-    root = tmp_path_factory.mktemp("flights")
+    # Workers of pytest-xdist share one: the folder above a worker's own is the run's.
+    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if shared else base) / "flights"
+    with (root.parent / "flights.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "made").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            _make(root)
+            (root / "made").touch()
+    return Project.load(root)
+
+
+@pytest.fixture
+def flights_copy(flights_project: Project, tmp_path: Path) -> Project:
+    """A copy of `flights_project` of the test's own."""
+    root = tmp_path / "flights"
+    shutil.copytree(flights_project.settings.root, root)
+    return Project.load(root)
+
+
+def _make(root: Path) -> None:
+    # Here, because it loads every algorithm, which most tests can do without.
+    from tests.pipeline import make_day, make_window
+
     write_flights(root / "landing", FIRST_DAY, LAST_DAY)
     (root / "stupid.toml").write_text(
         'landing = "landing"\n'
@@ -35,12 +60,3 @@ def flights_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for n in range((LAST_DAY - FIRST_DAY).days + 1):
         make_day(project, str(FIRST_DAY + timedelta(days=n)))
     make_window(project, str(LAST_DAY))
-    return project
-
-
-@pytest.fixture
-def flights_copy(flights_project: Project, tmp_path: Path) -> Project:
-    """A copy of `flights_project` of the test's own."""
-    root = tmp_path / "flights"
-    shutil.copytree(flights_project.settings.root, root)
-    return Project.load(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from types import GenericAlias
 from typing import Any
 
 import polars as pl
@@ -43,7 +44,7 @@ class Page(Answer):
 def _type_of(dtype: Any, name: str) -> Any:
     match dtype:
         case pl.List():
-            return list[_type_of(dtype.inner, name)]
+            return GenericAlias(list, (_type_of(dtype.inner, name),))
         case pl.Struct():
             fields: dict[str, Any] = {f.name: (_type_of(f.dtype, name), ...) for f in dtype.fields}
             return create_model(name, __base__=Shape, **fields)
@@ -56,8 +57,8 @@ def _type_of(dtype: Any, name: str) -> Any:
     return (float if dtype.is_float() else int) | None
 
 
-def _row_of(table: str, **more: Any) -> type[BaseModel]:
-    """Return the shape of a table's rows, with more columns than the table stores."""
+def _row_of(table: str, **more: Any) -> Any:
+    """Return the shape of a table's rows, with more columns than the table stores, a model."""
     name = "".join(word.title() for word in table.split("_"))
     columns: dict[str, Any] = {
         column.name: (
@@ -71,7 +72,8 @@ def _row_of(table: str, **more: Any) -> type[BaseModel]:
     )
 
 
-def _page_of(row: type[BaseModel], **more: Any) -> type[BaseModel]:
+def _page_of(row: Any, **more: Any) -> Any:
+    """Return the shape of a page of such rows, with more beside them."""
     return create_model(
         f"{row.__name__.removesuffix('Row')}Page", __base__=Page, **more, rows=(list[row], ...)
     )

@@ -43,15 +43,16 @@ def bound_socket(settings: Settings) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError, OverflowError) as error:
-        raise SettingsError(f"api_host = {host!r}, api_port = {port}: no such address ({error})") from error
+        raise SettingsError(
+            f"api_host = {host!r}, api_port = {port}: no such address ({error})"
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except (OSError, OverflowError) as error:
         listener.close()
         raise SettingsError(
-            f"{host}:{port} can't be bound to ({error}); stop what uses it, or set "
-            "another api_port"
+            f"{host}:{port} can't be bound to ({error}); stop what uses it, or set another api_port"
         ) from error
     return listener
 

@@ -76,7 +76,8 @@ def expectations(values: Floats, baseline_days: int, noise: Floats, least: Float
         center = median(moved)
         expected = np.maximum(center, least)
         undamped = np.maximum(center + effects[own] - damped[own], least)
-        fits = np.abs(values[day] - undamped) < np.abs(values[day] - expected)
+        # Clearly better: equal distances must not depend on the last bit.
+        fits = np.abs(values[day] - undamped) < (1 - 1e-9) * np.abs(values[day] - expected)
         expected = np.where(fits, undamped, expected)
         spread = np.maximum.reduce(
             [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,6 +30,8 @@ WEAK = 0.5
 """A silhouette below is weak structure (Kaufman and Rousseeuw 1990)."""
 TELLING, TELLING_COST = 4, 0.05
 """In weak structure at least so many segments, where they cost no more silhouette than that."""
+WARM_COST = 1.02
+"""Factor on the inertia that a fit from the previous centres may have, to be preferred."""
 LOYALTY = 0.02
 """The previous number of segments stays unless another's silhouette is better by more."""
 
@@ -171,17 +174,26 @@ def _fits(points: Floats, seed: int, max_clusters: int, previous: Centroids | No
 def _best_start(
     sample: Floats, k: int, seed: int, previous: Centroids | None
 ) -> tuple[Floats, float, bool]:
-    from sklearn.cluster import KMeans
+    centers, inertia = _k_means(sample, seed, n_clusters=k, n_init=STARTS)
+    if previous is not None and len(previous.centers) == k:
+        warm, warm_inertia = _k_means(sample, seed, n_clusters=k, init=previous.centers, n_init=1)
+        if warm_inertia <= WARM_COST * inertia:
+            return warm, warm_inertia, True
+    return centers, inertia, False
+
+
+def _k_means(
+    points: Floats, seed: int, *, mini_batches: bool = False, **parameters: Any
+) -> tuple[Floats, float]:
+    """Return the centres and the inertia that scikit-learn finds."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
     from threadpoolctl import threadpool_limits
 
+    method: Any = MiniBatchKMeans if mini_batches else KMeans
     # Threads add up in any order; with one, the same input gives the same bits.
     with threadpool_limits(1):
-        best = KMeans(k, n_init=STARTS, random_state=seed).fit(sample)
-        if previous is not None and len(previous.centers) == k:
-            warm = KMeans(k, init=previous.centers, n_init=1, random_state=seed).fit(sample)
-            if warm.inertia_ <= 1.02 * best.inertia_:
-                return warm.cluster_centers_, float(warm.inertia_), True
-    return best.cluster_centers_, float(best.inertia_), False
+        fit = method(random_state=seed, **parameters).fit(points)
+    return np.asarray(fit.cluster_centers_, dtype=np.float64), float(fit.inertia_)
 
 
 def _choose(fits: list[_Fit], previous: Centroids | None) -> _Fit:
@@ -201,15 +213,17 @@ def _fitness(fit: _Fit) -> tuple[float, int]:
 
 
 def _final_fit(points: Floats, centers: Floats, seed: int) -> Floats:
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
     if len(centers) < 2 or len(points) <= FIT_SAMPLE:
         return centers
-    method = MiniBatchKMeans if len(points) >= MINI_BATCH_FROM else KMeans
-    with threadpool_limits(1):
-        fit = method(len(centers), init=centers, n_init=1, random_state=seed).fit(points)
-    return np.asarray(fit.cluster_centers_, dtype=np.float64)
+    found, _ = _k_means(
+        points,
+        seed,
+        mini_batches=len(points) >= MINI_BATCH_FROM,
+        n_clusters=len(centers),
+        init=centers,
+        n_init=1,
+    )
+    return found
 
 
 def _nearest(points: Floats, centers: Floats) -> NDArray[np.int_]:

@@ -57,14 +57,15 @@ def recent_episodes(
     off = days.filter(pl.col("severity").is_in(WORTH_TELLING)).sort("day")
     series = ["metric", "dimension", "member"]
     found = []
-    for (*key, direction), rows in off.partition_by(
+    for group, rows in off.partition_by(
         [*series, "direction"], as_dict=True, maintain_order=True
     ).items():
         last_run = _last_run(rows.to_dicts())
         if (last_day - last_run[-1]["day"]).days < recent_days:
-            same = pl.all_horizontal(pl.col(c) == v for c, v in zip(series, key, strict=True))
+            metric, dimension, member, direction = map(str, group)
+            same = [pl.col(c) == v for c, v in zip(series, group[:3], strict=True)]
             values = days.filter(same).sort("time")["value"].to_list()
-            found.append(Episode(*key, direction, rows=last_run, series=values))
+            found.append(Episode(metric, dimension, member, direction, last_run, values))
     whole = {(episode.metric, episode.direction) for episode in found if not episode.dimension}
     told = [
         episode

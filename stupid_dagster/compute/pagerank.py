@@ -58,7 +58,7 @@ def pagerank(
         residual = float(np.abs(following - scores).sum())
         scores = following
         iterations += 1
-    table = _table(adjacency, scores / scores.sum())
+    table = _table(adjacency, scores)
     return PageRankResult(table, iterations, residual < tolerance, residual)
 
 

@@ -39,7 +39,7 @@ def trend_plot(trends: pl.DataFrame, metric: str) -> bytes:
     days = rows["time"].dt.offset_by("12h").dt.date().to_list()
     baseline, scale = rows["baseline"], rows["scale"].fill_null(0.0)
     low, high = baseline - 2 * scale, baseline + 2 * scale
-    if (rows["value"].min() or 0.0) >= 0:
+    if (rows["value"].drop_nulls() >= 0).all():
         low = low.clip(lower_bound=0)
     axes.fill_between(days, _floats(low), _floats(high), color=BAND, linewidth=0, label="usual")
     axes.plot(days, _floats(baseline), color=QUIET, linewidth=1, linestyle="--")

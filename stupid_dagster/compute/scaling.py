@@ -32,9 +32,11 @@ def scale_features(values: Floats, names: list[str]) -> tuple[Floats, Scaling]:
 
     `values` [actors, features], NaN where undefined. A feature that is constant or undefined
     for all is dropped. Undefined values become the feature's median. A non-negative feature
-    of skewness above 1 becomes its log1p. Then the median is taken off, and the result
-    divided by the interquartile range / 1.349, or by the standard deviation where half of
-    the actors share a value and that range is 0; and cut at -4 and 4.
+    of skewness above 1 becomes its log1p. Then the median is taken off, and the result divided
+    by the interquartile range / 1.349 or, if that is larger, by the standard deviation between
+    the 1st and the 99th percentile (values beyond count as these): where a minority does
+    something else altogether, the range inside the majority would blow up its noise. Should
+    both be 0, the plain standard deviation divides. The result is cut at -4 and 4.
     """
     columns: list[Floats] = []
     used, dropped, logged, imputed = [], [], [], []
@@ -62,6 +64,7 @@ def _skewness(column: Floats) -> float:
 
 
 def _robust(column: Floats) -> Floats:
-    low, middle, high = np.quantile(column, [0.25, 0.5, 0.75])
-    scale = (high - low) / NORMAL_IQR or float(column.std())
+    first, low, middle, high, last = np.quantile(column, [0.01, 0.25, 0.5, 0.75, 0.99])
+    spread = float(np.clip(column, first, last).std())
+    scale = max((high - low) / NORMAL_IQR, spread) or float(column.std())
     return np.clip((column - middle) / scale, -CLIP, CLIP) if scale > 0 else column * 0.0

@@ -65,7 +65,8 @@ def daily_trends(
     with np.errstate(invalid="ignore"):
         z = (series.values - expected.baseline) / expected.scale
         severity = np.digitize(np.nan_to_num(np.abs(z)), [NOTABLE, SIGNIFICANT, CRITICAL])
-    drivers = _drivers(model, series, expected, severity, baseline_days)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of members that no event has
+        drivers = _drivers(model, series, expected, severity, baseline_days)
     return _table(model, series, expected, z, severity, drivers)
 
 
@@ -167,7 +168,10 @@ def _changes(
         change = pull_now - np.nan_to_num(past / past.sum() * (before - usual))
     else:
         change = now - before
-    return [(member, float(c)) for (member, _), c in zip(members, change, strict=True)]
+    known = np.isfinite(change)
+    return [
+        (member, float(c)) for (member, _), c, k in zip(members, change, known, strict=True) if k
+    ]
 
 
 def _table(

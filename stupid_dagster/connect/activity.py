@@ -98,7 +98,8 @@ def _aggregate(name: str, feature: Feature) -> list[pl.Expr]:
         case "distinct":
             return [text_of(value).drop_nulls().unique().sort().alias(name)]
         case _:
-            return [text_of(value.sort_by("timestamp").drop_nulls().last()).alias(name)]
+            # Of several values at one moment the greatest, so that it is always the same.
+            return [text_of(value.sort_by("timestamp", "value").drop_nulls().last()).alias(name)]
 
 
 def _absent(name: str, feature: Feature) -> list[pl.Expr]:

@@ -71,8 +71,14 @@ def _aggregated(
     if grain == "hour":
         start = pl.col("timestamp").dt.truncate("1h")
     else:
-        local = pl.col("timestamp").dt.convert_time_zone(model.timezone).dt.truncate("1d")
-        start = local.dt.convert_time_zone("UTC")
+        local = pl.col("timestamp").dt.convert_time_zone(model.timezone)
+        # Of two midnights (clocks set back over it) the first; without any the first moment.
+        midnight = (
+            local.dt.date()
+            .cast(pl.Datetime("ms"))
+            .dt.replace_time_zone(model.timezone, ambiguous="earliest", non_existent="null")
+        )
+        start = pl.coalesce(midnight, local.dt.truncate("1d")).dt.convert_time_zone("UTC")
     member = pl.col(f"by:{dimension}") if dimension else pl.lit("")
     value = pl.col("value")
     match metric.kind:

@@ -143,8 +143,8 @@ def _line(node: yaml.Node | None, location: Location) -> int:
         elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
             if step >= len(node.value):
                 break
-            node = node.value[step]
-            line = node.start_mark.line
+            item = node.value[step]
+            line, node = item.start_mark.line, item
         else:
             break
     return line + 1

@@ -18,6 +18,7 @@ from stupid_dagster.event_model.expressions import (
     typed,
     with_derived,
 )
+from stupid_dagster.event_model.schema import FieldType
 from stupid_dagster.ingest.landing import LandingIndex
 from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.ingest.rows import DayReader
@@ -97,7 +98,7 @@ def _typed(
     model: EventModel, event_type: EventType, raw: pl.DataFrame, rejects: Rejects
 ) -> pl.DataFrame:
     """Return the frame with fields in their types; values that don't fit become null, told."""
-    types = {name: model.field_type(name) for name in event_type.fields}
+    types: dict[str, FieldType] = {name: model.field_type(name) for name in event_type.fields}
     frame = raw.with_columns(typed(name, types[name]) for name in event_type.fields)
     for name, field_type in types.items():
         if field_type != "string" and frame[name].null_count() > raw[name].null_count():

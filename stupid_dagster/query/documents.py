@@ -208,7 +208,7 @@ class DocumentReader:
             return None
         scan = self.snapshot.lake.scan_versions([version])
         found = collected(scan.filter(pl.col("text_id") == int(text_id, 16)).select("text"))
-        return found["text"].first()
+        return found["text"].item(0) if found.height else None
 
 
 def _rows(version: Version, event_type: str) -> int:

@@ -143,7 +143,10 @@ def _float(raw: str | float) -> float:
 
 
 def _within(one: Filter, dtype: pl.DataType, number: int) -> int:
-    low, high = (pl.select(bound).item() for bound in (dtype.min(), dtype.max()))
+    bits = int(str(dtype).lstrip("UInt"))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if dtype.is_unsigned_integer():
+        low, high = 0, 2**bits - 1
     if not low <= number <= high:
         raise InvalidQueryError(
             f"filter on {one.field}: {number} is outside its range, {low} to {high}"

@@ -26,17 +26,16 @@ from stupid_dagster.query.days import day_bounds, days_between
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
 from stupid_dagster.query.frames import hex_ids
+from stupid_dagster.query.graph import find_node, neighbors_page
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.stores.graph import GraphReader
-from stupid_dagster.stores.graph.reader import Direction
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 from stupid_dagster.stores.vectors import Mode, SearchIndex
 
 log = structlog.get_logger(__name__)
 
 SEARCH_MODES: tuple[str, ...] = get_args(Mode)
-DIRECTIONS: tuple[str, ...] = get_args(Direction)
 MOST_TEXT = 2000
 
 
@@ -103,6 +102,9 @@ class SnapshotReader:
                 log.warning(
                     "store can't be opened", store=name, snapshot=self.id, problem=str(error)
                 )
+            except Exception:
+                # One store's failure must not keep the others from being served.
+                log.exception("store failed", store=name, snapshot=self.id)
 
     def catalog(self) -> dict[str, Any]:
         """Return what the snapshot holds, as `stupid_dagster.catalog.build_catalog` describes."""
@@ -187,15 +189,7 @@ class SnapshotReader:
 
     def node(self, entity_id: str) -> dict[str, Any]:
         """Return an entity of the graph; raises NotFoundError."""
-        node = self._open_graph().node(entity_id)
-        if node is None:
-            prefixes = [entity["prefix"] for entity in self._catalog["entities"].values()]
-            prefix = entity_id.partition(":")[0][:80]
-            raise NotFoundError(
-                f"the graph has no entity {entity_id[:200]!r}; ids are <prefix>:<key>, and the "
-                f"prefixes are {', '.join(prefixes)}{hint(prefix, prefixes)}"
-            )
-        return node
+        return find_node(self._open_graph(), self._catalog, entity_id)
 
     def neighbors(
         self,
@@ -203,34 +197,16 @@ class SnapshotReader:
         *,
         edge_types: Sequence[str] | None = None,
         direction: str = "both",
-        limit: int = 100,
+        limit: int | None = None,
     ) -> Page:
         """Return the edges at an entity with their other ends, heaviest first.
 
         Columns as in `stupid_dagster.stores.graph.reader.NEIGHBOR_SCHEMA`. An entity that isn't
-        there has none. `total` is its degree, where neither edge types nor direction narrow it.
-        Raises InvalidQueryError.
+        there has none. `total` is given where the page has all of them. Raises InvalidQueryError.
         """
-        if direction not in DIRECTIONS:
-            raise InvalidQueryError(
-                f"direction {direction[:80]!r}: use one of {', '.join(DIRECTIONS)}"
-            )
-        known = self._catalog["edges"]
-        for edge_type in edge_types or ():
-            if edge_type not in known:
-                raise InvalidQueryError(
-                    f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; "
-                    f"there are {', '.join(known)}"
-                )
-        limit = row_limit(limit, self.project.settings)
-        found = self._open_graph().neighbors(
-            entity_id,
-            edge_types=edge_types or None,
-            direction=cast(Direction, direction),
-            limit=limit + 1,
-        )
-        truncated = found.height > limit
-        return Page(found.head(limit), limit, truncated, None if truncated else found.height)
+        rows = row_limit(limit, self.project.settings)
+        graph = self._open_graph()
+        return neighbors_page(graph, self._catalog, entity_id, edge_types, direction, rows)
 
     def statistics(self) -> pl.DataFrame:
         """Return the graph's statistics: statistic, type (empty for the whole), value."""

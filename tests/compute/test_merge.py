@@ -28,13 +28,13 @@ def at(day: int, second: int) -> dt.datetime:
     return midnight + dt.timedelta(days=day, seconds=second)
 
 
-def concatenated(table: str, days: list[Rows], **structs: Any) -> pl.LazyFrame:
-    """Return the day tables of consecutive days as the lake gives them."""
+def concatenated(table: str, days: list[Rows]) -> pl.LazyFrame:
+    """Return the day tables of consecutive days, newest first: their order is of no matter."""
     frames = [
         conform(table, pl.DataFrame(rows, schema_overrides=TABLES[table].schema))
         .lazy()
         .with_columns(day=pl.lit(FIRST + dt.timedelta(days=day)))
-        for day, rows in enumerate(days)
+        for day, rows in reversed(list(enumerate(days)))
         if rows
     ]
     if not frames:

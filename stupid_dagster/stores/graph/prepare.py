@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stupid_dagster.errors import GraphStoreError
@@ -27,12 +27,11 @@ def prepare_nodes(source: Path, target: Path) -> int:
     `properties`, a struct of strings, becomes JSON; nodes without the column get `{}`.
     Raises GraphStoreError where a column is missing or has a value that doesn't fit.
     """
-    dataset = _dataset(source, [name for name in NODE_SCHEMA.names if name != "properties"])
-    has_properties = "properties" in dataset.schema.names
-    columns = [name for name in NODE_SCHEMA.names if name != "properties" or has_properties]
+    plain = [name for name in NODE_SCHEMA.names if name != "properties"]
+    files = _files(source, plain)
     rows = 0
     with pq.ParquetWriter(target, NODE_SCHEMA) as writer:
-        for batch in _batches(dataset, columns):
+        for batch in _batches(files, [*plain, "properties"]):
             writer.write_table(_conform(_with_json_properties(batch), NODE_SCHEMA, source))
             rows += batch.num_rows
     return rows
@@ -44,16 +43,17 @@ def prepare_edges(source: Path, folder: Path) -> dict[str, tuple[Path, int]]:
     Returns type to (file, edges), sorted by type. Raises GraphStoreError where a column is
     missing, has a value that doesn't fit, or a type can't name a table.
     """
-    dataset = _dataset(source, ["type", *EDGE_SCHEMA.names])
+    columns = ["type", *EDGE_SCHEMA.names]
+    sources = _files(source, columns)
     files: dict[str, Path] = {}
     counts: dict[str, int] = {}
     writers: dict[str, pq.ParquetWriter] = {}
     with ExitStack() as stack:
-        for batch in _batches(dataset, ["type", *EDGE_SCHEMA.names]):
+        for batch in _batches(sources, columns):
             for edge_type in batch["type"].unique().to_pylist():
                 if edge_type is None:
                     raise GraphStoreError(f"{source} has edges without a type")
-                part = batch.filter(ds.field("type") == edge_type)
+                part = batch.filter(pc.field("type") == edge_type)
                 if edge_type not in writers:
                     check_edge_types([*writers, edge_type])
                     # Numbered, because a type may hold characters that a file's name can't.
@@ -66,27 +66,29 @@ def prepare_edges(source: Path, folder: Path) -> dict[str, tuple[Path, int]]:
     return {name: (files[name], counts[name]) for name in sorted(files)}
 
 
-def _dataset(source: Path, required: list[str]) -> ds.Dataset:
+def _files(source: Path, required: list[str]) -> list[Path]:
+    """Return the source's Parquet files; raises GraphStoreError where one lacks a column."""
     files = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not files or not all(file.is_file() for file in files):
         raise GraphStoreError(f"there is no Parquet file at {source}")
-    try:
-        dataset = ds.dataset([str(file) for file in files], format="parquet")
-    except (pa.ArrowException, OSError) as error:
-        raise GraphStoreError(f"{source} can't be read: {error}") from error
-    missing = [name for name in required if name not in dataset.schema.names]
-    if missing:
-        raise GraphStoreError(f"{source} lacks the column(s) {', '.join(missing)}")
-    return dataset
+    for file in files:
+        try:
+            names = pq.read_schema(file).names
+        except (pa.ArrowException, OSError) as error:
+            raise GraphStoreError(f"{file} can't be read: {error}") from error
+        missing = [name for name in required if name not in names]
+        if missing:
+            raise GraphStoreError(f"{file} lacks the column(s) {', '.join(missing)}")
+    return files
 
 
-def _batches(dataset: ds.Dataset, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield the rows in pieces; few are read ahead, for they would be most of the memory."""
-    for batch in dataset.to_batches(
-        columns=columns, batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1
-    ):
-        if batch.num_rows:
-            yield pa.Table.from_batches([batch])
+def _batches(files: list[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """Yield the rows in pieces, with those of the columns that a file has."""
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            present = [name for name in columns if name in parquet.schema_arrow.names]
+            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=present):
+                yield pa.Table.from_batches([batch])
 
 
 def _with_json_properties(nodes: pa.Table) -> pa.Table:

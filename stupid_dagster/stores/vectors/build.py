@@ -92,9 +92,9 @@ def _write_table(
     for name, values in filters.columns():
         table = table.append_column(name, pa.array(values))
     # A null vector is never returned; a zero one has no cosine.
-    known = pa.array(~matrix.any(axis=1))
+    unknown = pa.array(~matrix.any(axis=1))
     vectors = pa.FixedSizeListArray.from_arrays(
-        pa.array(np.ascontiguousarray(matrix).reshape(-1)), matrix.shape[1], mask=known
+        pa.array(np.ascontiguousarray(matrix).reshape(-1)), matrix.shape[1], mask=unknown
     )
     table = table.append_column("vector", vectors)
     try:
@@ -121,7 +121,7 @@ def _checked_texts(texts: pl.DataFrame) -> pl.DataFrame:
     for name in TEXT_SCHEMA:
         if texts[name].null_count():
             raise SearchIndexError(f"the texts have nulls in {name}")
-    if not texts["days"].list.len().all():
+    if (texts["days"].list.len() == 0).any():
         raise SearchIndexError("the texts have rows without a day")
     if texts["text_id"].n_unique() != texts.height:
         raise SearchIndexError("the texts have the same text_id more than once; aggregate them")

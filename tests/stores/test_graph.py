@@ -1,0 +1,402 @@
+"""The graph database against plain Polars computations, with both engines.
+
+The engines can't share a process: the tests run with Kuzu, and one of them runs this file again
+with ladybug in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stupid_dagster.errors import GraphStoreError
+from stupid_dagster.stores.graph import Engine, GraphReader, build_graph_database
+from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
+from stupid_dagster.stores.graph.schema import DATABASE_FILE, METADATA_FILE
+
+ENGINE: Engine = "ladybug" if os.environ.get("TEST_GRAPH_ENGINE") == "ladybug" else "kuzu"
+START = datetime(2013, 1, 11, 5, 30, 0, 123_000, tzinfo=UTC)
+TIME = pl.Datetime("ms", "UTC")
+
+NODE_SCHEMA = {
+    "entity_id": pl.String,
+    "type": pl.String,
+    "key": pl.String,
+    "properties": pl.Struct({"name": pl.String, "vip": pl.String}),
+    "events": pl.UInt32,
+    "days": pl.UInt16,
+    "first_seen": TIME,
+    "last_seen": TIME,
+    "is_test": pl.Boolean,
+}
+EDGE_SCHEMA = {
+    "source": pl.String,
+    "target": pl.String,
+    "type": pl.String,
+    "weight": pl.UInt32,
+    "days": pl.UInt16,
+    "first_seen": TIME,
+    "last_seen": TIME,
+}
+
+
+def nodes_of(ids: list[str]) -> pl.DataFrame:
+    rows = [
+        {
+            "entity_id": name,
+            "type": ("Aircraft", "Airport")[index % 2],
+            "key": name,
+            "properties": {"name": name if index % 3 else None, "vip": 'it\'s "1"'},
+            "events": 10 + index,
+            "days": 1 + index % 30,
+            "first_seen": START + timedelta(milliseconds=index),
+            "last_seen": START + timedelta(days=index % 30, milliseconds=index),
+            "is_test": index % 4 == 0,
+        }
+        for index, name in enumerate(ids)
+    ]
+    return pl.DataFrame(rows, schema=NODE_SCHEMA)
+
+
+def edges_of(triples: list[tuple[str, str, str, int]]) -> pl.DataFrame:
+    rows = [
+        (source, target, kind, weight, 1, START, START + timedelta(hours=weight % 700))
+        for source, target, kind, weight in triples
+    ]
+    return pl.DataFrame(rows, schema=EDGE_SCHEMA, orient="row")
+
+
+def build(folder: Path, nodes: pl.DataFrame, edges: pl.DataFrame, name: str = "graph") -> Path:
+    nodes.write_parquet(folder / "nodes.parquet")
+    edges.write_parquet(folder / "edges.parquet")
+    directory = folder / name
+    build_graph_database(
+        directory, folder / "nodes.parquet", folder / "edges.parquet", engine=ENGINE
+    )
+    return directory
+
+
+def expected_neighbors(
+    nodes: pl.DataFrame,
+    edges: pl.DataFrame,
+    entity: str,
+    direction: str,
+    edge_types: list[str] | None,
+    limit: int,
+) -> pl.DataFrame:
+    if edge_types is not None:
+        edges = edges.filter(pl.col("type").is_in(edge_types))
+    outgoing = edges.filter(source=entity).with_columns(neighbor="target", direction=pl.lit("out"))
+    incoming = edges.filter(target=entity).with_columns(neighbor="source", direction=pl.lit("in"))
+    sides = {"out": [outgoing], "in": [incoming], "both": [outgoing, incoming]}[direction]
+    types = nodes.select(neighbor="entity_id", neighbor_type="type")
+    return (
+        pl.concat(sides)
+        .rename({"type": "edge_type"})
+        .join(types, on="neighbor", how="left")
+        .select(NEIGHBOR_SCHEMA.keys())
+        .cast(NEIGHBOR_SCHEMA)
+        .sort("weight", "neighbor", "edge_type", "direction", descending=[True] + [False] * 3)
+        .head(limit)
+    )
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A hub with 3,000 leaves, hostile ids, a loop, edges both ways."""
+    leaves = [f"aircraft:N{index}" for index in range(3_000)]
+    odd = ['airport:it\'s "x" \\ `y` {z} $id', "空港:羽田", "airport:🛫\n\ttab", "airport: "]
+    nodes = nodes_of(["airport:EWR", *leaves, *odd])
+    edges = edges_of(
+        [(leaf, "airport:EWR", "FlewTo", 1 + index % 50) for index, leaf in enumerate(leaves)]
+        + [("airport:EWR", leaf, "Serves", 7) for leaf in leaves[:10]]
+        + [("airport:EWR", "airport:EWR", "Serves", 9), (odd[0], odd[1], "FlewTo", 3)]
+        + [
+            (odd[1], odd[0], "FlewTo", 4),
+            (odd[2], odd[0], "Order", 2**31),
+            (odd[3], odd[0], "Order", 1),
+        ]
+    )
+    directory = build(tmp_path_factory.mktemp("small"), nodes, edges)
+    with GraphReader.open(directory) as graph:
+        yield {"graph": graph, "nodes": nodes, "edges": edges, "odd": odd, "path": directory}
+
+
+def test_a_node_is_what_was_written(small: dict[str, Any]) -> None:
+    graph, nodes = small["graph"], small["nodes"]
+    for expected in nodes.head(5).to_dicts() + nodes.tail(4).to_dicts():
+        properties = {k: v for k, v in expected["properties"].items() if v is not None}
+        assert graph.node(expected["entity_id"]) == {**expected, "properties": properties}
+
+
+def test_hostile_ids_find_nothing_and_harm_nothing(small: dict[str, Any]) -> None:
+    graph = small["graph"]
+    for entity in [
+        "",
+        "'",
+        "' OR 1=1 //",
+        "\\",
+        "x'}) DETACH DELETE n //",
+        "$id",
+        "`",
+        "airport:ewr",
+    ]:
+        assert graph.node(entity) is None
+        assert graph.neighbors(entity).is_empty()
+        assert graph.neighbors(entity).schema == NEIGHBOR_SCHEMA
+        assert graph.neighbors("airport:EWR", edge_types=[entity]).is_empty()
+    assert graph.node("airport:EWR") is not None
+
+
+@pytest.mark.parametrize("direction", ["both", "out", "in"])
+@pytest.mark.parametrize("edge_types", [None, ["Serves"], ["FlewTo", "NoSuchEdge"], []])
+@pytest.mark.parametrize("limit", [1, 100, 10_000])
+def test_neighbors_of_a_hub(
+    small: dict[str, Any], direction: Any, edge_types: list[str] | None, limit: int
+) -> None:
+    for entity in ["airport:EWR", "aircraft:N7", *small["odd"]]:
+        found = small["graph"].neighbors(
+            entity, edge_types=edge_types, direction=direction, limit=limit
+        )
+        expected = expected_neighbors(
+            small["nodes"], small["edges"], entity, direction, edge_types, limit
+        )
+        assert found.equals(expected)
+
+
+identifiers = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8
+)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, str, str, int]]]:
+    ids = draw(st.lists(identifiers, min_size=1, max_size=12, unique=True))
+    node = st.sampled_from(ids)
+    kinds = st.sampled_from(["FlewTo", "Serves", "match"])
+    keys = draw(st.lists(st.tuples(node, node, kinds), max_size=40, unique=True))
+    return ids, [(*key, draw(st.integers(1, 4))) for key in keys]
+
+
+@settings(max_examples=12, deadline=None)
+@given(graphs(), st.sampled_from(["both", "out", "in"]), st.integers(1, 50))
+def test_random_graphs_agree_with_polars(
+    graph: tuple[list[str], list[tuple[str, str, str, int]]], direction: Any, limit: int
+) -> None:
+    nodes, edges = nodes_of(graph[0]), edges_of(graph[1])
+    with TemporaryDirectory() as folder:
+        with GraphReader.open(build(Path(folder), nodes, edges)) as reader:
+            statistics = reader.statistics()
+            assert statistics.node_types == dict(nodes["type"].value_counts().iter_rows())
+            assert statistics.edge_types == dict(edges["type"].value_counts().iter_rows())
+            assert (statistics.nodes, statistics.edges) == (nodes.height, edges.height)
+            for entity in graph[0]:
+                node = reader.node(entity)
+                assert node is not None and node["key"] == entity
+                found = reader.neighbors(entity, direction=direction, limit=limit)
+                assert found.equals(
+                    expected_neighbors(nodes, edges, entity, direction, None, limit)
+                )
+
+
+@pytest.mark.parametrize("nodes", [[], ["a", "b"]])
+def test_empty_graphs_answer(tmp_path: Path, nodes: list[str]) -> None:
+    directory = build(tmp_path, nodes_of(nodes), edges_of([]))
+    with GraphReader.open(directory) as graph:
+        assert graph.statistics().nodes == len(nodes)
+        assert graph.statistics().edge_types == {}
+        assert (graph.node("a") is not None) == bool(nodes)
+        assert graph.neighbors("a").is_empty()
+
+
+def test_nodes_without_properties_and_several_input_files(tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes"
+    nodes.mkdir()
+    nodes_of(["a", "b"]).drop("properties").write_parquet(nodes / "part-0.parquet")
+    nodes_of(["c"]).drop("properties").write_parquet(nodes / "part-1.parquet")
+    (nodes / "_version.json").write_text("{}")
+    edges_of([("a", "c", "Knows", 1)]).write_parquet(tmp_path / "edges.parquet")
+    report = build_graph_database(
+        tmp_path / "graph", nodes, tmp_path / "edges.parquet", engine=ENGINE
+    )
+    assert (report.nodes, report.edges) == (3, {"Knows": 1})
+    with GraphReader.open(tmp_path / "graph") as graph:
+        node = graph.node("c")
+        assert node is not None and node["properties"] == {}
+        assert graph.neighbors("a")["neighbor"].to_list() == ["c"]
+
+
+def test_the_files_are_final(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s [1]*? "odd" #%20 dir'
+    folder.mkdir()
+    built = build(folder, nodes_of(["a", "b"]), edges_of([("a", "b", "Knows", 2)]))
+    assert sorted(file.name for file in built.iterdir()) == [DATABASE_FILE, METADATA_FILE]
+    for file in built.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o444
+        assert b"odd" not in file.read_bytes()
+    final = tmp_path / "final"
+    built.rename(final)
+    before = {file: file.read_bytes() for file in final.iterdir()}
+    with GraphReader.open(final) as graph:
+        assert graph.neighbors("b")["neighbor"].to_list() == ["a"]
+    assert {file: file.read_bytes() for file in final.iterdir()} == before
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    directory = build(tmp_path, nodes_of(["a"]), edges_of([]))
+    with pytest.raises(GraphStoreError, match="isn't empty"):
+        build(tmp_path, nodes_of(["a"]), edges_of([]))
+    assert directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "message"),
+    [
+        (["a", "a"], [], "duplicated primary key value a"),
+        (["a"], [("a", "zz", "Knows", 1)], "zz"),
+        (["a"], [("a", "a", "Knows", 1), ("a", "a", "KNOWS", 1)], "upper from lower case"),
+        (["a"], [("a", "a", "entity", 1)], "node table"),
+        (["a"], [("a", "a", "x`) DROP TABLE Entity", 1)], "can't name an edge type"),
+    ],
+)
+def test_what_cannot_be_a_graph_is_refused(
+    tmp_path: Path, nodes: list[str], edges: list[Any], message: str
+) -> None:
+    with pytest.raises(GraphStoreError, match=message):
+        build(tmp_path, nodes_of(nodes), edges_of(edges))
+    assert not (tmp_path / "graph" / METADATA_FILE).exists()
+
+
+def test_unusable_input_is_named(tmp_path: Path) -> None:
+    nodes, edges = nodes_of(["a"]), edges_of([])
+    with pytest.raises(GraphStoreError, match=r"nodes\.parquet lacks the column.*days, is_test"):
+        build(tmp_path, nodes.drop("days", "is_test"), edges, "one")
+    with pytest.raises(GraphStoreError, match=r"edges\.parquet has a value that doesn't fit"):
+        loop = edges_of([("a", "a", "Knows", 1)]).with_columns(weight=pl.lit(-1))
+        build(tmp_path, nodes, loop, "two")
+    with pytest.raises(GraphStoreError, match="without a type"):
+        loop = edges_of([("a", "a", "Knows", 1)]).with_columns(type=pl.lit(None, pl.String))
+        build(tmp_path, nodes, loop, "three")
+    with pytest.raises(GraphStoreError, match="no Parquet file"):
+        build_graph_database(tmp_path / "four", tmp_path / "no", tmp_path / "no", engine=ENGINE)
+
+
+def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    with pytest.raises(GraphStoreError, match="no graph database in"):
+        GraphReader.open(tmp_path)
+    directory = build(tmp_path, nodes_of(["a"]), edges_of([]))
+    metadata = json.loads((directory / METADATA_FILE).read_text())
+
+    def with_metadata(**changes: Any) -> None:
+        (directory / METADATA_FILE).chmod(0o644)
+        (directory / METADATA_FILE).write_text(json.dumps({**metadata, **changes}))
+
+    other = "kuzu" if ENGINE == "ladybug" else "ladybug"
+    with_metadata(engine=other)
+    with pytest.raises(GraphStoreError, match=f"{other} can't be used in this process"):
+        GraphReader.open(directory)
+    with_metadata(engine="neo4j")
+    with pytest.raises(GraphStoreError, match="is no graph engine"):
+        GraphReader.open(directory)
+    with_metadata(format=99)
+    with pytest.raises(GraphStoreError, match="format 99"):
+        GraphReader.open(directory)
+    with_metadata()
+    (directory / DATABASE_FILE).chmod(0o644)
+    (directory / DATABASE_FILE).write_bytes(b"written by something else" * 500)
+    with pytest.raises(GraphStoreError, match="can't open"):
+        GraphReader.open(directory)
+    (directory / DATABASE_FILE).unlink()
+    with pytest.raises(GraphStoreError, match="no graph database at"):
+        GraphReader.open(directory)
+    (directory / METADATA_FILE).write_text("{")
+    with pytest.raises(GraphStoreError, match="can't be read"):
+        GraphReader.open(directory)
+
+
+def test_a_request_that_cannot_be_is_refused(small: dict[str, Any]) -> None:
+    with pytest.raises(GraphStoreError, match="direction is 'sideways'"):
+        small["graph"].neighbors("airport:EWR", direction="sideways")
+    with pytest.raises(GraphStoreError, match="limit is 0"):
+        small["graph"].neighbors("airport:EWR", limit=0)
+
+
+def test_threads_share_a_reader(small: dict[str, Any]) -> None:
+    graph = small["graph"]
+    entities = [f"aircraft:N{index}" for index in range(40)] + ["airport:EWR"] * 5
+    expected = [(graph.node(entity), graph.neighbors(entity)) for entity in entities]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda e: (graph.node(e), graph.neighbors(e)), entities * 3))
+    assert len(found) == 3 * len(entities)
+    for (node, neighbors), (same_node, same_neighbors) in zip(found, expected * 3, strict=True):
+        assert node == same_node
+        assert neighbors.equals(same_neighbors)
+
+
+def test_closing_waits_and_then_refuses(small: dict[str, Any]) -> None:
+    graph = GraphReader.open(small["path"], connections=2)
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(graph.neighbors, "airport:EWR") for _ in range(30)]
+        running[0].result()
+        graph.close()
+        graph.close()
+        results = [run.exception() or run.result() for run in running]
+    answers = [result for result in results if isinstance(result, pl.DataFrame)]
+    refusals = [result for result in results if isinstance(result, GraphStoreError)]
+    assert len(answers) + len(refusals) == 30
+    assert all(answer.height == 100 for answer in answers)
+    with pytest.raises(GraphStoreError, match="is closed"):
+        graph.node("airport:EWR")
+
+
+def test_processes_share_the_files(small: dict[str, Any]) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from stupid_dagster.stores.graph import GraphReader\n"
+        "with GraphReader.open(Path(sys.argv[1])) as graph:\n"
+        "    print('open', flush=True); sys.stdin.readline()\n"
+        "    print(graph.neighbors('airport:EWR', limit=4).height)\n"
+    )
+    command = [sys.executable, "-c", code, str(small["path"])]
+    readers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None and reader.stdout.readline() == "open\n"
+    assert small["graph"].neighbors("airport:EWR", limit=4).height == 4
+    for reader in readers:
+        assert reader.communicate("\n", timeout=60)[0] == "4\n"
+        assert reader.returncode == 0
+
+
+@pytest.mark.skipif(ENGINE == "ladybug", reason="this is that run")
+@pytest.mark.skipif(
+    importlib.util.find_spec("ladybug") is None, reason="the extra [ladybug] isn't installed"
+)
+def test_ladybug_passes_these_tests_in_its_own_process() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
+    run = subprocess.run(
+        command,
+        env={**os.environ, "TEST_GRAPH_ENGINE": "ladybug"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stdout[-4_000:]
+    assert "passed" in run.stdout and "failed" not in run.stdout

@@ -1,0 +1,326 @@
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster_graphql.test.utils import execute_dagster_graphql
+
+from stupid_dagster import instance as instance_module
+from stupid_dagster.dagster_home import ensure_dagster_home
+from stupid_dagster.errors import InstanceError
+from stupid_dagster.instance import WipeableEventLogStorage, wipe_partitions
+
+DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-01-08")
+CHECK = dg.AssetCheckSpec("valid", asset="documents", partitions_def=DAYS)
+DOCUMENTS, EDGES = dg.AssetKey("documents"), dg.AssetKey("edges")
+FIRST_DAYS = ["2013-01-01", "2013-01-02", "2013-01-03"]
+
+
+class DayConfig(dg.Config):
+    fails: bool = False
+
+
+@dg.asset(partitions_def=DAYS, check_specs=[CHECK])
+def documents(context, config: DayConfig):
+    if config.fails:
+        raise dg.Failure("no file")
+    context.log_event(dg.AssetObservation("documents", partition=context.partition_key))
+    return dg.MaterializeResult(
+        metadata={"dagster/partition_row_count": int(context.partition_key[-2:])},
+        check_results=[dg.AssetCheckResult(passed=True)],
+    )
+
+
+@dg.asset(partitions_def=DAYS, deps=[documents])
+def edges():
+    pass
+
+
+DEFS = dg.Definitions(
+    assets=[documents, edges],
+    jobs=[dg.define_asset_job("days", executor_def=dg.in_process_executor)],
+)
+STATUS_QUERY = """{ assetNodes { assetKey { path }
+    partitionStats { numMaterialized numFailed }
+    assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
+    assetMaterializations { partition }
+    assetChecksOrError { ... on AssetChecks { checks { partitionStatuses {
+        ... on AssetCheckTimePartitionStatuses { ranges { startKey endKey status } } } } } } } }"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Dagster home with runs of three days; each test has a copy of its own."""
+    home = ensure_dagster_home(tmp_path_factory.mktemp("template") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        with dg.DagsterInstance.get() as instance:
+            for day in FIRST_DAYS:
+                run_day(instance, day)
+    return home
+
+
+@pytest.fixture
+def instance(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """An instance with the first three days of both assets, all from one run a day."""
+    monkeypatch.setenv("DAGSTER_HOME", str(shutil.copytree(home, tmp_path / "home")))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def run_config(fails: bool) -> dict:
+    return {
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        "ops": {"documents": {"config": {"fails": fails}}},
+    }
+
+
+def run_day(instance: dg.DagsterInstance, day: str, fails: bool = False) -> None:
+    result = DEFS.resolve_job_def("days").execute_in_process(
+        partition_key=day,
+        instance=instance,
+        raise_on_error=False,
+        run_config=run_config(fails),
+    )
+    assert result.success is not fails
+
+
+def ui(instance: dg.DagsterInstance) -> dict[str, dict]:
+    """What the UI asks for, by asset."""
+    origin = InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(python_file=__file__, attribute="DEFS"), location_name="tests"
+    )
+    with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as process:
+        result = execute_dagster_graphql(process.create_request_context(), STATUS_QUERY)
+    assert not result.errors
+    return {node["assetKey"]["path"][0]: node for node in result.data["assetNodes"]}
+
+
+def ranges(statuses: dict) -> list[tuple[str, str, str]]:
+    return [(r["startKey"][-2:], r["endKey"][-2:], r["status"]) for r in statuses["ranges"]]
+
+
+def index_rows(instance: dg.DagsterInstance, *columns: sa.Column) -> list[tuple]:
+    storage = instance.event_log_storage
+    assert isinstance(storage, WipeableEventLogStorage)
+    with storage.index_connection() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(*columns))]
+
+
+def test_a_wiped_partition_is_missing_in_the_ui_and_the_others_stay(instance):
+    # The question before is also what a cache would keep the answer of.
+    assert ranges(ui(instance)["documents"]["assetPartitionStatuses"]) == [
+        ("01", "03", "MATERIALIZED")
+    ]
+
+    removed = wipe_partitions(instance, [DOCUMENTS, EDGES], FIRST_DAYS[:1])
+
+    # Planned and materialised; for documents also an observation, and a check's result.
+    assert removed == {"documents": 4, "edges": 2}
+    shown = ui(instance)
+    for node in shown.values():
+        assert ranges(node["assetPartitionStatuses"]) == [("02", "03", "MATERIALIZED")]
+        assert node["partitionStats"] == {"numMaterialized": 2, "numFailed": 0}
+        assert {m["partition"] for m in node["assetMaterializations"]} == set(FIRST_DAYS[1:])
+    checks = shown["documents"]["assetChecksOrError"]["checks"]
+    assert ranges(checks[0]["partitionStatuses"]) == [("02", "03", "SUCCEEDED")]
+
+
+def test_nothing_in_the_index_is_left_of_a_wiped_partition(instance):
+    wipe_partitions(instance, [DOCUMENTS, EDGES], FIRST_DAYS[:1])
+    for key in (DOCUMENTS, EDGES):
+        assert instance.get_materialized_partitions(key) == set(FIRST_DAYS[1:])
+    observations = instance.fetch_observations(DOCUMENTS, limit=9).records
+    assert {record.partition_key for record in observations} == set(FIRST_DAYS[1:])
+    history = instance.event_log_storage.get_asset_check_execution_history(CHECK.key, limit=9)
+    assert {record.partition for record in history} == set(FIRST_DAYS[1:])
+    events = SqlEventLogStorageTable.c
+    rows = index_rows(instance, events.id, events.dagster_event_type, events.partition)
+    assert {partition for _, _, partition in rows} == {*FIRST_DAYS[1:], None}
+    assert [kind for _, kind, _ in rows].count("ASSET_CHECK_EVALUATION") == 2
+    ids = {event_id for event_id, _, _ in rows}
+    tagged = {event_id for (event_id,) in index_rows(instance, AssetEventTagsTable.c.event_id)}
+    assert tagged and tagged <= ids
+
+
+@pytest.mark.parametrize(
+    "wiped, newest", [("2013-01-03", "2013-01-02"), ("2013-01-01", "2013-01-03")]
+)
+def test_the_assets_record_has_the_newest_materialisation_that_is_left(instance, wiped, newest):
+    wipe_partitions(instance, [DOCUMENTS], [wiped])
+    (record,) = instance.get_asset_records([DOCUMENTS])
+    latest = instance.get_latest_materialization_event(DOCUMENTS)
+    (fetched,) = instance.fetch_materializations(DOCUMENTS, limit=1).records
+    assert latest is not None and latest.asset_materialization is not None
+    assert latest.asset_materialization.partition == newest
+    assert record.asset_entry.last_materialization == latest == fetched.event_log_entry
+    assert record.asset_entry.last_materialization_storage_id == fetched.storage_id
+    assert record.asset_entry.last_run_id == latest.run_id
+
+
+def test_an_asset_that_lost_all_partitions_can_come_back(instance):
+    wipe_partitions(instance, [DOCUMENTS], FIRST_DAYS)
+    assert instance.get_latest_materialization_event(DOCUMENTS) is None
+    assert ranges(ui(instance)["documents"]["assetPartitionStatuses"]) == []
+    run_day(instance, "2013-01-02")
+    assert ranges(ui(instance)["documents"]["assetPartitionStatuses"]) == [
+        ("02", "02", "MATERIALIZED")
+    ]
+
+
+def test_a_failed_partition_is_missing_after_wiping(instance):
+    run_day(instance, "2013-01-04", fails=True)
+    assert ranges(ui(instance)["documents"]["assetPartitionStatuses"]) == [
+        ("01", "03", "MATERIALIZED"),
+        ("04", "04", "FAILED"),
+    ]
+    assert wipe_partitions(instance, [DOCUMENTS], ["2013-01-04"])["documents"] > 0
+    node = ui(instance)["documents"]
+    assert ranges(node["assetPartitionStatuses"]) == [("01", "03", "MATERIALIZED")]
+    checks = node["assetChecksOrError"]["checks"]
+    assert ranges(checks[0]["partitionStatuses"]) == [("01", "03", "SUCCEEDED")]
+
+
+def test_wiping_again_changes_nothing(instance):
+    # An asset that is named twice is counted once.
+    assert wipe_partitions(instance, [DOCUMENTS] * 2, FIRST_DAYS[:1]) == {"documents": 4}
+    rows = index_rows(instance, SqlEventLogStorageTable)
+    assert wipe_partitions(instance, [DOCUMENTS], FIRST_DAYS[:1]) == {"documents": 0}
+    assert wipe_partitions(instance, [dg.AssetKey(["never", "was"])], ["x"]) == {"never/was": 0}
+    assert wipe_partitions(instance, [DOCUMENTS], []) == {"documents": 0}
+    assert index_rows(instance, SqlEventLogStorageTable) == rows
+
+
+def test_event_ids_are_never_used_twice(instance):
+    storage = instance.event_log_storage
+    instance.report_runless_asset_event(dg.AssetMaterialization("edges", partition="2013-01-04"))
+    newest = storage.get_maximum_record_id()
+    storage.wipe_asset_partitions(EDGES, ["2013-01-04"])
+    instance.report_runless_asset_event(dg.AssetMaterialization("edges", partition="2013-01-05"))
+    (record,) = instance.fetch_materializations(EDGES, limit=1).records
+    assert record.partition_key == "2013-01-05"
+    assert newest is not None and record.storage_id > newest
+
+
+def test_a_check_planned_for_several_partitions_goes_with_the_last_of_them(instance):
+    # In a run over a range one event plans the check for all days; without results, all cite it.
+    start, end = "2013-01-04", "2013-01-05"
+    DEFS.resolve_job_def("days").execute_in_process(
+        tags={
+            "dagster/asset_partition_range_start": start,
+            "dagster/asset_partition_range_end": end,
+        },
+        instance=instance,
+        raise_on_error=False,
+        run_config=run_config(fails=True),
+    )
+
+    def planned() -> int:
+        kinds = index_rows(instance, SqlEventLogStorageTable.c.dagster_event_type)
+        return kinds.count(("ASSET_CHECK_EVALUATION_PLANNED",))
+
+    before = planned()
+    wipe_partitions(instance, [DOCUMENTS], [start])
+    assert planned() == before
+    wipe_partitions(instance, [DOCUMENTS], [end])
+    assert planned() == before - 1
+
+
+def test_what_others_write_is_seen(instance):
+    # Connections are kept open; they mustn't keep an old state of the file.
+    with dg.DagsterInstance.get() as other:
+        assert other.event_log_storage is not instance.event_log_storage
+        assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS)
+        wipe_partitions(other, [DOCUMENTS], FIRST_DAYS[:2])
+        assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS[2:])
+        run_day(instance, "2013-01-04")
+        assert other.get_materialized_partitions(DOCUMENTS) == {FIRST_DAYS[2], "2013-01-04"}
+
+
+def test_wiping_and_running_in_several_threads(instance):
+    days = [f"2013-01-0{n}" for n in range(4, 8)]
+
+    def come_and_go(day: str) -> None:
+        for _ in range(5):
+            event = dg.AssetMaterialization("edges", partition=day)
+            instance.report_runless_asset_event(event)
+            assert wipe_partitions(instance, [EDGES], [day]) == {"edges": 1}
+        instance.report_runless_asset_event(event)
+        done.append(day)
+
+    done: list[str] = []
+    threads = [threading.Thread(target=come_and_go, args=(day,)) for day in days]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == days
+    assert instance.get_materialized_partitions(EDGES) == {*FIRST_DAYS, *days}
+
+
+def test_the_log_of_a_running_run_is_followed_live(instance):
+    (run,) = instance.get_runs(limit=1)
+    seen = threading.Event()
+
+    def follow(event: dg.EventLogEntry, _cursor: str) -> None:
+        if event.message == "one more":
+            seen.set()
+
+    instance.watch_event_logs(run.run_id, None, follow)
+    try:
+        instance.report_engine_event("one more", run)
+        assert seen.wait(10)
+    finally:
+        instance.end_watch_event_logs(run.run_id, follow)
+
+
+def test_a_whole_asset_and_the_whole_log_can_still_be_wiped(instance):
+    instance.wipe_assets([EDGES])
+    assert instance.get_materialized_partitions(EDGES) == set()
+    assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS)
+    instance.event_log_storage.wipe()
+    assert instance.get_materialized_partitions(DOCUMENTS) == set()
+    run_day(instance, "2013-01-02")
+    assert instance.get_materialized_partitions(DOCUMENTS) == {"2013-01-02"}
+
+
+def test_connections_of_old_runs_are_closed(instance):
+    storage = instance.event_log_storage
+    for run in instance.get_runs():
+        assert storage.get_logs_for_run(run.run_id)
+    for n in range(12):
+        storage.get_logs_for_run(f"run-{n}")
+    assert len(storage._engines) <= instance_module._OPEN_RUN_SHARDS + 1
+    assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS)
+    instance.dispose()
+    assert not storage._engines
+
+
+def test_another_storage_is_refused_with_what_to_do():
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(InstanceError) as error:
+        wipe_partitions(instance, [DOCUMENTS], FIRST_DAYS)
+    assert "InMemoryEventLogStorage" in str(error.value)
+    assert "`storage:`" in str(error.value)
+
+
+@pytest.mark.parametrize("version", ["1.12.9", "1.14.0", "2.0.0"])
+def test_an_untested_dagster_is_refused(tmp_path, monkeypatch, version):
+    monkeypatch.setattr(dg, "__version__", version)
+    with pytest.raises(InstanceError, match=rf"1\.13.*{version}"):
+        WipeableEventLogStorage(str(tmp_path))
+
+
+def test_the_installed_dagster_is_tested(tmp_path):
+    storage = WipeableEventLogStorage(str(tmp_path))
+    assert storage.all_asset_keys() == []
+    storage.dispose()

@@ -153,11 +153,6 @@ def _conflicts(settings: Settings) -> list[str]:
     first, last = settings.partitions_start, settings.partitions_end
     if last and last < first:
         problems.append(f"partitions_end = {last}: must not be before partitions_start = {first}")
-    if settings.rows_default > settings.rows_most:
-        problems.append(
-            f"rows_default = {settings.rows_default}: must be at most "
-            f"rows_most = {settings.rows_most}"
-        )
     if settings.api_key is not None and not settings.api_key.strip():
         problems.append("api_key is empty: give a key, or leave it out for none")
     landing, lake = settings.path(settings.landing), settings.path(settings.data_root)

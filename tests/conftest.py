@@ -8,10 +8,17 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stupid_dagster.project import Project
 from stupid_dagster.samples import write_flights
+
+pytest_plugins = ["tests.projects"]
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 FIRST_DAY, LAST_DAY = date(2013, 2, 6), date(2013, 2, 9)
 

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.instance.config import PoolGranularity
 from dagster._core.scheduler.instigation import TickStatus
 
 from stupid_dagster.dagster_home import ensure_dagster_home
@@ -52,7 +53,8 @@ def test_dagster_reads_the_packaged_config_as_meant(tmp_path, monkeypatch):
         assert not instance.telemetry_enabled
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.default_pool_limit == 1
-        assert concurrency.pool_config.pool_granularity.value == "op"
+        assert concurrency.pool_config.pool_granularity is PoolGranularity.OP
+        assert concurrency.run_queue_config
         assert concurrency.run_queue_config.max_concurrent_runs == 2
         assert instance.run_monitoring_enabled
         assert instance.run_monitoring_max_runtime_seconds == 6 * 3600

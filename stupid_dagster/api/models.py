@@ -74,9 +74,9 @@ def _row_of(table: str, **more: Any) -> Any:
 
 def _page_of(row: Any, **more: Any) -> Any:
     """Return the shape of a page of such rows, with more beside them."""
-    return create_model(
-        f"{row.__name__.removesuffix('Row')}Page", __base__=Page, **more, rows=(list[row], ...)
-    )
+    name = f"{row.__name__.removesuffix('Row')}Page"
+    fields: dict[str, Any] = more | {"rows": (GenericAlias(list, (row,)), ...)}
+    return create_model(name, __base__=Page, **fields)
 
 
 _WORDS: dict[str, Any] = {

@@ -16,6 +16,7 @@ TOP = 3
 """Entities per edge type by lift, and as many by count; properties per entity type."""
 MIN_LIFT = 1.2
 
+UNNAMED = "unnamed"
 _NAMING = ("name", "title", "label")
 
 
@@ -150,7 +151,7 @@ def entity_names(
     for node in found:
         properties = node.get("properties") or {}
         value = properties.get(naming.get(node["type"]) or "") or node["key"]
-        names[node["entity_id"]] = (node["type"], words.tidy(value))
+        names[node["entity_id"]] = (node["type"], words.tidy(value) or UNNAMED)
     return names
 
 
@@ -167,7 +168,7 @@ def name_of(names: dict[str, tuple[str, str]], entity: str) -> str:
 
 
 def _key(entity: str) -> str:
-    return words.tidy(entity.partition(":")[2])
+    return words.tidy(entity.partition(":")[2]) or UNNAMED
 
 
 def type_of(entity: str, model: EventModel) -> str:

@@ -17,7 +17,7 @@ WIDTH, HEIGHT, DPI = 7.0, 3.0, 100
 """Inches and dots an inch: 700 x 300 pixels."""
 INK, QUIET, BAND = "#1f2937", "#9ca3af", "#e5e7eb"
 SEVERITY_COLOURS = {"notable": "#eab308", "significant": "#f97316", "critical": "#dc2626"}
-MAX_BARS = 12
+MAX_BARS, MAX_TICKS = 12, 10
 
 
 def trend_plot(trends: pl.DataFrame, metric: str) -> bytes:
@@ -26,7 +26,7 @@ def trend_plot(trends: pl.DataFrame, metric: str) -> bytes:
     `trends` is the table of that name; the whole's rows are drawn. A metric without rows gives
     an empty plot that says so.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import date2num
 
     rows = trends.filter(pl.col("metric") == metric, pl.col("dimension") == "").sort("time")
     figure = _figure()
@@ -49,9 +49,9 @@ def trend_plot(trends: pl.DataFrame, metric: str) -> bytes:
                   if s == severity]  # fmt: skip
         if marked:
             axes.scatter(*zip(*marked, strict=True), color=colour, s=36, zorder=3, label=severity)
-    locator = AutoDateLocator(maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    # Matplotlib's own date ticks warn about spans of a day or less.
+    ticks = days[:: -(-len(days) // MAX_TICKS)]
+    axes.set_xticks(date2num(ticks), [f"{day:%m-%d}" for day in ticks])
     axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=4)
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.25 * (top - bottom))  # room for the legend

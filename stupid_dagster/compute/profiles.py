@@ -40,6 +40,8 @@ def cluster_profiles(
     share * log2(lift) and the top 3 by share, of those that at least 3 members and 5 % of them
     have. With `nodes`, entities have names, and the actors' own properties are compared too.
     """
+    if clusters.is_empty():
+        return []
     actors = members.rename({"actor": "entity_id", "cluster_id": "group"}).drop("distance")
     sizes = dict(zip(clusters["cluster_id"], clusters["size"], strict=True))
     entities = entity_traits(actors, sizes, edges, model, nodes)

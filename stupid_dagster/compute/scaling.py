@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CLIP = 4.0
-"""Scaled values are cut here, or a few outliers would take a cluster each."""
+"""Scaled values are cut here: together with the percentiles, so that no outlier takes a cluster."""
 SKEWED = 1.0
 """Skewness from which a non-negative feature is taken as its log1p."""
 NORMAL_IQR = 1.349
@@ -32,11 +32,11 @@ def scale_features(values: Floats, names: list[str]) -> tuple[Floats, Scaling]:
 
     `values` [actors, features], NaN where undefined. A feature that is constant or undefined
     for all is dropped. Undefined values become the feature's median. A non-negative feature
-    of skewness above 1 becomes its log1p. Then the median is taken off, and the result divided
-    by the interquartile range / 1.349 or, if that is larger, by the standard deviation between
-    the 1st and the 99th percentile (values beyond count as these): where a minority does
-    something else altogether, the range inside the majority would blow up its noise. Should
-    both be 0, the plain standard deviation divides. The result is cut at -4 and 4.
+    of skewness above 1 becomes its log1p. Values beyond the 1st and the 99th percentile count
+    as these (unless they are the same). Then the median is taken off, and the result divided
+    by the interquartile range / 1.349 or, if that is larger, by the standard deviation: where a
+    minority does something else altogether, the range inside the majority is too small a
+    scale, and would blow up its noise. The result is cut at -4 and 4.
     """
     columns: list[Floats] = []
     used, dropped, logged, imputed = [], [], [], []
@@ -65,6 +65,6 @@ def _skewness(column: Floats) -> float:
 
 def _robust(column: Floats) -> Floats:
     first, low, middle, high, last = np.quantile(column, [0.01, 0.25, 0.5, 0.75, 0.99])
-    spread = float(np.clip(column, first, last).std())
-    scale = max((high - low) / NORMAL_IQR, spread) or float(column.std())
-    return np.clip((column - middle) / scale, -CLIP, CLIP) if scale > 0 else column * 0.0
+    inside = np.clip(column, first, last) if first < last else column
+    scale = max((high - low) / NORMAL_IQR, float(inside.std()))
+    return np.clip((inside - middle) / scale, -CLIP, CLIP) if scale > 0 else column * 0.0

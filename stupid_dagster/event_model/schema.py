@@ -270,7 +270,9 @@ class EventModel(Strict):
         default=None, description="Boolean field that marks test actors: kept, but not computed on."
     )
     duplicate_key: Names = Field(
-        default=[], description="Fields that make two events one; empty: all kept fields."
+        default=[],
+        description="Fields that make two events of one moment one, where their type has all of "
+        "them; else, and when empty, all kept fields do.",
     )
     session_gap_minutes: float = Field(default=30, gt=0)
     entities: dict[Identifier, EntityType]

@@ -32,6 +32,8 @@ def schema_failures(documents: Mapping[str, pl.DataFrame]) -> list[str]:
         try:
             schema.validate(frame, lazy=True)
         except SchemaErrors as error:
-            rows = error.failure_cases.select("column", "check").unique().sort("column", "check")
+            # Of a column that is missing, only the case has the name.
+            column = pl.coalesce("column", "failure_case").alias("column")
+            rows = error.failure_cases.select(column, "check").unique().sort("column", "check")
             failures += [f"{event_type}.{column}: {check}" for column, check in rows.iter_rows()]
     return failures

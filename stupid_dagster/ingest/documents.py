@@ -126,7 +126,9 @@ def _finished(
     # All fields take part, so that the same rows, in whatever order and files, always make the
     # same documents with the same row numbers.
     full = full.sort("actor", "timestamp", "timestamp_missing", *event_type.fields, nulls_last=True)
-    key = [field for field in model.duplicate_key if field in full.columns] or event_type.fields
+    key = model.duplicate_key
+    if not key or not set(key) <= set(full.columns):
+        key = event_type.fields
     full = full.unique(subset=["timestamp", *key], keep="first", maintain_order=True)
     full = full.with_row_index("row")
     text = pl.concat_str(pl.lit(f"{name}\x00"), rendered(event_type.text))

@@ -121,7 +121,8 @@ def read_timestamps(
 
 def timestamp_columns(model: EventModel) -> list[str]:
     """Return the columns that an event's time may stand in, with their other spellings."""
-    return [s for f in model.timestamp.fields for s in (f, *model.aliases.get(f, []))]
+    spellings = (s for f in model.timestamp.fields for s in (f, *model.aliases.get(f, [])))
+    return list(dict.fromkeys(spellings))
 
 
 def match_event_type(model: EventModel, folder_name: str) -> str | None:

@@ -59,7 +59,8 @@ class DayReader:
             name: [s for s in (name, *self.model.aliases.get(name, [])) if s in columns]
             for name in self.model.events[event_type].fields
         }
-        spellings = [spelling for found in kept.values() for spelling in found]
+        # Once each: a column may be the spelling of several fields.
+        spellings = list(dict.fromkeys(spelling for found in kept.values() for spelling in found))
         # The prefix keeps a file's columns apart from the ones that are added here.
         raw = readers.read_strings(path, spellings).select(pl.all().name.prefix("raw:"))
         if raw.width and raw.height != len(times):

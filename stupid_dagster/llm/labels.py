@@ -120,26 +120,36 @@ def _variants(profile: Profile) -> Iterator[str]:
 
 def _label_cluster(profile: Profile, features: int, entities: int) -> str:
     told = _telling_features(profile)[:features]
+    figure = _figure(profile, told)
     before = [said for feature in told if (said := phrases.adjective(feature))]
-    after = [phrases.attribute(f) for f in told if not phrases.adjective(f)]
+    after = [f for f in told if not phrases.adjective(f)]
     named = [phrases.from_where(e) for e in _telling_entities(profile, NAMED_SHARE)[:entities]]
     places = [name for preposition, name in named if preposition][:1]
     noun = phrases.noun_of(profile)
     label = " ".join([", ".join(before) if told else "typical", noun, *places]).strip()
     if after:
-        label += f" with {words.listed(after)}"
+        label += f" with {words.listed([_with_figure(f, figure, profile) for f in after])}"
     parts = [label, *(name for _, name in named if name not in places)]
-    if figure := _figure(profile, told):
+    if figure and figure not in after:
         parts.append(phrases.measure(figure, figure.mean, profile.days))
     return words.capitalised(", ".join(parts))
 
 
+def _with_figure(feature: FeatureTrait, figure: FeatureTrait | None, profile: Profile) -> str:
+    said = phrases.attribute(feature)
+    if feature is not figure:
+        return said
+    return f"{said} ({phrases.amount(feature, feature.mean, profile.days)})"
+
+
 def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:
     """Return the feature whose number a label shows: a told one, else the strongest count."""
-    measured = [f for f in told if f.name != EVENTS and (phrases.countable(f) or f.unit)]
-    counts = [f for f in profile.features if phrases.countable(f)]
+    some = [f for f in profile.features if words.number(f.mean) != "0"]
+    measured = [f for f in told if f in some and f.name != EVENTS]
+    measured = [f for f in measured if phrases.countable(f) or f.unit]
+    counts = [f for f in some if phrases.countable(f)]
     own = [f for f in counts if f.name != EVENTS]
-    return next(iter([*measured, *own, *counts, *profile.features]), None)
+    return next(iter([*measured, *own, *counts, *some]), None)
 
 
 def _label_community(profile: Profile, members: int) -> str:

@@ -47,22 +47,27 @@ def attribute(feature: FeatureTrait) -> str:
     return f"{'high' if high else 'low'} {subject}"
 
 
-def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
-    """Return a feature's value in words: "5.7 flights a week", "mean delay 19 minutes"."""
-    name = _name(feature)
+def amount(feature: FeatureTrait, value: float, days: int | None) -> str:
+    """Return a feature's value with its unit and period: "5.7 a week", "19 minutes"."""
     if feature.share:
-        return f"{words.percent(value)} {subject_of(feature)}"
+        return words.percent(value)
     unit = f" {feature.unit}" if feature.unit else ""
-    period = f" {words.per_period(days)}" if days else ""
-    if countable(feature):
-        return f"{words.number(value)} {subject_of(feature)}{period}"
-    if feature.kind == "sum":
-        said = subject_of(feature)
-        what = unit if feature.unit and words.is_plural(said) else f"{unit} {said}"
-        return f"{words.number(value)}{what}{period}"
-    if feature.kind == "last" and not feature.unit and words.is_plural(name):
-        return f"{words.number(value)} {name}"
-    return f"{name} {words.number(value)}{unit}"
+    adds_up = countable(feature) or feature.kind == "sum"
+    period = f" {words.per_period(days)}" if days and adds_up else ""
+    return f"{words.number(value)}{unit}{period}"
+
+
+def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
+    """Return a feature's value with its name: "5.7 flights a week", "mean delay 19 minutes"."""
+    said, subject = amount(feature, value, days), subject_of(feature)
+    figure, _, rest = said.partition(" ")
+    names_itself = countable(feature) or (feature.kind == "last" and words.is_plural(subject))
+    if feature.share or (names_itself and not feature.unit):
+        return " ".join(filter(None, [figure, subject, rest]))
+    # "10,108 km a week" needs no "kilometres", "120 EUR a week" needs its "spent".
+    if feature.kind == "sum" and feature.unit and words.is_plural(subject):
+        return said
+    return f"{_name(feature)} {said}"
 
 
 def from_where(entity: EntityTrait) -> tuple[str, str]:

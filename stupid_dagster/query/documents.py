@@ -1,12 +1,12 @@
 """Documents of a snapshot: an event type's, page by page, and one by its id.
 
-Days are read one after the other until a page is full. Conditions go down to the Parquet
+Days are read, in growing batches, until a page is full. Conditions go down to the Parquet
 readers, which skip the row groups that can't meet them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.event_model.expressions import POLARS_TYPES
 from stupid_dagster.query.days import day_of, days_between, utc
 from stupid_dagster.query.filters import Filter, condition
-from stupid_dagster.query.frames import collected, hex_ids
+from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
 from stupid_dagster.query.paging import Cursor, Page
 from stupid_dagster.stores.documents import parse_document_id, scan_event_type
 from stupid_dagster.stores.lake import Version
@@ -59,6 +59,7 @@ class DocumentReader:
             }
             for name, event in catalog["events"].items()
         }
+        self._changed: dict[tuple[str, str], list[pl.Expr]] = {}
 
     def schema(self, event_type: str) -> dict[str, pl.DataType]:
         """Return the columns of an event type's documents; raises InvalidQueryError."""
@@ -82,11 +83,10 @@ class DocumentReader:
         columns = self._columns(query, schema)
         wanted = self._condition(query, schema)
         begin = Cursor.parse(cursor) if cursor else None
-        versions = list(self._versions(query, begin))
-        frames: list[pl.DataFrame] = []
-        room = limit + 1
+        versions = self._versions(query, begin)
+        scans = []
         for version in versions:
-            scan = self._scan(version, query.event_type, schema)
+            scan = self._scan(version, query.event_type)
             if scan is None:
                 continue
             if begin and begin.day == version.partition:
@@ -94,13 +94,11 @@ class DocumentReader:
             if wanted is not None:
                 scan = scan.filter(wanted)
             doc_id = _doc_id(version.partition, query.event_type)
-            frame = collected(scan.select(doc_id, *columns).head(room))
-            frames.append(frame)
-            room -= frame.height
-            if room == 0:
-                break
-        types = {"doc_id": pl.String(), **{column: schema[column] for column in columns}}
-        rows = pl.concat(frames) if frames else pl.DataFrame(schema=types)
+            scans.append(scan.select(doc_id, *columns).head(limit + 1))
+        rows = _first_rows(scans, limit + 1)
+        if rows is None:
+            types = {"doc_id": pl.String(), **{column: schema[column] for column in columns}}
+            rows = pl.DataFrame(schema=types)
         truncated = rows.height > limit
         rows = rows.head(limit)
         total = None
@@ -121,19 +119,20 @@ class DocumentReader:
                 f"{manifest.first_day} to {manifest.last_day} and of the event types "
                 f"{', '.join(self.schemas)}"
             )
-        schema = self.schemas[event_type]
-        scan = self._scan(version, event_type, schema)
+        scan = self._scan(version, event_type)
         if scan is None or row >= _rows(version, event_type):
             raise NotFoundError(
                 f"{doc_id[:400]!r}: that day has {_rows(version, event_type)} documents of "
                 f"{event_type}, counted from 0"
             )
-        one = scan.filter(pl.col("row") == row).select(_doc_id(day, event_type), *schema)
+        one = scan.filter(pl.col("row") == row).select(
+            _doc_id(day, event_type), *self.schemas[event_type]
+        )
         document = hex_ids(collected(one)).row(0, named=True)
         document["text"] = self._text(day, document["text_id"])
         return document
 
-    def _versions(self, query: DocumentQuery, begin: Cursor | None) -> Iterator[Version]:
+    def _versions(self, query: DocumentQuery, begin: Cursor | None) -> list[Version]:
         days = days_between(self.snapshot.manifest, query.first_day, query.last_day)
         # A document's day is that of its time in the model's zone.
         if query.since:
@@ -148,10 +147,7 @@ class DocumentReader:
                     "leave it out to begin anew"
                 )
             days = [d for d in days if d >= begin.day]
-        for day in days:
-            version = self.snapshot.day("documents", day)
-            if version is not None:
-                yield version
+        return [v for day in days if (v := self.snapshot.day("documents", day))]
 
     def _columns(self, query: DocumentQuery, schema: Mapping[str, pl.DataType]) -> list[str]:
         if query.columns is None:
@@ -180,22 +176,22 @@ class DocumentReader:
             conditions.append(filtered)
         return pl.all_horizontal(conditions) if conditions else None
 
-    def _scan(
-        self, version: Version, event_type: str, schema: Mapping[str, pl.DataType]
-    ) -> pl.LazyFrame | None:
-        """Return a day's rows in the catalog's columns, whatever model made that day."""
+    def _scan(self, version: Version, event_type: str) -> pl.LazyFrame | None:
+        """Return a day's rows in the catalog's columns, whatever event model made that day."""
         scan = scan_event_type(self.snapshot.lake, version, event_type)
         if scan is None:
             return None
-        stored = scan.collect_schema()
-        changed = [
-            pl.col(name).cast(dtype, strict=False)
-            if name in stored
-            else pl.lit(None, dtype=dtype).alias(name)
-            for name, dtype in schema.items()
-            if stored.get(name) != dtype
-        ]
-        return scan.with_columns(changed) if changed else scan
+        key = (version.partition, event_type)
+        if key not in self._changed:
+            stored = schema_of(scan)
+            self._changed[key] = [
+                pl.col(name).cast(dtype, strict=False)
+                if name in stored
+                else pl.lit(None, dtype=dtype).alias(name)
+                for name, dtype in self.schemas[event_type].items()
+                if stored.get(name) != dtype
+            ]
+        return scan.with_columns(changed) if (changed := self._changed[key]) else scan
 
     def _cursor_after(self, doc_id: str) -> str:
         day, _, row = parse_document_id(doc_id)
@@ -209,6 +205,21 @@ class DocumentReader:
         scan = self.snapshot.lake.scan_versions([version])
         found = collected(scan.filter(pl.col("text_id") == int(text_id, 16)).select("text"))
         return found["text"].item(0) if found.height else None
+
+
+def _first_rows(scans: Sequence[pl.LazyFrame], most: int) -> pl.DataFrame | None:
+    """Return the first `most` rows of the scans, None where there are no scans.
+
+    Scans are read in growing batches: the first few often have enough.
+    """
+    frames: list[pl.DataFrame] = []
+    rows, batch = 0, 1
+    while len(frames) < len(scans) and rows < most:
+        read = collected_all(scans[len(frames) : len(frames) + batch])
+        frames += read
+        rows += sum(frame.height for frame in read)
+        batch *= 2
+    return pl.concat(frames).head(most) if frames else None
 
 
 def _rows(version: Version, event_type: str) -> int:

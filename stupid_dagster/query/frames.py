@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import numpy as np
 import polars as pl
 
@@ -9,12 +12,28 @@ from stupid_dagster.errors import SnapshotError
 
 
 def collected(scan: pl.LazyFrame) -> pl.DataFrame:
-    """Return the rows of a scan of a snapshot's files; raises SnapshotError.
-
-    Queries are checked before they get here, so that what fails is a file.
-    """
-    try:
+    """Return the rows of a scan of a snapshot's files; raises SnapshotError."""
+    with _reading():
         return scan.collect()
+
+
+def collected_all(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Return the rows of each scan, read side by side; raises SnapshotError."""
+    with _reading():
+        return pl.collect_all(scans)
+
+
+def schema_of(scan: pl.LazyFrame) -> dict[str, pl.DataType]:
+    """Return the columns of a scan of a snapshot's files; raises SnapshotError."""
+    with _reading():
+        return dict(scan.collect_schema())
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn failures into SnapshotError: questions were checked, so that files are at fault."""
+    try:
+        yield
     except (OSError, pl.exceptions.ComputeError) as error:
         raise SnapshotError(
             f"a file of the snapshot is missing or damaged ({error}); materialise its table "

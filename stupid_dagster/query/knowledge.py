@@ -10,7 +10,7 @@ import polars as pl
 
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.query.filters import Filter, condition
-from stupid_dagster.query.frames import collected, hex_ids
+from stupid_dagster.query.frames import collected, hex_ids, schema_of
 from stupid_dagster.query.paging import Page, check_offset
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.tables import TABLES, WINDOW_TABLES
@@ -58,7 +58,7 @@ class KnowledgeReader:
         them. Raises InvalidQueryError, and MissingVersionError for a table that wasn't published.
         """
         rows = self.scan(table)
-        schema = dict(rows.collect_schema())
+        schema = schema_of(rows)
         wanted = condition(filters, schema)
         if wanted is not None:
             rows = rows.filter(wanted)

@@ -28,7 +28,7 @@ def start(project: Project) -> subprocess.Popen[bytes]:
         cwd=root,
         env={**os.environ, "STUPID_ROOT": root, "DAGSTER_HOME": f"{root}/.dagster_home"},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
 
 

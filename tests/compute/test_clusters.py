@@ -86,7 +86,7 @@ def test_members_are_nearest_to_their_own_centre_and_silhouette_is_right() -> No
 def test_means_deviations_and_z_are_those_of_the_members() -> None:
     features, _ = planted(seed=4)
     features = features.with_columns(
-        x=pl.when(pl.col("x") < 0.2).then(None).otherwise("x"), flat=pl.lit(3.0)
+        x=pl.when(pl.col("x") < -0.2).then(None).otherwise("x"), flat=pl.lit(3.0)
     )
     result = cluster_actors(features, seed=1, max_clusters=4)
     assert result.scaling.dropped == ("flat",)
@@ -123,7 +123,7 @@ def test_an_outlier_takes_no_cluster_of_its_own() -> None:
     last = pl.col("actor") == features["actor"][-1]
     features = features.with_columns(z=pl.when(last).then(1e9).otherwise("z"))
     result = cluster_actors(features, seed=1, max_clusters=8)
-    assert result.clusters["size"].min() >= SIZES[-1] - 1
+    assert min(result.clusters["size"]) >= SIZES[-1] - 1
     assert adjusted_rand_score(groups[:-1], labels_of(result)[:-1]) == 1
 
 
@@ -133,7 +133,7 @@ def test_weak_structure_is_told_in_four_segments_or_more() -> None:
     result = cluster_actors(features, seed=1, max_clusters=8)
     assert result.silhouette is not None and result.silhouette < 0.5
     assert result.k >= 4
-    assert result.choice["silhouette"].max() - result.silhouette <= 0.05
+    assert max(result.choice["silhouette"]) - result.silhouette <= 0.05
     assert cluster_actors(features, seed=1, max_clusters=3).k <= 3
 
 

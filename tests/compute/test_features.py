@@ -50,7 +50,7 @@ def activity(rows: list[Row]) -> pl.LazyFrame:
 
 
 @st.composite
-def days_sessions(draw: st.DrawFn, day: int) -> list[Row]:
+def days_sessions(draw: st.DrawFn, day: int) -> list[Row] | None:
     """Sessions of one day, farther apart than the gap of 30 minutes, often near midnight."""
     sessions = []
     minute = draw(st.sampled_from([0, 1, 5, 29, 400]))

@@ -305,7 +305,5 @@ def metrics(model: EventModel, documents: Documents) -> list[Event]:
 
 
 def midnight(model: EventModel, moment: datetime) -> datetime:
-    local = moment.astimezone(model.zone).replace(
-        hour=0, minute=0, second=0, microsecond=0, fold=0
-    )
+    local = moment.astimezone(model.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     return local.astimezone(UTC)

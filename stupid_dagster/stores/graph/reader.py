@@ -49,16 +49,18 @@ LIMIT $limit
 """
 _ARROWS = {"out": ("-", "->"), "in": ("<-", "-"), "both": ("-", "-")}
 _TIME = pl.Datetime("ms", "UTC")
-NEIGHBOR_SCHEMA = {
-    "neighbor": pl.String,
-    "neighbor_type": pl.String,
-    "edge_type": pl.String,
-    "direction": pl.String,
-    "weight": pl.UInt64,
-    "days": pl.UInt16,
-    "first_seen": _TIME,
-    "last_seen": _TIME,
-}
+NEIGHBOR_SCHEMA = pl.Schema(
+    {
+        "neighbor": pl.String,
+        "neighbor_type": pl.String,
+        "edge_type": pl.String,
+        "direction": pl.String,
+        "weight": pl.UInt64,
+        "days": pl.UInt16,
+        "first_seen": _TIME,
+        "last_seen": _TIME,
+    }
+)
 
 
 class GraphReader:

@@ -98,7 +98,7 @@ def _write_table(
     )
     table = table.append_column("vector", vectors)
     try:
-        lance = lancedb.connect(directory).create_table(TABLE, data=table)
+        lance = lancedb.connect(directory).create_table(TABLE, table, on_bad_vectors="null")
         if partitions:
             config = IvfFlat(distance_type="cosine", num_partitions=partitions)
             lance.create_index("vector", config=config)

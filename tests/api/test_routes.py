@@ -1,0 +1,199 @@
+"""Every route: its place on the OpenAPI page, the shape of its answer, and what is in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import jsonschema
+import polars as pl
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from stupid_dagster.project import Project
+from stupid_dagster.query import SnapshotReader
+from stupid_dagster.stores.snapshots import open_snapshot
+from tests.api.urls import URLS
+from tests.query.landing import landing
+
+NO_KEY_NEEDED = {"/health", "/ready"}
+
+
+@pytest.fixture(scope="session")
+def page(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+def get(client: TestClient, url: str) -> dict[str, Any]:
+    response = client.get(url)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_every_route_is_known_to_these_tests(page: dict[str, Any]) -> None:
+    assert set(page["paths"]) == set(URLS)
+
+
+@pytest.mark.parametrize("path", URLS)
+def test_every_route_is_described(page: dict[str, Any], path: str) -> None:
+    assert list(page["paths"][path]) == ["get"], "the API writes nothing"
+    operation = page["paths"][path]["get"]
+    assert len(operation["description"]) > 10
+    assert {"401", "404", "422", "503"} <= set(operation["responses"])
+    for parameter in operation.get("parameters", []):
+        assert parameter.get("description"), parameter["name"]
+        if parameter["in"] == "path":
+            assert parameter["schema"].get("examples") or parameter.get("example")
+
+
+@pytest.mark.parametrize("path", URLS)
+def test_every_answer_is_as_the_page_says(
+    client: TestClient, page: dict[str, Any], path: str
+) -> None:
+    """Nothing is in an answer that the page doesn't have, and the other way round."""
+    answer = client.get(URLS[path])
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    content = page["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    schema = content["schema"] | {"components": page["components"]}
+    validator = jsonschema.Draft202012Validator(schema)
+    tree = json.loads(answer.content, parse_constant=pytest.fail)
+    assert [error.message for error in validator.iter_errors(tree)] == []
+    if "example" in content:
+        assert [error.message for error in validator.iter_errors(content["example"])] == []
+
+
+@pytest.mark.parametrize("path", sorted(set(URLS) - {"/health"}))
+def test_every_answer_states_snapshot_and_window(
+    client: TestClient, flights_project: Project, path: str
+) -> None:
+    answer = get(client, URLS[path])
+    assert answer["snapshot"] == open_snapshot(flights_project.lake).manifest.id
+    assert answer["window"] == {"first_day": "2013-01-11", "last_day": "2013-02-09", "days": 4}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in URLS
+        if path.startswith("/knowledge/") or path in ("/documents", "/graph/neighbors")
+    ],
+)
+def test_many_rows_come_in_parts_that_say_so(client: TestClient, path: str) -> None:
+    url = URLS[path].replace("&limit=50", "")
+    whole = get(client, url)
+    assert not whole["truncated"] or whole["total"] is None
+    assert len(whole["rows"]) >= 2
+    joint = "&" if "?" in url else "?"
+    part = get(client, f"{url}{joint}limit=1")
+    assert part["truncated"] is True
+    assert part["limit"] == 1
+    assert part["rows"] == whole["rows"][:1]
+
+
+def test_documents_page_by_page(client: TestClient, flights_project: Project) -> None:
+    raw = landing(flights_project, "Departure", "2013-02-08")
+    day = "/documents?event_type=Departure&first_day=2013-02-08&last_day=2013-02-08"
+    rows, cursor = [], None
+    while not rows or cursor:
+        answer = get(client, f"{day}&limit=200" + (f"&cursor={cursor}" if cursor else ""))
+        rows += answer["rows"]
+        cursor = answer["next_cursor"]
+
+    assert get(client, day)["total"] == len(rows) == raw.height
+    found = {(r["carrier"], r["flight"], r["origin"], r["dest"]) for r in rows}
+    assert found == set(raw.select("carrier", "flight", "origin", "dest").iter_rows())
+    assert {len(row["text_id"]) for row in rows} == {16}
+    assert all(datetime.fromisoformat(row["timestamp"]).tzinfo for row in rows)
+    assert len({row["doc_id"] for row in rows}) == len(rows)
+
+
+def test_documents_by_filters_actor_and_columns(
+    client: TestClient, flights_project: Project
+) -> None:
+    raw = landing(flights_project, "Departure")
+    late = raw.filter(
+        pl.col("dep_delay").cast(pl.Float64) > 60, pl.col("origin").is_in(["JFK", "LGA"])
+    )
+    url = "/documents?event_type=Departure&filter=dep_delay:gt:60&filter=origin:in:JFK,LGA"
+
+    rows = get(client, f"{url}&columns=tailnum,dep_delay")["rows"]
+
+    assert sorted(row["tailnum"] for row in rows) == sorted(late["tailnum"])
+    assert set(rows[0]) == {"doc_id", "tailnum", "dep_delay"}
+    tail = rows[0]["tailnum"]
+    of_it = get(client, f"/documents?event_type=Departure&actor=aircraft:{tail}")["rows"]
+    assert len(of_it) == raw.filter(tailnum=tail).height
+
+
+def test_a_document_and_its_text_in_the_search(client: TestClient) -> None:
+    nearest = get(client, URLS["/search"])["rows"][0]
+
+    document = get(client, f"/documents/{nearest['example']}")["document"]
+
+    assert document["text"] == nearest["text"]
+    assert document["text_id"] == nearest["text_id"]
+
+
+def test_search_by_event_type_and_day(client: TestClient) -> None:
+    url = "/search?text=snow&event_type=WeatherReport&event_type=Departure&last_day=2013-02-06"
+    rows = get(client, url)["rows"]
+
+    assert len(rows) == 10
+    assert {row["event_type"] for row in rows} <= {"WeatherReport", "Departure"}
+    assert all("2013-02-06" in row["days"] for row in rows)
+
+
+def test_knowledge_by_parameters(client: TestClient) -> None:
+    airports = get(client, "/knowledge/pagerank?type=Airport&limit=3")
+    assert [row["type_rank"] for row in airports["rows"]] == [1, 2, 3]
+    assert airports["total"] == 95
+    one = get(client, "/knowledge/degrees?entity_id=airport:JFK")["rows"]
+    assert [row["entity_id"] for row in one] == ["airport:JFK"]
+
+    url = "/knowledge/trends?metric=cancellations&dimension=&first_day=2013-02-08"
+    assert [row["value"] for row in get(client, url)["rows"]] == [472, 393]
+    split = get(client, "/knowledge/trends?dimension=origin&member=EWR&metric=departures")["rows"]
+    assert len(split) == 4
+    assert {row["member"] for row in split} == {"EWR"}
+    severities = get(client, "/knowledge/trends?severity=critical&severity=significant")["rows"]
+    assert {row["severity"] for row in severities} <= {"critical", "significant"}
+
+    kinds = get(client, "/knowledge/insights?kind=community")["rows"]
+    assert {row["kind"] for row in kinds} == {"community"}
+    assert isinstance(kinds[0]["evidence"], dict)
+    large = get(client, "/knowledge/communities?min_size=100&sort=size")["rows"]
+    sizes = [row["size"] for row in large]
+    assert sizes == sorted(sizes)
+    assert min(sizes) >= 100
+
+
+def test_answers_are_the_readers(client: TestClient, flights_project: Project) -> None:
+    with SnapshotReader(flights_project, open_snapshot(flights_project.lake)) as reader:
+        segment, members = reader.cluster("cluster:0")
+        answer = get(client, URLS["/knowledge/clusters/{cluster_id}"])
+        assert answer["cluster"] == segment
+        assert answer["rows"] == members.rows.to_dicts()
+        assert get(client, "/catalog")["catalog"] == reader.catalog()
+        neighbors = reader.neighbors("airport:JFK", limit=100).rows
+        rows = get(client, URLS["/graph/neighbors"])["rows"]
+        assert [row["neighbor"] for row in rows] == neighbors["neighbor"].to_list()
+        assert [datetime.fromisoformat(row["last_seen"]) for row in rows] == neighbors[
+            "last_seen"
+        ].to_list()
+
+
+def test_the_snapshot_says_what_it_consists_of(
+    client: TestClient, flights_project: Project
+) -> None:
+    answer = get(client, "/snapshot")
+
+    manifest = open_snapshot(flights_project.lake).manifest
+    assert answer["embedder_id"] == flights_project.embedder.model_id
+    assert answer["days"] == manifest.days
+    documents = answer["tables"]["documents"]
+    assert documents["partitions"] == 4
+    assert documents["rows"] == sum(v.rows for v in manifest.of("documents").values())

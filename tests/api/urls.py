@@ -1,0 +1,23 @@
+"""A request to each route of the API, as its OpenAPI page has them."""
+
+URLS = {
+    "/health": "/health",
+    "/ready": "/ready",
+    "/snapshot": "/snapshot",
+    "/catalog": "/catalog",
+    "/catalog/events/{event_type}": "/catalog/events/Departure",
+    "/documents": "/documents?event_type=Departure&first_day=2013-02-08&limit=50",
+    "/documents/{doc_id}": "/documents/2013-02-08/Departure/17",
+    "/search": "/search?text=cancelled flight from Newark in the evening&limit=3",
+    "/graph/nodes/{entity_id}": "/graph/nodes/carrier:B6",
+    "/graph/neighbors": "/graph/neighbors?id=airport:JFK",
+    "/graph/stats": "/graph/stats",
+    "/knowledge/clusters": "/knowledge/clusters",
+    "/knowledge/clusters/{cluster_id}": "/knowledge/clusters/cluster:0",
+    "/knowledge/communities": "/knowledge/communities",
+    "/knowledge/communities/{community_id}": "/knowledge/communities/community:0",
+    "/knowledge/pagerank": "/knowledge/pagerank?type=Airport",
+    "/knowledge/degrees": "/knowledge/degrees?type=Airport",
+    "/knowledge/trends": "/knowledge/trends",
+    "/knowledge/insights": "/knowledge/insights",
+}

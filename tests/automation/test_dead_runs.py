@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from stupid_dagster.automation import dead_runs
+from stupid_dagster.automation.dead_runs import fail_dead_runs, process_tag
+from stupid_dagster.dagster_home import ensure_dagster_home
+
+SLEEPING_RUN = """
+import time
+import dagster as dg
+from stupid_dagster.automation.dead_runs import process_tag
+
+@dg.asset(pool="graph")
+def sleeps():
+    print("started", flush=True)
+    time.sleep(600)
+
+with dg.DagsterInstance.get() as instance:
+    dg.materialize([sleeps], instance=instance, tags=process_tag())
+"""
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(ensure_dagster_home(tmp_path)))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def slot_holders(instance: dg.DagsterInstance) -> list[str]:
+    pool = instance.event_log_storage.get_concurrency_info("graph")
+    return [slot.run_id for slot in pool.claimed_slots]
+
+
+def test_a_killed_run_ends_as_failed_and_frees_its_slot(instance):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPING_RUN],
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    with process.stdout as lines:
+        assert lines.readline() == "started\n"
+    assert fail_dead_runs(instance) == []  # it lives
+    process.kill()
+    process.wait()
+
+    (run,) = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.STARTED
+    assert slot_holders(instance) == [run.run_id]
+
+    assert fail_dead_runs(instance) == [run.run_id]
+    (run,) = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert slot_holders(instance) == []
+    assert fail_dead_runs(instance) == []
+
+    @dg.asset(pool="graph")
+    def waits_for_the_slot():
+        pass
+
+    assert dg.materialize([waits_for_the_slot], instance=instance).success
+
+
+@pytest.mark.parametrize(
+    "tag, is_dead",
+    [
+        (None, False),  # somebody else's run
+        ("another-host:{pid}:0", False),
+        ("{host}:{pid}:0", True),  # had our number before us
+        ("{host}:{parent}:0", False),
+        ("{host}:{pid}:{process}", False),
+    ],
+)
+def test_only_runs_that_are_known_to_be_dead_are_touched(instance, tag, is_dead):
+    host, pid, process = process_tag()[dead_runs.PROCESS_TAG].rsplit(":", 2)
+    parts = {"host": host, "pid": pid, "process": process, "parent": os.getppid()}
+    tags = {dead_runs.PROCESS_TAG: tag.format(**parts)} if tag else {}
+    run = instance.create_run_for_job(
+        dg.GraphDefinition("empty").to_job(), status=dg.DagsterRunStatus.STARTED, tags=tags
+    )
+    assert fail_dead_runs(instance) == ([run.run_id] if is_dead else [])

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import polars as pl
+
+from stupid_dagster.ingest.rejects import Rejects
+from stupid_dagster.tables import TABLES
+
+
+def failed(*rows: tuple[str, int, str | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        rows, schema={":file": pl.String, ":row": pl.UInt32, "bet": pl.String}, orient="row"
+    )
+
+
+def test_nothing() -> None:
+    rejects = Rejects()
+    rejects.add_values(failed(), "bet", "bet", "is no float")
+    assert rejects.table().equals(TABLES["rejects"].empty())
+    assert rejects.rows_rejected == 0
+
+
+def test_equal_values_of_a_file_are_one_entry_with_their_first_row() -> None:
+    rejects = Rejects()
+    rows = failed(("b", 7, "x"), ("b", 3, "x"), ("a", 9, "x"), ("b", 1, "y"), ("b", 2, None))
+    rejects.add_values(rows, "bet", "bet", "is no float")
+    table = rejects.table()
+    assert table.schema == TABLES["rejects"].schema
+    assert table.select("file", "row", "rows", "raw").rows() == [
+        ("a", 9, 1, "x"),
+        ("b", 1, 1, "y"),
+        ("b", 2, 1, None),
+        ("b", 3, 2, "x"),
+    ]
+    assert table["reason"].to_list()[:1] == ["bet: 'x' is no float"]
+    assert table["reason"].to_list()[2] == "bet: 'nothing' is no float"
+    assert set(table["scope"]) == {"value"}
+    assert rejects.rows_rejected == 0
+
+
+def test_only_rejected_rows_are_counted_as_such() -> None:
+    rejects = Rejects()
+    rejects.add_values(failed(("a", 1, "x"), ("a", 2, "y")), "bet", "bet", "is far", scope="row")
+    rejects.add_file("b", "b: the file is empty (0 bytes)")
+    rejects.add_column("c", 10, "<html>" * 1000)
+    rejects.add_file_part("d", 5, "column", "time", "no timestamp")
+    assert rejects.rows_rejected == 2
+    rows = {row["file"]: row for row in rejects.table().to_dicts() if row["file"] != "a"}
+    assert rows["b"] == dict.fromkeys(TABLES["rejects"].schema) | {
+        "file": "b",
+        "rows": 0,
+        "scope": "file",
+        "reason": "b: the file is empty (0 bytes)",
+    }
+    assert (rows["c"]["rows"], len(rows["c"]["raw"]), rows["c"]["scope"]) == (10, 2000, "column")
+    assert "6000 characters" in rows["c"]["reason"]
+    assert (rows["d"]["row"], rows["d"]["rows"]) == (0, 5)
+
+
+def test_long_values_are_cut() -> None:
+    rejects = Rejects()
+    rejects.add_values(failed(("a", 1, "x" * 100_000)), "bet", "bet", "is no float")
+    [row] = rejects.table().to_dicts()
+    assert (len(row["raw"]), len(row["reason"])) == (2000, 200 + len("bet: '' is no float"))

@@ -1,0 +1,390 @@
+"""Whatever a landing file holds: good rows arrive, the rest is told, nothing raises."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stupid_dagster.event_model import load_event_model, parse_event_model
+from stupid_dagster.ingest import DayDocuments, build_documents, index_landing
+from stupid_dagster.ingest.checks import schema_failures
+from tests.gaming import DAY, GAMING, PARTITIONS, day_documents, gaming_model, land
+
+MODEL = gaming_model()
+MOMENT = dt.datetime(2025, 3, 2, 1, tzinfo=dt.UTC)
+GOOD = {"@timestamp": f"{DAY}T01:00:00Z", "memberCode": "good", "platform": "ios"}
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int, int]]:
+    paths = [folder, *folder.rglob("*")]
+    states = {str(path): path.lstat() for path in paths}
+    return {path: (s.st_mtime_ns, s.st_size, s.st_mode) for path, s in states.items()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Yield a landing folder with one good file; nothing in it may have changed afterwards."""
+    folder = tmp_path / "landing"
+    land(folder, "GameOpened", [GOOD])
+    yield folder
+
+
+def read(folder: Path, model=MODEL) -> DayDocuments:
+    """Return the day's documents; reading them must leave the folder as it is."""
+    paths = [folder, *(path for path in folder.rglob("*") if not path.is_symlink())]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = listing(folder)
+    made = day_documents(model, folder)
+    assert listing(folder) == before
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert made.documents["GameOpened"]["memberCode"].to_list() == ["good"]
+    assert schema_failures(made.documents) == []
+    return made
+
+
+def damaged(kind: str, good: bytes) -> bytes:
+    return {
+        "empty": b"",
+        "truncated": good[: len(good) // 2],
+        "no footer": good[:-8],
+        "text": b"@timestamp,memberCode\n2025-03-02,ann\n",
+        "noise": bytes(range(256)) * 8,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "no footer", "text", "noise"])
+def test_a_file_that_can_t_be_read_is_one_reject(folder: Path, kind: str) -> None:
+    file = land(folder, "Login", [GOOD] * 50)
+    file.write_bytes(damaged(kind, file.read_bytes()))
+    land(folder, "SignIn", [GOOD])
+    made = read(folder)
+    assert made.documents["Login"]["memberCode"].to_list() == ["good"]
+    [reject] = made.rejects.to_dicts()
+    assert (reject["scope"], reject["file"]) == ("file", f"Login/{DAY}.parquet")
+    assert reject["reason"].startswith(f"{DAY}.parquet: the file ")
+    assert (made.unreadable_files, made.files, made.reject_share) == (1, 3, pytest.approx(1 / 3))
+
+
+def test_files_that_go_or_shrink_after_they_were_indexed(folder: Path) -> None:
+    gone, empty = land(folder, "Login", [GOOD]), land(folder, "API Error", [GOOD])
+    index = index_landing(MODEL, folder)
+    gone.unlink()
+    empty.write_bytes(b"")
+    made = build_documents(MODEL, index, DAY, PARTITIONS)
+    assert made.rows == 1
+    assert sorted(made.rejects["file"]) == [f"API Error/{DAY}.parquet", f"Login/{DAY}.parquet"]
+
+
+def test_an_unknown_folder_is_told_with_a_hint(folder: Path) -> None:
+    land(folder, "Logn", [GOOD])
+    [reject] = read(folder).rejects.to_dicts()
+    assert reject["scope"] == "file"
+    assert reject["reason"] == "no event type is named 'Logn' (did you mean 'Login'?)"
+
+
+def test_a_file_without_a_time_is_dated_by_its_name_and_told_once(folder: Path) -> None:
+    land(folder, "Login", [{"memberCode": "ann"}, {"memberCode": "bob"}])
+    made = read(folder)
+    assert made.documents["Login"]["memberCode"].to_list() == ["ann", "bob"]
+    assert made.documents["Login"]["timestamp_missing"].all()
+    [reject] = made.rejects.to_dicts()
+    assert (reject["scope"], reject["rows"]) == ("column", 2)
+    assert (
+        reject["reason"] == "no timestamp in @timestamp, clientTime: its rows are dated 2025-03-02"
+    )
+    assert made.reject_share == 0, "its rows arrived"
+
+
+def test_a_file_with_neither_time_nor_date_is_told_by_the_index(folder: Path) -> None:
+    land(folder, "Login", [{"memberCode": "ann"}], "export.parquet")
+    assert read(folder).rows == 1
+    [file] = index_landing(MODEL, folder).undated_problems
+    assert "1 of 1 rows have no usable timestamp" in (file.problem or "")
+
+
+def test_times_in_many_spellings_in_one_file(folder: Path) -> None:
+    times = {
+        "iso": f"{DAY}T01:00:00.000Z",
+        "offset": f"{DAY} 08:00:00+07:00",
+        "seconds": "1740877200",
+        "millis": " 1740877200000 ",
+        "own": "02.03.2025 01:00:00",
+        "junk": "yesterday",
+        "nothing": "undefined",
+        "far": "+99999-01-01T00:00:00Z",
+    }
+    land(
+        folder, "Login", [{"memberCode": name, "@timestamp": text} for name, text in times.items()]
+    )
+    made = read(folder)
+    documents = made.documents["Login"]
+    told = dict(documents.select("memberCode", "timestamp_missing").iter_rows())
+    assert told == {name: name in ("junk", "nothing", "far") for name in times}
+    assert set(documents.filter(~pl.col("timestamp_missing"))["timestamp"]) == {MOMENT}
+    assert {row["raw"]: row["reason"] for row in made.rejects.to_dicts()} == {
+        "yesterday": "@timestamp, clientTime: 'yesterday' is no known time: dated 2025-03-02",
+        times[
+            "far"
+        ]: f"@timestamp, clientTime: '{times['far']}' is no known time: dated 2025-03-02",
+        None: "@timestamp, clientTime: 'nothing' is no known time: dated 2025-03-02",
+    }
+    assert set(made.rejects["scope"]) == {"value"}
+
+
+HTML = "<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
+
+
+def test_columns_whose_names_are_pages_are_quarantined_and_counted(folder: Path) -> None:
+    junk = {HTML: "1", "x" * 121: "2", "<": None, HTML * 500: "3"}
+    land(folder, "Login", [GOOD | junk | {"y" * 120: "4"}] * 2)
+    made = read(folder)
+    assert made.documents["Login"].height == 1
+    rejects = made.rejects.to_dicts()
+    assert {(row["scope"], row["rows"]) for row in rejects} == {("column", 2)}
+    assert {row["raw"] for row in rejects} == {HTML, "x" * 121, "<", (HTML * 500)[:2000]}
+    assert made.dropped_columns["Login"] == ["y" * 120]
+    assert made.rows_rejected == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([MOMENT], pl.Datetime("us", "UTC")),
+        ([MOMENT.replace(tzinfo=None)], pl.Datetime("ns")),
+        ([MOMENT], pl.Datetime("ms", "America/New_York")),
+        ([1740877200], pl.Int64),
+        ([1740877200000], pl.UInt64),
+        ([f"{DAY}T01:00:00Z"], pl.Categorical),
+        ([f"{DAY}T01:00:00Z".encode()], pl.Binary),
+    ],
+)
+def test_times_of_other_types(folder: Path, values: list, dtype: Any) -> None:
+    land(folder, "Login", pl.DataFrame({"@timestamp": pl.Series(values).cast(dtype)}))
+    made = read(folder)
+    assert made.documents["Login"].select("timestamp", "timestamp_missing").rows() == [
+        (MOMENT, False)
+    ]
+    assert made.rejects.is_empty()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(True, 1.5, dt.date(2025, 3, 2), dt.timedelta(1), b"\xff\xfe", None),
+        *([1, None], [], [b"\xff"], {"a": [1]}, {"a": b"\xff"}, [{"a": dt.time(1)}]),
+        *("9" * 400, float("nan"), dt.datetime(9999, 12, 31, 23), dt.datetime(1, 1, 1)),
+    ],
+    ids=repr,
+)
+def test_any_type_of_column_anywhere(folder: Path, value: Any) -> None:
+    odd = {
+        name: [value] for name in ("@timestamp", "level", "success", "platform", "isTestAccount")
+    }
+    land(folder, "Login", pl.DataFrame({"memberCode": ["ann"], **odd}, strict=False))
+    [document] = read(folder).documents["Login"].to_dicts() or [None]
+    assert document is None or document["memberCode"] == "ann"
+
+
+def test_typed_columns_arrive_as_what_they_are(folder: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "@timestamp": [MOMENT],
+            "memberCode": [123],
+            "success": [False],
+            "level": [7],
+            "affiliateID": [5.0],
+        }
+    ).with_columns(platform=pl.lit("ios").cast(pl.Categorical))
+    land(folder, "Login", frame)
+    [row] = read(folder).documents["Login"].to_dicts()
+    found = {name: row[name] for name in ("actor", "success", "level", "affiliateId", "platform")}
+    assert found == {
+        "actor": "member:123",
+        "success": False,
+        "level": 7,
+        "affiliateId": "5.0",
+        "platform": "ios",
+    }
+
+
+def test_junk_in_typed_fields_is_left_empty_and_told_once_a_value(folder: Path) -> None:
+    rows = [
+        {**GOOD, "memberCode": f"m{n}", "level": level, "success": ok}
+        for n, (level, ok) in enumerate(
+            [("1.0", "yes"), ("many", "maybe"), ("many", "0"), ("1.5", None)]
+        )
+    ]
+    land(folder, "Login", rows)
+    made = read(folder)
+    documents = made.documents["Login"]
+    assert documents["level"].to_list() == [1, None, None, None]
+    assert documents["success"].to_list() == [True, None, False, None]
+    assert made.rejects.select("field", "raw", "row", "rows", "reason").rows() == [
+        ("level", "many", 1, 2, "level: 'many' is no integer: left empty"),
+        ("success", "maybe", 1, 1, "success: 'maybe' is no boolean: left empty"),
+        ("level", "1.5", 3, 1, "level: '1.5' is no integer: left empty"),
+    ]
+    assert made.rows_rejected == 0
+
+
+def test_null_spellings_and_white_space_anywhere(folder: Path) -> None:
+    spellings = ["", "  ", "None", "null", " undefined\t", None]
+    rows = [
+        {
+            **GOOD,
+            "memberCode": f" m{n} ",
+            "level": s,
+            "platform": s,
+            "affiliateid": s,
+            "affiliateID": "7",
+        }
+        for n, s in enumerate(spellings)
+    ]
+    land(folder, "Login", rows)
+    made = read(folder)
+    documents = made.documents["Login"]
+    assert documents["memberCode"].to_list() == [f"m{n}" for n in range(6)]
+    assert documents["level"].null_count() == documents["platform"].null_count() == 6
+    assert set(documents["affiliateId"]) == {"7"}
+    assert made.rejects.is_empty()
+
+
+def test_columns_that_differ_in_case_only_are_different_columns(folder: Path) -> None:
+    land(folder, "Login", [GOOD | {"MEMBERCODE": "x", "membercode": "y", "Platform": "z"}])
+    made = read(folder)
+    assert made.documents["Login"].select("memberCode", "platform").rows() == [("good", "ios")]
+    assert made.dropped_columns["Login"] == ["MEMBERCODE", "Platform", "membercode"]
+
+
+def test_columns_of_one_name_make_the_file_a_reject(folder: Path) -> None:
+    file = land(folder, "Login", [GOOD])
+    table = pa.table([pa.array(["1"]), pa.array(["2"])], names=["memberCode", "memberCode"])
+    pq.write_table(table, file)
+    [reject] = read(folder).rejects.to_dicts()
+    assert reject["scope"] == "file"
+
+
+OWN = ["file", "row", "timestamp", "actor", "event_type", "text", "is_test", "day", "raw", "count"]
+
+
+def test_columns_named_like_our_own_that_are_not_kept_are_just_dropped(folder: Path) -> None:
+    land(folder, "Login", [GOOD | {name: "theirs" for name in OWN}])
+    made = read(folder)
+    assert made.documents["Login"]["actor"].to_list() == ["member:good"]
+    assert made.dropped_columns["Login"] == sorted(OWN)
+
+
+def test_columns_named_like_our_own_can_be_kept_by_another_name(folder: Path) -> None:
+    fields = [f"source_{name}" for name in OWN]
+    spellings = ", ".join(f"source_{name}: {name}" for name in OWN)
+    free = ["file", "text", "raw", "count", "hash", "file_row", "_day"]
+    text = GAMING.replace("aliases: {", f"aliases: {{{spellings}, ")
+    kept = ", ".join(["fields: [memberCode", *fields, *free, ""])
+    model = parse_event_model(text.replace("fields: [memberCode, ", kept, 1))
+    land(folder, "Login", [GOOD | {name: f"their {name}" for name in [*OWN, *free]}])
+    [row] = read(folder, model).documents["Login"].to_dicts()
+    assert [row[f"source_{name}"] for name in OWN] == [f"their {name}" for name in OWN]
+    assert [row[name] for name in free] == [f"their {name}" for name in free]
+    assert row["actor"] == "member:good"
+
+
+def test_long_and_strange_texts_arrive_whole(folder: Path) -> None:
+    texts = ["x" * 2_000_000, "雪\u0000山\U0001f600", "a/b:c\\d'\"{}%", "\u202eabc", "-" * 300]
+    land(
+        folder,
+        "API Error",
+        [{"@timestamp": f"{DAY}T01:00:00Z", "error": t, "memberCode": t} for t in texts],
+    )
+    made = read(folder)
+    documents = made.documents["API Error"]
+    assert set(documents["error"]) == set(texts)
+    assert set(documents["actor"]) == {f"member:{text}" for text in texts}
+    assert made.rejects.is_empty()
+
+
+def test_a_file_with_none_of_the_kept_columns(folder: Path) -> None:
+    land(folder, "Login", [{"@timestamp": f"{DAY}T01:00:00Z", "other": "1"}])
+    made = read(folder)
+    [row] = made.documents["Login"].to_dicts()
+    assert row["actor"] is None
+    assert row["text_id"] is not None
+    assert made.dropped_columns["Login"] == ["other"]
+
+
+@pytest.mark.parametrize("width", [0, 1])
+def test_files_of_no_rows_or_columns(folder: Path, width: int) -> None:
+    land(folder, "Login", pl.DataFrame(schema=dict.fromkeys(["memberCode"][:width], pl.String)))
+    made = read(folder)
+    assert (made.rows, made.unreadable_files) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("day", "times"),
+    [
+        # 02:30 does not come on 10 March, 01:30 comes twice on 3 November.
+        ("2013-03-10", ["2013-03-10T05:00:00Z", "2013-03-11T03:59:59Z", "2013-03-10 03:30:00"]),
+        ("2013-11-03", ["2013-11-03T04:00:00Z", "2013-11-04T04:59:59Z", "2013-11-03 01:30:00"]),
+    ],
+)
+def test_days_on_which_clocks_change(tmp_path: Path, day: str, times: list[str]) -> None:
+    flights = load_event_model("flights")
+    rule = flights.timestamp.model_copy(update={"timezone": "America/New_York"})
+    flights = flights.model_copy(update={"timestamp": rule})
+    start = dt.datetime.fromisoformat(times[0])
+    others = [start - dt.timedelta(milliseconds=1), start + dt.timedelta(days=2)]
+    texts = [*times, f"{day} 02:30:00", *(moment.isoformat() for moment in others)]
+    rows = [{"scheduled_at": text, "tailnum": f"N{n}"} for n, text in enumerate(texts)]
+    land(tmp_path, "Departure", rows, f"{day}.parquet")
+    date = dt.date.fromisoformat(day)
+    made = build_documents(flights, index_landing(flights, tmp_path), date, (date, date))
+    documents = made.documents["Departure"].sort("tailnum")
+    assert documents["tailnum"].to_list() == ["N0", "N1", "N2", "N3"]
+    local = documents["timestamp"].dt.convert_time_zone("America/New_York")
+    assert set(local.dt.date()) == {date}
+    missing = documents["timestamp_missing"].to_list()
+    assert missing == [False, False, False, day == "2013-03-10"]
+    assert made.rows_rejected == 2
+
+
+ANY_NAME = st.sampled_from(
+    [*OWN, "memberCode", "@timestamp", "clientTime", "level", "affiliateID", HTML, ""]
+)
+ANY_VALUE = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.integers(-(2**63), 2**63 - 1).map(str),
+    st.sampled_from([f"{DAY}T01:00:00Z", "2025-03-09 10:00", "null", "1e309", "yes", "\u0000"]),
+)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    columns=st.dictionaries(
+        ANY_NAME | st.text(max_size=5), st.lists(ANY_VALUE, min_size=4, max_size=4)
+    )
+)
+def test_no_table_of_texts_raises_and_no_row_is_lost(tmp_path_factory, columns) -> None:
+    folder = tmp_path_factory.mktemp("landing")
+    columns = {name: values for name, values in columns.items() if "\0" not in name}
+    keys = {"fingerprint": [str(n) for n in range(4)]}  # so that no two rows are one
+    land(
+        folder,
+        "Login",
+        pl.DataFrame(columns | keys, schema=dict.fromkeys([*columns, *keys], pl.String)),
+    )
+    days = {DAY, dt.date(2025, 3, 9)}
+    made = [day_documents(MODEL, folder, day) for day in days]
+    assert sum(day.rows + day.rows_rejected + day.duplicates for day in made) == 4
+    for day in made:
+        assert schema_failures(day.documents) == []

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stupid_dagster.errors import SettingsError
+from stupid_dagster.settings import SETTINGS, Settings, load_settings
+
+
+def load(root: Path, toml: str = "", env: dict[str, str] | None = None, **flags: Any) -> Settings:
+    (root / "stupid.toml").write_text(toml, encoding="utf-8")
+    return load_settings(root, overrides=flags, environment=env or {})
+
+
+def problems(root: Path, *args: Any, **flags: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(root, *args, **flags)
+    first, *lines = str(caught.value).splitlines()
+    assert first == "settings can't be used:"
+    return [line.removeprefix("  - ") for line in lines]
+
+
+def test_defaults_without_a_file(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path, environment={})
+    assert settings == Settings(root=tmp_path)
+    assert settings.sources == {}
+    assert settings.path(settings.landing) == tmp_path / "data" / "landing"
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    toml = 'window_days = 10\nseed = 1\napi_port = 1\nlanding = "x"\n'
+    env = {"STUPID_WINDOW_DAYS": "20", "STUPID_SEED": "2", "OTHER": "1"}
+    settings = load(tmp_path, toml, env, window_days=5, api_port=None)
+    assert (settings.window_days, settings.seed, settings.api_port) == (5, 2, 1)
+    assert settings.sources == {
+        "window_days": "flag",
+        "seed": "environment",
+        "api_port": "stupid.toml",
+        "landing": "stupid.toml",
+    }
+    assert settings.max_clusters == 20
+
+
+def test_tables_of_the_file_are_prefixes(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[api]\nport = 9\n[graph]\nengine = 'ladybug'\n")
+    assert (settings.api_port, settings.graph_engine) == (9, "ladybug")
+
+
+def test_values_get_their_types_from_the_file_and_from_text(tmp_path: Path) -> None:
+    toml = 'partitions_start = 2013-01-11\ndata_root = "lake"\nreject_share = 0\n'
+    env = {"STUPID_PARTITIONS_END": "2013-02-09", "STUPID_GARBAGE_MINUTES": "0.5"}
+    settings = load(tmp_path, toml, env)
+    assert settings.partitions_start == date(2013, 1, 11)
+    assert settings.partitions_end == date(2013, 2, 9)
+    assert settings.data_root == Path("lake")
+    assert isinstance(settings.garbage_minutes, float)
+
+
+def test_all_problems_are_told_at_once_with_where_and_hints(tmp_path: Path) -> None:
+    toml = 'window_day = 3\nseed = "many"\npartitions_start = "yesterday"\n[api]\nports = 1\n'
+    found = problems(tmp_path, toml, {"STUPID_KEPT_WINDOWS": "0"}, log_format="xml")
+    assert len(found) == 6
+    for part in (
+        "stupid.toml: no setting is named 'window_day' (did you mean 'window_days'?)",
+        "stupid.toml: no setting is named 'api_ports' (did you mean 'api_port'?)",
+        "stupid.toml: seed = 'many': ",
+        "stupid.toml: partitions_start = 'yesterday': ",
+        "environment: kept_windows = '0': must be at least 1",
+        "flag: log_format = 'xml': Input should be 'console' or 'json'",
+    ):
+        assert any(problem.startswith(part) for problem in found), (part, found)
+
+
+RANGES = {name: f.metadata["range"] for name, f in SETTINGS.items()}
+
+
+@pytest.mark.parametrize("name", [n for n, (low, _) in RANGES.items() if low is not None])
+def test_no_number_may_be_out_of_its_range(tmp_path: Path, name: str) -> None:
+    low, high = RANGES[name]
+    assert getattr(load(tmp_path, f"{name} = {low}\n"), name) == low
+    assert problems(tmp_path, f"{name} = {low - 1}\n")[0].startswith(
+        f"stupid.toml: {name} = {low - 1}: must be at least {low}"
+    )
+    assert problems(tmp_path, f"{name} = {high + 1}\n")
+    for odd in (math.nan, math.inf):
+        assert problems(tmp_path, **{name: odd})
+
+
+def test_numbers_have_ranges() -> None:
+    numbers = {f.name for f in fields(Settings) if f.type in ("int", "float")}
+    assert numbers == {name for name, (low, _) in RANGES.items() if low is not None}
+
+
+def test_every_setting_has_help() -> None:
+    assert all(field.metadata["help"].endswith(".") for field in SETTINGS.values())
+    assert {"root", "sources"}.isdisjoint(SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["root", "sources"])
+def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
+    assert "no setting is named" in problems(tmp_path, f'{name} = "x"\n')[0]
+
+
+@pytest.mark.parametrize(
+    ("toml", "part"),
+    [
+        ("partitions_start = 2013-02-09\npartitions_end = 2013-02-08", "partitions_end"),
+        ('api_key = " "', "api_key is empty"),
+        ('landing = "data/lake/in"', "neither may lie in the other"),
+        ('data_root = "data/landing/lake"', "neither may lie in the other"),
+        ('landing = "data/../data/lake"', "neither may lie in the other"),
+    ],
+)
+def test_settings_that_contradict_each_other(tmp_path: Path, toml: str, part: str) -> None:
+    [problem] = problems(tmp_path, toml)
+    assert part in problem
+
+
+@pytest.mark.parametrize(
+    "content", [b"window_days = ", b"\xff\xfe", b"window_days = 1\nwindow_days = 2"]
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "stupid.toml").write_bytes(content)
+    with pytest.raises(SettingsError, match=r"stupid\.toml is not valid TOML"):
+        load_settings(tmp_path, environment={})
+
+
+def test_a_folder_in_the_file_s_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stupid.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"stupid\.toml can't be read"):
+        load_settings(tmp_path, environment={})
+
+
+def test_the_root_comes_from_the_argument_the_environment_or_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = tmp_path / "named"
+    named.mkdir()
+    assert load_settings(environment={"STUPID_ROOT": str(named)}).root == named
+    assert load_settings(tmp_path, environment={"STUPID_ROOT": str(named)}).root == tmp_path
+    monkeypatch.chdir(named)
+    assert load_settings(environment={}).root == named
+    monkeypatch.setenv("STUPID_SEED", "99")
+    assert load_settings().seed == 99
+
+
+def test_days_that_are_kept() -> None:
+    settings = Settings(window_days=30, kept_windows=2)
+    assert settings.kept_days == 31
+    assert settings.horizon(date(2013, 2, 9)) == date(2013, 1, 10)
+    assert Settings(window_days=1, kept_windows=1).horizon(date(2013, 2, 9)) == date(2013, 2, 9)
+
+
+def test_absolute_paths_and_home_stay_what_they_are(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+    assert settings.path("/elsewhere") == Path("/elsewhere")
+    assert settings.path("~/x") == (Path.home() / "x").resolve()

@@ -117,11 +117,13 @@ class WipeableEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        if shard not in self._initialized_dbs:
-            with super()._connect(shard):
-                pass  # makes the tables
-        with self._db_lock, self._engine(shard).begin() as connection:
-            yield connection
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
 
     def _engine(self, shard: str) -> sa.Engine:
         """Return the engine of a shard's one connection, which is used under the lock only."""
@@ -296,4 +298,5 @@ def _leave_syncing_to_checkpoints(connection: sqlite3.Connection, _record: Any) 
 
     A killed process loses nothing; a power cut may lose the last events, never the file.
     """
+    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")

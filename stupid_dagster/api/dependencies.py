@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query import CurrentSnapshot, SnapshotReader
+from stupid_dagster.query.filters import parse_time
 
 _KEY = APIKeyHeader(
     name="X-API-Key",
@@ -63,7 +65,26 @@ Sort = Annotated[
     str | None,
     Query(description="Column to sort by; `-column` turns the order round.", examples=["-size"]),
 ]
+
+
+def _day(text: str) -> date:
+    # Pydantic would take a number for seconds since 1970.
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("should be a day such as 2013-02-08") from None
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text, "time")
+    except InvalidQueryError as error:
+        raise ValueError(str(error)) from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Time = Annotated[datetime, BeforeValidator(_time)]
 FirstDay = Annotated[
-    date | None, Query(description="First day, the model's.", examples=["2013-02-08"])
+    Day | None, Query(description="First day, the model's.", examples=["2013-02-08"])
 ]
-LastDay = Annotated[date | None, Query(description="Last day.", examples=["2013-02-09"])]
+LastDay = Annotated[Day | None, Query(description="Last day.", examples=["2013-02-09"])]

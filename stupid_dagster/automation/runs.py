@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from stupid_dagster.automation.dead_runs import fail_dead_runs, process_tag
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.project import Project
 
@@ -36,7 +37,8 @@ class PartitionRun:
 def open_instance(project: Project) -> dg.DagsterInstance:
     """Return the instance in `DAGSTER_HOME`, or in the project's `.dagster_home`, made if absent.
 
-    A `.env` beside it tells a bare `dagster dev` of the same instance.
+    A `.env` beside it tells a bare `dagster dev` of the same instance. Runs of this command
+    line that were killed are marked as failed.
     """
     default = project.settings.root / ".dagster_home"
     home = ensure_dagster_home(project.settings.path(os.environ.get("DAGSTER_HOME") or default))
@@ -44,7 +46,9 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     dotenv = project.settings.root / ".env"
     if home == default and not dotenv.exists():
         dotenv.write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    fail_dead_runs(instance)
+    return instance
 
 
 def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -> PartitionRun:
@@ -53,7 +57,11 @@ def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -
 
     job = defs.resolve_job_def(job_name)
     result = job.execute_in_process(
-        partition_key=partition, instance=instance, raise_on_error=False, run_config=_QUIET
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+        run_config=_QUIET,
+        tags=process_tag(),
     )
     tables = {
         event.asset_key.to_user_string(): _table_run(event.materialization.metadata)

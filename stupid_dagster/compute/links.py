@@ -27,6 +27,12 @@ def entity_traits(
     model: EventModel,
     nodes: pl.DataFrame | None,
 ) -> dict[str, list[EntityTrait]]:
+    """Return per group the entities that its actors' edges lead to, best first.
+
+    `actors` has entity_id and group, `sizes` the groups' numbers of actors. Shares are of the
+    edges' weights, per edge type and direction; of those that at least 3 members and 5 % of
+    the group are linked to, the top 3 by share * log2(lift) and the top 3 by share are kept.
+    """
     links = pl.concat(
         edges.lazy()
         .select(entity_id=near, entity=far, relation="type", incoming=pl.lit(incoming), w="weight")
@@ -68,7 +74,7 @@ def entity_traits(
                 incoming=row["incoming"],
                 type=type_of(entity, model),
                 entity_id=entity,
-                name=name_of(names, entity),
+                name=names[entity],
                 members=row["members"],
                 share=short(row["share"]),
                 overall=short(row["overall"]),
@@ -81,7 +87,12 @@ def entity_traits(
 def property_traits(
     groups: pl.DataFrame, nodes: pl.DataFrame, skip: Iterable[str | None] = ()
 ) -> dict[str, list[PropertyTrait]]:
-    """Return per group the commonest telling values of its members' properties."""
+    """Return per group the values of its members' properties that tell it apart, best first.
+
+    `groups` has entity_id and group. Per entity type the top 3 by share * log2(lift), of those
+    that at least 3 members and 5 % have, 1.2 times as often as all of the type. Properties in
+    `skip` are left out.
+    """
     unwanted = set(skip)
     fields = [
         field.name
@@ -137,22 +148,20 @@ def property_traits(
 
 def entity_names(
     nodes: pl.DataFrame | None, model: EventModel, entities: list[str]
-) -> dict[str, tuple[str, str]]:
-    """Return (type, name) of each entity that has a node.
+) -> dict[str, str]:
+    """Return the name of each entity: fit for a sentence, and never empty.
 
-    A name is the first property that says so (`name`, `title`, `label`, or `...name_of`); for
-    a hashed key, which says nothing, the first property; else the key.
+    A name is the first property that says so (its last word is name, title or label); for a
+    hashed key, which says nothing, the first property; else the key.
     """
-    if nodes is None or not entities:
-        return {}
-    naming = {name: _naming_property(model, name) for name in model.entities}
-    found = nodes.filter(pl.col("entity_id").is_in(entities)).iter_rows(named=True)
-    names = {}
-    for node in found:
-        properties = node.get("properties") or {}
-        value = properties.get(naming.get(node["type"]) or "") or node["key"]
-        names[node["entity_id"]] = (node["type"], words.tidy(value) or UNNAMED)
-    return names
+    names = {entity: entity.partition(":")[2] for entity in entities}
+    if nodes is not None:
+        naming = {name: _naming_property(model, name) for name in model.entities}
+        for node in nodes.filter(pl.col("entity_id").is_in(entities)).iter_rows(named=True):
+            properties = node.get("properties") or {}
+            value = properties.get(naming.get(node["type"]) or "")
+            names[node["entity_id"]] = value or node["key"]
+    return {entity: words.tidy(name) or UNNAMED for entity, name in names.items()}
 
 
 def _naming_property(model: EventModel, entity_type: str) -> str | None:
@@ -163,14 +172,7 @@ def _naming_property(model: EventModel, entity_type: str) -> str | None:
     return rule.properties[0] if rule.normalise == "hash" and rule.properties else None
 
 
-def name_of(names: dict[str, tuple[str, str]], entity: str) -> str:
-    return names[entity][1] if entity in names else _key(entity)
-
-
-def _key(entity: str) -> str:
-    return words.tidy(entity.partition(":")[2]) or UNNAMED
-
-
 def type_of(entity: str, model: EventModel) -> str:
+    """Return the entity type that an id's prefix stands for; the prefix if none does."""
     prefix = entity.partition(":")[0]
     return next((t for t, rule in model.entities.items() if rule.prefix == prefix), prefix)

@@ -8,7 +8,6 @@ import polars as pl
 from stupid_dagster.compute.links import (
     entity_names,
     entity_traits,
-    name_of,
     property_traits,
     type_of,
 )
@@ -92,7 +91,7 @@ def community_profiles(
                 for t in row["types"]
             ),
             key_members=tuple(
-                KeyMember(type_of(entity, model), entity, name_of(names, entity))
+                KeyMember(type_of(entity, model), entity, names[entity])
                 for entity in row["key_members"]
             ),
         )

@@ -101,15 +101,12 @@ def daily_series(
         .collect()
     )
     found: set[dt.date] = set(rows["day"].unique())
-    present_days = sorted(found.union(days or []))
-    if not present_days:
+    known = found.union(days or [])
+    if not known:
         return DailySeries([], np.zeros(0, bool), [], np.zeros((0, 0)), np.zeros((0, 0)))
-    first = present_days[0]
-    calendar = [first + dt.timedelta(days=n) for n in range((present_days[-1] - first).days + 1)]
-    present = np.isin(
-        np.array([day.toordinal() for day in calendar]),
-        np.array([day.toordinal() for day in present_days]),
-    )
+    first = min(known)
+    calendar = [first + dt.timedelta(days=n) for n in range((max(known) - first).days + 1)]
+    present = np.array([day in known for day in calendar])
     base = [name for name, rule in model.metrics.items() if rule.ratio is None]
     keys = _keys(rows, model, base)
     values = np.full((len(calendar), len(keys)), np.nan)
@@ -129,13 +126,9 @@ def daily_series(
 
 
 def day_starts(model: EventModel, days: list[dt.date]) -> pl.Series:
-    """Return the instants at which local days start (the first instant that exists)."""
-    local = pl.Series("time", days, dtype=pl.Date).cast(pl.Datetime("ms"))
-    return (
-        local.dt.replace_time_zone(model.timezone, ambiguous="earliest", non_existent="null")
-        .dt.convert_time_zone("UTC")
-        .cast(TIME)
-    )
+    """Return the instants at which local days start: where clocks skip midnight, that moment."""
+    starts = [dt.datetime(d.year, d.month, d.day, tzinfo=model.zone) for d in days]
+    return pl.Series("time", [start.astimezone(dt.UTC) for start in starts], dtype=TIME)
 
 
 def _counts(model: EventModel, key: Key) -> bool:
@@ -143,7 +136,8 @@ def _counts(model: EventModel, key: Key) -> bool:
 
 
 def _keys(rows: pl.DataFrame, model: EventModel, base: list[str]) -> list[Key]:
-    found = rows.filter(pl.col("dimension") != "").select(Key._fields).unique().sort(Key._fields)
+    split = rows.filter(pl.col("dimension") != "").select(Key._fields)
+    found = split.drop_nulls().unique().sort(Key._fields)
     splits = {(name, field) for name in base for field in model.metrics[name].by}
     members = [Key(*row) for row in found.iter_rows() if row[:2] in splits]
     return [*(Key(name) for name in base), *members]

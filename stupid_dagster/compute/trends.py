@@ -9,12 +9,7 @@ import numpy as np
 import polars as pl
 
 from stupid_dagster.compute.baseline import Expectation, Floats, expectations, median
-from stupid_dagster.compute.series import (
-    DailySeries,
-    Key,
-    daily_series,
-    day_starts,
-)
+from stupid_dagster.compute.series import DailySeries, Key, daily_series, day_starts
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, conform
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from stupid_dagster.compute.series import day_starts
 from stupid_dagster.compute.trends import daily_trends
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import load_event_model
@@ -69,6 +70,15 @@ def test_absent_is_zero_for_counts_and_null_for_means_and_missing_days_are_missi
 def test_days_on_which_nothing_happened_can_be_stated() -> None:
     trends = trends_of([(day(0), "visits", 7.0)], days=[day(0), day(2)])
     assert values(trends, "visits") == [7.0, 0.0]
+
+
+def test_days_start_where_clocks_skip_midnight() -> None:
+    model = shop().model_copy(update={"timezone": "Asia/Beirut"})
+    sunday = dt.date(2025, 3, 30)  # clocks went from 0:00 to 1:00
+    starts = day_starts(model, [sunday - dt.timedelta(1), sunday, sunday + dt.timedelta(1)])
+    hours = [start.hour for start in starts]
+    assert hours == [22, 22, 21]
+    assert daily_trends(model, metric_rows([]).lazy(), days=[sunday])["time"][0] == starts[1]
 
 
 def test_hours_and_unknown_metrics_are_left_out() -> None:

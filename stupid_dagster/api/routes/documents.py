@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from stupid_dagster.api.answers import answer, page_answer
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader
+from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader, Time
 from stupid_dagster.api.models import DocumentAnswer, DocumentPage
 from stupid_dagster.query import parse_filter
 from stupid_dagster.query.filters import OPERATORS
@@ -23,11 +22,11 @@ def documents(
     first_day: FirstDay = None,
     last_day: LastDay = None,
     since: Annotated[
-        datetime | None,
+        Time | None,
         Query(description="Earliest time; UTC unless it says.", examples=["2013-02-08T18:00:00Z"]),
     ] = None,
     until: Annotated[
-        datetime | None,
+        Time | None,
         Query(description="Latest time, excluded.", examples=["2013-02-09T00:00:00Z"]),
     ] = None,
     actor: Annotated[

@@ -182,10 +182,11 @@ class GraphReader:
             query = _HEAVIEST.format(types=types, left=left, right=right)
             heaviest = self._run(query, parameters)
             parameters["weight"] = heaviest[-1][0] if len(heaviest) == limit else 0
-            for side in ("out", "in") if direction == "both" and heaviest else (direction,):
+            sides = ("out", "in") if direction == "both" else (direction,)
+            for side in sides if heaviest else ():
                 left, right = _ARROWS[side]
                 query = _NEIGHBORS.format(types=types, direction=side, left=left, right=right)
-                rows += self._run(query, parameters) if heaviest else []
+                rows += self._run(query, parameters)
         return (
             pl.DataFrame(rows, schema=NEIGHBOR_SCHEMA, orient="row")
             .sort(

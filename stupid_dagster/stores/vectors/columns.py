@@ -49,7 +49,8 @@ class FilterColumns:
 
     For every day of the index there is a column with the index of the next day, that day
     included, on which the text occurs. "Occurs in days[a..b]" is then `next_a <= b`: exact, and
-    one comparison however long the range, where LanceDB's list functions take ten times as long.
+    one comparison however long the range. LanceDB's SQL has no bitwise operators, and its list
+    functions go through every day of every text.
     """
 
     event_types: list[str]

@@ -182,6 +182,7 @@ class SearchIndex:
         Which of several equal results LanceDB cuts off is chance; so fetch beyond the cut until
         the scores differ.
         """
+        limit = min(limit, self.rows)
         for size in (limit + _MARGIN, limit + _MOST_TIES):
             found = self._ask(lambda table, size=size: fetch(table, size))
             if found.height < size or found["score"][-1] < found["score"][limit - 1]:

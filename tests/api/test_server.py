@@ -1,0 +1,172 @@
+"""The API under a real uvicorn: concurrent requests while snapshots change, and the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import polars as pl
+import uvicorn
+
+from stupid_dagster.api import create_app
+from stupid_dagster.api.server import bound_socket
+from stupid_dagster.project import Project
+from stupid_dagster.stages.publish import publish_window
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.snapshots import published_id
+
+LAST_DAY = "2013-02-09"
+
+
+@contextmanager
+def served(project: Project) -> Iterator[str]:
+    """Serve a project from a thread; yields the URL."""
+    config = uvicorn.Config(create_app(project), log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    with bound_socket(project.settings) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def mark(lake: Lake, number: int) -> None:
+    """Write `number` into two tables of the window, as a publication would change both."""
+    for table, column in (("pagerank", "rank"), ("degrees", "degree")):
+        frame = lake.read(table, LAST_DAY)
+        with lake.write(table, LAST_DAY) as writer:
+            writer.write(frame.with_columns(pl.lit(number, frame[column].dtype).alias(column)))
+
+
+def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
+    """Publish four times under load: no error, and every answer is of the snapshot it states."""
+    project = Project.load(flights_copy.settings.root, {"api_port": 0, "garbage_minutes": 0})
+    mark(project.lake, 1)
+    numbers = {publish_window(project, LAST_DAY)[0].id: 1}
+    stop = threading.Event()
+
+    with served(project) as url:
+
+        def read() -> list[tuple[str, str, list[int]]]:
+            seen = []
+            with httpx2.Client(base_url=url, timeout=30) as client:
+                while not stop.is_set():
+                    for table, column in (("pagerank", "rank"), ("degrees", "degree")):
+                        response = client.get(f"/knowledge/{table}?limit=50")
+                        assert response.status_code == 200, response.text
+                        tree = response.json()
+                        values = sorted({row[column] for row in tree["rows"]})
+                        seen.append((table, tree["snapshot"], values))
+                    for path in ("/graph/neighbors?id=airport:JFK", "/search?text=snow"):
+                        response = client.get(path)
+                        assert response.status_code == 200, response.text
+                        seen.append((path, response.json()["snapshot"], []))
+            return seen
+
+        with ThreadPoolExecutor(4) as pool:
+            readers = [pool.submit(read) for _ in range(4)]
+            waits = []
+            for number in range(2, 6):
+                mark(project.lake, number)
+                published = publish_window(project, LAST_DAY)[0].id
+                numbers[published] = number
+                waits.append(seconds_until_served(url, published))
+            stop.set()
+            seen = [answer for reader in readers for answer in reader.result()]
+
+    for path, snapshot, values in seen:
+        if not path.startswith("/"):
+            assert values == [numbers[snapshot]], path
+    assert {snapshot for _, snapshot, _ in seen} >= set(list(numbers)[1:])
+    # Two seconds on a machine that has nothing else to do.
+    assert max(waits) < 6
+
+
+def seconds_until_served(url: str, snapshot: str) -> float:
+    started = time.monotonic()
+    while httpx2.get(f"{url}/ready").json()["snapshot"] != snapshot:
+        assert time.monotonic() - started < 20
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def test_many_clients_at_once(flights_project: Project) -> None:
+    project = Project.load(flights_project.settings.root, {"api_port": 0})
+    paths = [
+        "/ready",
+        "/documents?event_type=Departure&limit=10",
+        "/documents/2013-02-08/Departure/17",
+        "/search?text=storm&mode=hybrid",
+        "/graph/neighbors?id=airport:JFK",
+        "/knowledge/communities/community:0?limit=10",
+        "/documents?event_type=Nothing",
+    ]
+    with served(project) as url, httpx2.Client(base_url=url, timeout=60) as client:
+
+        def ask(number: int) -> tuple[int, int]:
+            return number, client.get(paths[number % len(paths)]).status_code
+
+        with ThreadPoolExecutor(30) as pool:
+            statuses = list(pool.map(ask, range(140)))
+    assert all(
+        status == (422 if "Nothing" in paths[number % len(paths)] else 200)
+        for number, status in statuses
+    )
+
+
+def test_a_server_of_its_own_starts_serves_and_stops(
+    flights_project: Project, tmp_path: Path
+) -> None:
+    """As `stupid-dagster serve` does; the published files are as they were afterwards."""
+    root = flights_project.settings.root
+    before = {f: f.stat().st_mtime_ns for f in root.rglob("*") if f.is_file()}
+    with bound_socket(Project.load(root, {"api_port": 0}).settings) as listener:
+        port = listener.getsockname()[1]
+    code = (
+        "from stupid_dagster.api.server import serve; from stupid_dagster.project import Project; "
+        f"serve(Project.load({str(root)!r}))"
+    )
+    environment = {**os.environ, "STUPID_API_PORT": str(port), "STUPID_API_KEY": "k"}
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-c", code]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for_answer(url, process)
+        assert httpx2.get(f"{url}/snapshot").status_code == 401
+        answer = httpx2.get(f"{url}/snapshot", headers={"X-API-Key": "k"})
+        assert answer.json()["snapshot"] == published_id(flights_project.lake)
+        # A client that leaves the dots in a path, as curl's --path-as-is does.
+        raw = httpx2.get(f"{url}/documents/..%2f..%2fSNAPSHOT", headers={"X-API-Key": "k"})
+        assert raw.status_code == 404
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert {f: f.stat().st_mtime_ns for f in root.rglob("*") if f.is_file()} == before
+
+
+def wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        try:
+            if httpx2.get(f"{url}/ready").status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.1)

@@ -7,6 +7,7 @@ private parts of Dagster, so releases that it wasn't tested with are refused.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypedDict
 
 import dagster as dg
@@ -264,8 +266,11 @@ class WipeableSqliteStorage(DagsterSqliteStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = WipeableEventLogStorage(_event_logs_directory(base_dir))
+        # Two processes that make the same files at once can leave them unusable.
+        with (Path(base_dir) / ".opening").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            super().__init__(base_dir, inst_data)
+            self._event_log_storage = WipeableEventLogStorage(_event_logs_directory(base_dir))
 
     @classmethod
     def from_config_value(

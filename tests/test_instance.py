@@ -1,6 +1,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +17,11 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from stupid_dagster import instance as instance_module
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.errors import InstanceError
-from stupid_dagster.instance import WipeableEventLogStorage, wipe_partitions
+from stupid_dagster.instance import (
+    WipeableEventLogStorage,
+    WipeableSqliteStorage,
+    wipe_partitions,
+)
 
 DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-01-08")
 CHECK = dg.AssetCheckSpec("valid", asset="documents", partitions_def=DAYS)
@@ -304,6 +309,24 @@ def test_connections_of_old_runs_are_closed(instance):
     assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS)
     instance.dispose()
     assert not storage._engines
+
+
+def test_several_that_make_the_same_files_at_once(tmp_path):
+    def make(n: int) -> None:
+        storage = WipeableSqliteStorage.from_local(str(tmp_path))
+        storage.event_log_storage.store_event(
+            dg.EventLogEntry(
+                error_info=None, level=20, user_message=str(n), run_id="run", timestamp=n
+            )
+        )
+        storage.dispose()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(8)))
+    storage = WipeableSqliteStorage.from_local(str(tmp_path))
+    logs = storage.event_log_storage.get_logs_for_run("run")
+    assert sorted(log.user_message for log in logs) == [str(n) for n in range(8)]
+    storage.dispose()
 
 
 def test_another_storage_is_refused_with_what_to_do():

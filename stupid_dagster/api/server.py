@@ -37,19 +37,20 @@ def bound_socket(settings: Settings) -> socket.socket:
             f"api_host = {host!r} lets other machines in, and api_key isn't set: set one "
             "(STUPID_API_KEY, or api_key in stupid.toml), or bind to 127.0.0.1"
         )
+    if not 0 <= port < 2**16:
+        # Some systems would take its remainder.
+        raise SettingsError(f"api_port = {port}: ports are from 0 to {2**16 - 1}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError, OverflowError) as error:
-        raise SettingsError(
-            f"api_host = {host!r}, api_port = {port}: no such address ({error})"
-        ) from error
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"api_host = {host!r}: no such address ({error})") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise SettingsError(
             f"{host}:{port} can't be bound to ({error}); stop what uses it, or set another api_port"

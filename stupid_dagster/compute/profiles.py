@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.links import (
-    entity_names,
-    entity_traits,
-    property_traits,
-    type_of,
-)
+from stupid_dagster.compute.links import entity_names, entity_traits, property_traits, type_of
 from stupid_dagster.compute.traits import FeatureTrait, KeyMember, Profile, TypeCount, short
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.schema import Feature

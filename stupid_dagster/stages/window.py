@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.clusters import cluster_actors
+from stupid_dagster.compute.clusters import Centroids, cluster_actors
 from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.merge import merge_texts
 from stupid_dagster.compute.plots import cluster_plot, trend_plot
@@ -80,11 +80,25 @@ def make_clusters(project: Project, last_day: str) -> list[Written]:
     stage = Stage(project, last_day)
     settings = project.settings
     features = project.lake.read("features", last_day)
-    result = cluster_actors(features, seed=settings.seed, max_clusters=settings.max_clusters)
+    earlier = [p for p in project.lake.partitions("clusters") if p < last_day]
+    result = cluster_actors(
+        features,
+        seed=settings.seed,
+        max_clusters=settings.max_clusters,
+        previous_centroids=(
+            Centroids.of(project.lake.read("clusters", earlier[-1])) if earlier else None
+        ),
+    )
     stage.table(
         "clusters",
         result.clusters,
-        details={"k": result.k, "silhouette": result.silhouette},
+        details={
+            "k": result.k,
+            "silhouette": result.silhouette,
+            "warm_start": result.warm_start,
+            "features": ", ".join(result.scaling.used),
+            "features_dropped": ", ".join(result.scaling.dropped),
+        },
         pictures={"plot": cluster_plot(result.clusters, result.choice)},
     )
     stage.table("cluster_members", result.members)
@@ -100,6 +114,7 @@ def make_trends(project: Project, last_day: str) -> list[Written]:
         project.model,
         project.lake.scan_days("metrics", days),
         baseline_days=project.settings.trend_baseline_days,
+        days=[date.fromisoformat(day) for day in days],
     )
     whole = trends.filter(pl.col("dimension") == "")
     severities = whole.group_by("severity").len().sort("severity")

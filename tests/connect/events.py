@@ -57,10 +57,8 @@ def day_documents(draw: st.DrawFn, model: EventModel = MODEL) -> dict[str, pl.Da
         # Few moments, so that some fall together; some of them at a session's very end.
         minutes = st.sampled_from([0, 0, 1, 30, 31, 61, 600, 601, 1000, 1439])
         millis = st.sampled_from([0, 1, 59_999])
-        moment = st.builds(
-            lambda m, s: START + dt.timedelta(minutes=m, milliseconds=s), minutes, millis
-        )
-        row = st.fixed_dictionaries({"timestamp": moment, **fields})
+        late = st.builds(lambda m, s: dt.timedelta(minutes=m, milliseconds=s), minutes, millis)
+        row = st.fixed_dictionaries({"timestamp": late.map(START.__add__), **fields})
         events[name] = draw(st.lists(row, max_size=12))
     return documents(model, events)
 

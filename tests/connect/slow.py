@@ -213,7 +213,8 @@ def activity(model: EventModel, documents: Documents) -> list[Event]:
             if feature.kind == "sessions":
                 continue
             mine = [e for e in measured(model, feature, documents) if e["actor"] == actor]
-            values = [e[feature.field] for e in mine] if feature.field else []
+            field = feature.field
+            values = [e[field] for e in mine] if field else []
             values = [value for value in values if value is not None]
             match feature.kind:
                 case "count":
@@ -226,8 +227,8 @@ def activity(model: EventModel, documents: Documents) -> list[Event]:
                 case "distinct":
                     row[name] = sorted({text(value) or "" for value in values})
                 case _:
-                    last = [(e["timestamp"], e[feature.field]) for e in mine]
-                    last = [pair for pair in last if pair[1] is not None]
+                    told = [(e["timestamp"], e[field]) for e in mine if field]
+                    last = [pair for pair in told if pair[1] is not None]
                     row[name] = text(max(last)[1]) if last else None
         rows.append(row)
     return rows

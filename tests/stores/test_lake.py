@@ -95,7 +95,9 @@ def test_tables_and_partitions_are_those_with_a_live_version(lake: Lake) -> None
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("before", [False, True])
-def test_when_the_block_raises_nothing_changes(lake: Lake, error: type, before: bool) -> None:
+def test_when_the_block_raises_nothing_changes(
+    lake: Lake, error: type[BaseException], before: bool
+) -> None:
     old = put(lake, "old") if before else None
     with pytest.raises(error), lake.write("t", "p") as writer:
         (writer.path / "a").write_text("new")

@@ -70,7 +70,7 @@ $(READY): pyproject.toml constraints.txt
 	echo "Installing into .venv; this takes a minute or two, once."; \
 	if command -v uv >/dev/null; then \
 		[ -x $(BIN)/python ] || uv venv --quiet --clear --python "$$python" .venv || exit 1; \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[samples,dev]'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[samples,dev]'; \
 	else \
 		[ -x $(BIN)/python ] || "$$python" -m venv --clear .venv || { \
 			rm -rf .venv; \

@@ -316,16 +316,16 @@ def test_several_that_make_the_same_files_at_once(tmp_path):
         storage = WipeableSqliteStorage.from_local(str(tmp_path))
         storage.event_log_storage.store_event(
             dg.EventLogEntry(
-                error_info=None, level=20, user_message=str(n), run_id="run", timestamp=n
+                error_info=None, level=20, user_message=str(n), run_id="run", timestamp=float(n)
             )
         )
         storage.dispose()
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(make, range(8)))
+        list(pool.map(make, range(4)))
     storage = WipeableSqliteStorage.from_local(str(tmp_path))
     logs = storage.event_log_storage.get_logs_for_run("run")
-    assert sorted(log.user_message for log in logs) == [str(n) for n in range(8)]
+    assert sorted(log.user_message for log in logs) == [str(n) for n in range(4)]
     storage.dispose()
 
 

@@ -53,6 +53,8 @@ def create_app(project: Project) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # What generated clients call their methods.
+        generate_unique_id_function=lambda route: route.name,
         responses={
             status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()
         },

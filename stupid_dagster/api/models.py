@@ -168,9 +168,10 @@ class DocumentPage(Page):
 
 
 class DocumentAnswer(Answer):
-    """One document: its columns and its text."""
+    """One document."""
 
-    document: dict[str, Any]
+    document: dict[str, Any] = Field(description="Its columns.")
+    text: str | None = Field(description="Its text, as it is embedded and searched.")
 
 
 class Text(Shape):

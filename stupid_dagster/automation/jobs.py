@@ -56,9 +56,7 @@ def newest_window_sensor(project: ProjectResource):
 def day_versions(project: Project, anchor: date) -> set[str]:
     """Return `<table>/<day>/<version>` of all day tables of the window ending on `anchor`."""
     live = (
-        project.lake.find(table, day)
-        for table in DAY_TABLES
-        for day in project.window_days(anchor)
+        project.lake.find(table, day) for table in DAY_TABLES for day in project.window_days(anchor)
     )
     return {f"{v.table}/{v.partition}/{v.name}" for v in live if v}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,9 +54,13 @@ def open_instance(project: Project) -> dg.DagsterInstance:
 
 def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -> PartitionRun:
     """Run a job for a partition in this process; failures are returned, not raised."""
-    from stupid_dagster.definitions import defs
+    with warnings.catch_warnings():
+        # Dagster tells of its parts that are beta; who reads the command line can't act on it.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        from stupid_dagster.definitions import defs
 
-    job = defs.resolve_job_def(job_name)
+        job = defs.resolve_job_def(job_name)
     result = job.execute_in_process(
         partition_key=partition,
         instance=instance,

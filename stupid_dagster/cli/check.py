@@ -95,5 +95,7 @@ def _show_rejects(made: list[DayDocuments]) -> None:
     show_table(
         f"Set aside ({rejects.height} entries)",
         ["file", "row", "rows", "scope", "reason"],
-        shown.select("file", "row", "rows", "scope", pl.col("reason").str.slice(0, 120)).iter_rows(),
+        shown.select(
+            "file", "row", "rows", "scope", pl.col("reason").str.slice(0, 120)
+        ).iter_rows(),
     )

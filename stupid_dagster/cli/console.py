@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -12,7 +13,8 @@ from rich.table import Table
 
 from stupid_dagster.errors import StupidError
 
-console = Console(highlight=False)
+# A file or a pipe has no width; what is cut to a terminal's would be hard to read there.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @contextmanager

@@ -33,9 +33,7 @@ def demo(settings: Settings) -> None:
     project = Project(settings)
     landing = settings.path(settings.landing)
     rows = write_flights(landing, first, last)
-    console.print(
-        f"sample: {sum(rows.values()):,} events of {first} to {last} in {landing}\n"
-    )
+    console.print(f"sample: {sum(rows.values()):,} events of {first} to {last} in {landing}\n")
     days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
     run_days_and_window(project, days)
     show_findings(project, ranked=["Airport"])

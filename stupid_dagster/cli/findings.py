@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 from rich.markup import escape
+from rich.padding import Padding
 
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.project import Project
@@ -25,9 +26,13 @@ def show_findings(project: Project, *, ranked: Sequence[str], most: int = 8) -> 
         show_table(
             f"{entity_type}: highest PageRank",
             ["rank", entity_type.lower(), "score"],
-            [(r, entity, f"{s:.4f}") for r, entity, s in best.select("type_rank", "entity_id", "score").iter_rows()],
+            [
+                (r, entity, f"{s:.4f}")
+                for r, entity, s in best.select("type_rank", "entity_id", "score").iter_rows()
+            ],
         )
     _show_trends(snapshot, project.model.timezone)
+    _show_insights(snapshot)
 
 
 def show_search(
@@ -124,8 +129,12 @@ def _show_trends(snapshot: Snapshot, zone: str, most: int = 12) -> None:
             for row in loud.iter_rows(named=True)
         ],
     )
-    insights = snapshot.scan("insights").sort("rank").head(5).collect()
+
+
+def _show_insights(snapshot: Snapshot, most: int = 5) -> None:
+    insights = snapshot.scan("insights").sort("rank").head(most).collect()
     console.print("[bold]Insights[/]")
     for severity, title, text in insights.select("severity", "title", "text").iter_rows():
-        console.print(f"[dim]{severity:<12}[/] [bold]{escape(title)}[/]\n             {escape(text)}")
+        console.print(f"[dim]{severity}[/]: [bold]{escape(title)}[/]")
+        console.print(Padding(escape(text), (0, 0, 0, 4)))
     console.print()

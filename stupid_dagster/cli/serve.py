@@ -39,5 +39,3 @@ def search(
     from stupid_dagster.project import Project
 
     show_search(Project(settings), text, limit=limit, event_types=event_types, mode=mode)
-
-

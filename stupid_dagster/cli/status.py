@@ -46,9 +46,7 @@ def status(settings: Settings, show_settings: bool) -> None:
                 sum(version.bytes for version in versions),
             )
         )
-    show_table(
-        f"Lake {lake.root}", ["table", "partitions", "first", "last", "rows", "bytes"], rows
-    )
+    show_table(f"Lake {lake.root}", ["table", "partitions", "first", "last", "rows", "bytes"], rows)
     if published_id(lake) is None:
         console.print("nothing is published yet: run `stupid-dagster run`")
         return

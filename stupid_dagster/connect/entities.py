@@ -18,9 +18,10 @@ def build_entities(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> 
     only test events speak of it.
     """
     properties = property_names(model)
+    ordered = {name: frame.sort("timestamp", "row") for name, frame in documents.items()}
     frames = [
         _seen(model, citation, earlier, frame, properties)
-        for name, frame in documents.items()
+        for name, frame in ordered.items()
         for citation, earlier in _roles(model.events[name].entities)
     ]
     if not frames:
@@ -69,7 +70,8 @@ def _seen(
 ) -> pl.LazyFrame:
     """Return one row per entity that this role, but no earlier one, of an event speaks of.
 
-    `value:<property>` is the last known value, `time:<property>` its time.
+    `frame` is in the order of time. `value:<property>` is the last known value, `time:<property>`
+    its time.
     """
     entity, _ = model.entity_role(citation)
     known = [p for p in entity.properties if p in frame.columns]
@@ -80,12 +82,10 @@ def _seen(
         .filter(pl.all_horizontal(this.is_not_null(), *new))
         .select(
             "timestamp",
-            "row",
             "is_test",
             this.alias("entity_id"),
             *(text_of(pl.col(p)).alias(f"value:{p}") for p in known),
         )
-        .sort("timestamp", "row")
         .group_by("entity_id")
         .agg(
             pl.lit(citation.partition(".")[0]).alias("type"),

@@ -9,7 +9,7 @@ import polars as pl
 from stupid_dagster.event_model import EventModel, measured_event_types
 from stupid_dagster.event_model.expressions import matches, text_of
 from stupid_dagster.event_model.schema import Metric
-from stupid_dagster.tables import TABLES, TIME, conform
+from stupid_dagster.tables import TABLES, conform
 
 
 def build_metrics(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def build_metrics(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> p
             continue
         for grain in ("hour", "day"):
             for dimension in ("", *metric.by):
-                frames.append(_aggregated(model, name, metric, events, grain, dimension))
+                frames.append(_aggregated(name, metric, events, grain, dimension))
     if not frames:
         return TABLES["metrics"].empty()
     table = pl.concat(frames).sort("grain", "metric", "dimension", "member", "time").collect()
@@ -37,7 +37,8 @@ def build_metrics(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> p
 def _measured(
     model: EventModel, metric: Metric, documents: Mapping[str, pl.DataFrame]
 ) -> pl.LazyFrame | None:
-    """Return (timestamp, actor, value, the split fields) of the metric's events."""
+    """Return (hour, day, actor, value, the split fields) of the metric's events."""
+    hour, day = _starts(model)
     frames = []
     for event_type in measured_event_types(model, metric):
         if event_type not in documents:
@@ -54,31 +55,33 @@ def _measured(
         frames.append(
             frame.lazy()
             .filter(matches(metric.where) & ~pl.col("is_test"))
-            .select("timestamp", "actor", *splits, value=value)
+            .select("actor", *splits, hour=hour, day=day, value=value)
             .filter(pl.col("value").is_not_null())
         )
     return pl.concat(frames) if frames else None
 
 
+def _starts(model: EventModel) -> tuple[pl.Expr, pl.Expr]:
+    """Return the starts of an event's hour and of its local day."""
+    time = pl.col("timestamp")
+    local = time.dt.convert_time_zone(model.timezone)
+    # Of two midnights (clocks set back over it) the first; without any the first moment.
+    midnight = (
+        local.dt.date()
+        .cast(pl.Datetime("ms"))
+        .dt.replace_time_zone(model.timezone, ambiguous="earliest", non_existent="null")
+    )
+    day = pl.coalesce(midnight, local.dt.truncate("1d")).dt.convert_time_zone("UTC")
+    return time.dt.truncate("1h"), day
+
+
 def _aggregated(
-    model: EventModel,
     name: str,
     metric: Metric,
     events: pl.LazyFrame,
     grain: str,
     dimension: str,
 ) -> pl.LazyFrame:
-    if grain == "hour":
-        start = pl.col("timestamp").dt.truncate("1h")
-    else:
-        local = pl.col("timestamp").dt.convert_time_zone(model.timezone)
-        # Of two midnights (clocks set back over it) the first; without any the first moment.
-        midnight = (
-            local.dt.date()
-            .cast(pl.Datetime("ms"))
-            .dt.replace_time_zone(model.timezone, ambiguous="earliest", non_existent="null")
-        )
-        start = pl.coalesce(midnight, local.dt.truncate("1d")).dt.convert_time_zone("UTC")
     member = pl.col(f"by:{dimension}") if dimension else pl.lit("")
     value = pl.col("value")
     match metric.kind:
@@ -91,7 +94,7 @@ def _aggregated(
         case _:
             value = value.n_unique()
     return (
-        events.group_by(time=start.cast(TIME), member=member)
+        events.group_by(time=grain, member=member)
         .agg(
             value=value.cast(pl.Float64),
             events=pl.len(),

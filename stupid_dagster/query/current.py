@@ -35,7 +35,7 @@ class CurrentSnapshot:
         self._thread: threading.Thread | None = None
         self._reader: SnapshotReader | None = None
         self._users: dict[SnapshotReader, int] = {}
-        self._problem: StupidError | None = None
+        self._problem = "no snapshot is open: call start() first, and nothing after close()"
 
     def start(self) -> None:
         """Open what is published, and follow it until `close`."""
@@ -49,7 +49,7 @@ class CurrentSnapshot:
         if self._thread:
             self._thread.join()
         with self._refreshing:
-            self._replace(None, None)
+            self._replace(None)
 
     def __enter__(self) -> CurrentSnapshot:
         self.start()
@@ -68,7 +68,7 @@ class CurrentSnapshot:
         with self._lock:
             reader = self._reader
             if reader is None:
-                raise self._problem or SnapshotError("no snapshot is open: start() comes first")
+                raise SnapshotError(self._problem)
             self._users[reader] += 1
         try:
             yield reader
@@ -91,24 +91,22 @@ class CurrentSnapshot:
                     return
                 reader = SnapshotReader(self.project, open_snapshot(self.project.lake, published))
             except (StupidError, OSError) as error:
-                self._fail(error, keep=self._reader is not None and published is not None)
+                self._fail(str(error), keep=self._reader is not None and published is not None)
                 return
             reader.warm()
-            self._replace(reader, None)
+            self._replace(reader)
             log.info("snapshot opened", snapshot=reader.id, window=reader.manifest.last_day)
 
-    def _fail(self, error: Exception, *, keep: bool) -> None:
-        if str(error) != str(self._problem):
-            log.warning("no snapshot to open", problem=str(error))
-        problem = error if isinstance(error, StupidError) else SnapshotError(str(error))
-        if keep:
-            self._problem = problem
-        else:
-            self._replace(None, problem)
+    def _fail(self, problem: str, *, keep: bool) -> None:
+        if problem != self._problem:
+            log.warning("no snapshot to open", problem=problem)
+        self._problem = problem
+        if not keep:
+            self._replace(None)
 
-    def _replace(self, reader: SnapshotReader | None, problem: StupidError | None) -> None:
+    def _replace(self, reader: SnapshotReader | None) -> None:
         with self._lock:
-            old, self._reader, self._problem = self._reader, reader, problem
+            old, self._reader = self._reader, reader
             if reader:
                 self._users[reader] = 0
             done = old is not None and self._forget_unused(old)

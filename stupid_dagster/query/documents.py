@@ -78,6 +78,8 @@ class DocumentReader:
         """
         since = query.since and utc(query.since, "since")
         until = query.until and utc(query.until, "until")
+        if since and until and since >= until:
+            raise InvalidQueryError(f"since, {since.isoformat()}, must be before until")
         query = replace(query, since=since, until=until)
         schema = self.schema(query.event_type)
         columns = self._columns(query, schema)
@@ -107,8 +109,8 @@ class DocumentReader:
         following = self._cursor_after(rows["doc_id"][-1]) if truncated else None
         return Page(hex_ids(rows), limit, truncated, total, following)
 
-    def document(self, doc_id: str) -> dict[str, Any]:
-        """Return a document's columns and its `text`; raises NotFoundError."""
+    def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
+        """Return a document's columns, and its text; raises NotFoundError."""
         # Longer ones can't be ids, and int() refuses thousands of digits.
         day, event_type, row = parse_document_id(doc_id[:400])
         version = self.snapshot.day("documents", day)
@@ -129,8 +131,7 @@ class DocumentReader:
             _doc_id(day, event_type), *self.schemas[event_type]
         )
         document = hex_ids(collected(one)).row(0, named=True)
-        document["text"] = self._text(day, document["text_id"])
-        return document
+        return document, self._text(day, document["text_id"])
 
     def _versions(self, query: DocumentQuery, begin: Cursor | None) -> list[Version]:
         days = days_between(self.snapshot.manifest, query.first_day, query.last_day)
@@ -198,7 +199,7 @@ class DocumentReader:
         version = self.snapshot.day("documents", day)
         return str(Cursor(day, row, version.name if version else ""))
 
-    def _text(self, day: str, text_id: str) -> str | None:
+    def _text(self, day: str, text_id: str | None) -> str | None:
         version = self.snapshot.day("texts", day)
         if version is None or text_id is None:
             return None
@@ -218,7 +219,7 @@ def _first_rows(scans: Sequence[pl.LazyFrame], most: int) -> pl.DataFrame | None
         read = collected_all(scans[len(frames) : len(frames) + batch])
         frames += read
         rows += sum(frame.height for frame in read)
-        batch *= 2
+        batch = min(4, batch * 2)
     return pl.concat(frames).head(most) if frames else None
 
 

@@ -42,7 +42,7 @@ class KnowledgeReader:
         """Load the tables that requests ask for, as far as they are kept in memory."""
         for table in _OFTEN_READ:
             if self.snapshot.manifest.of(table):
-                self._table(table)
+                self.scan(table)
 
     def page(
         self,
@@ -66,9 +66,13 @@ class KnowledgeReader:
             column, descending = _order(sort, schema)
             rows = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
         check_offset(offset)
-        counted = rows.select(pl.len())
-        found, count = (collected(scan) for scan in (rows.slice(offset, limit), counted))
-        total = count.item()
+        found = collected(rows.slice(offset, limit))
+        if 0 < found.height < limit:
+            total = offset + found.height
+        elif wanted is None:
+            total = self.snapshot.window(table).rows
+        else:
+            total = collected(rows.select(pl.len())).item()
         return Page(hex_ids(found), limit, offset + found.height < total, total)
 
     def scan(self, table: str) -> pl.LazyFrame:
@@ -78,14 +82,20 @@ class KnowledgeReader:
                 f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}; "
                 f"there are {', '.join(KNOWLEDGE_TABLES)}"
             )
-        rows = self._table(table)
-        return self._with_words(rows, _LABELLED[table]) if table in _LABELLED else rows
+        if self.snapshot.window(table).rows > _KEPT_ROWS:
+            return self._stored(table)
+        with self._lock:
+            if table not in self._kept:
+                self._kept[table] = collected(self._stored(table))
+            return self._kept[table].lazy()
 
     def check_values(self, table: str, column: str, values: Sequence[str]) -> None:
         """Raise InvalidQueryError for a value that no row of the table has."""
         if not values:
             return
-        known = collected(self._table(table).select(pl.col(column).unique().sort()))[column]
+        known = collected(self.scan(table).select(pl.col(column).drop_nulls().unique().sort()))[
+            column
+        ]
         for value in values:
             if value not in known:
                 raise InvalidQueryError(
@@ -111,9 +121,9 @@ class KnowledgeReader:
         """
         community = self._one("communities", community_id)
         check_offset(offset)
-        ranks = self._table("pagerank").select("entity_id", "score", "rank")
+        ranks = self.scan("pagerank").select("entity_id", "score", "rank")
         members = (
-            self._table("community_members")
+            self.scan("community_members")
             .filter(pl.col("community_id") == community_id)
             .join(ranks, on="entity_id", how="left")
             .sort("rank", "entity_id", nulls_last=True)
@@ -126,28 +136,24 @@ class KnowledgeReader:
         column = _LABELLED[table]
         found = collected(self.scan(table).filter(pl.col(column) == key))
         if found.is_empty():
-            ids = collected(self._table(table).select(column))[column].to_list()
+            # Enough for a hint: comparing with all could take seconds.
+            ids = collected(self.scan(table).select(column).head(200))[column].to_list()
             raise NotFoundError(
                 f"{table} of the window ending on {self.snapshot.manifest.last_day} have no "
-                f"{key[:80]!r}{hint(key[:80], ids)}; there are {len(ids)}"
+                f"{key[:80]!r}{hint(key[:80], ids)}; there are {self.snapshot.window(table).rows}"
             )
         return found.row(0, named=True)
 
-    def _with_words(self, rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
+    def _stored(self, table: str) -> pl.LazyFrame:
+        rows = self.snapshot.scan(table)
+        key = _LABELLED.get(table)
+        if key is None:
+            return rows
+        labels = TABLES["labels"].empty().lazy()
         if self.snapshot.manifest.of("labels"):
-            labels = self._table("labels")
-        else:
-            labels = TABLES["labels"].empty().lazy()
+            labels = self.snapshot.scan("labels")
         words = labels.select(pl.col("subject").alias(key), *_WORDS)
         return rows.join(words, on=key, how="left", maintain_order="left")
-
-    def _table(self, table: str) -> pl.LazyFrame:
-        if self.snapshot.window(table).rows > _KEPT_ROWS:
-            return self.snapshot.scan(table)
-        with self._lock:
-            if table not in self._kept:
-                self._kept[table] = collected(self.snapshot.scan(table))
-            return self._kept[table].lazy()
 
 
 def _order(sort: str, schema: dict[str, pl.DataType]) -> tuple[str, bool]:

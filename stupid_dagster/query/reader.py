@@ -146,8 +146,8 @@ class SnapshotReader:
         )
         return self._documents.page(query, row_limit(limit, self.project.settings), cursor)
 
-    def document(self, doc_id: str) -> dict[str, Any]:
-        """Return a document: its columns, and its `text`; raises NotFoundError."""
+    def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
+        """Return a document's columns, and its text; raises NotFoundError."""
         return self._documents.document(doc_id)
 
     def search(

@@ -24,9 +24,7 @@ def make_documents(
     """Write `documents` and `rejects` of a day from the landing files."""
     stage = Stage(project, day)
     landing = landing or project.landing_index()
-    made = build_documents(
-        project.model, landing, date.fromisoformat(day), project.partition_range
-    )
+    made = build_documents(project.model, landing, date.fromisoformat(day), project.partition_range)
 
     def fill(writer: VersionWriter) -> None:
         for event_type, frame in made.documents.items():

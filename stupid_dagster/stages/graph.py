@@ -68,9 +68,7 @@ def make_graph_knowledge(project: Project, last_day: str) -> list[Written]:
             "top": _top(ranks.table),
         },
     )
-    found = communities(
-        adjacency, ranks.table, project.model.actor, seed=project.settings.seed
-    )
+    found = communities(adjacency, ranks.table, project.model.actor, seed=project.settings.seed)
     stage.table(
         "communities",
         found.communities,

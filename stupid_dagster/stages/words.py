@@ -30,9 +30,7 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
             read("graph_edges"),
             nodes,
         ),
-        *community_profiles(
-            read("communities"), read("community_members"), nodes, project.model
-        ),
+        *community_profiles(read("communities"), read("community_members"), nodes, project.model),
     ]
     labels = label_profiles(profiles)
     details = {kind: rows.height for (kind,), rows in labels.group_by("kind")}
@@ -43,7 +41,9 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
 def make_insights(project: Project, last_day: str) -> list[Written]:
     """Write `insights` of the window's last days."""
     stage = Stage(project, last_day)
-    tables = (project.lake.read(t, last_day) for t in ("trends", "clusters", "communities", "labels"))
+    tables = (
+        project.lake.read(t, last_day) for t in ("trends", "clusters", "communities", "labels")
+    )
     insights = build_insights(
         *tables, model=project.model, window_last_day=date.fromisoformat(last_day)
     )

@@ -30,7 +30,5 @@ def parse_document_id(doc_id: str) -> tuple[str, str, int]:
     day, _, rest = doc_id.partition("/")
     event_type, _, row = rest.rpartition("/")
     if not (day and event_type and row.isdecimal()):
-        raise NotFoundError(
-            f"{doc_id!r} is no document id; one looks like 2013-02-08/Departure/17"
-        )
+        raise NotFoundError(f"{doc_id!r} is no document id; one looks like 2013-02-08/Departure/17")
     return day, event_type, int(row)

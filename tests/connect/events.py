@@ -19,7 +19,7 @@ from tests.gaming import gaming_model
 
 MODEL = gaming_model()
 # The first example pays for imports; other jobs may share the machine.
-unhurried = settings(deadline=None, max_examples=25)
+unhurried = settings(deadline=None, max_examples=15)
 START = dt.datetime(2025, 3, 1, 17, tzinfo=dt.UTC)  # midnight in Bangkok
 
 _words = {

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stupid_dagster.errors import IngestError
+from stupid_dagster.ingest import readers
 from stupid_dagster.ingest.readers import column_names, read_strings, row_count
 
 MOMENT = dt.datetime(2013, 2, 8, 10, tzinfo=dt.UTC)
@@ -127,6 +128,13 @@ def test_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(IngestError, match="more than one"):
         column_names(tmp_path / "x.parquet")
+
+
+def test_a_panic_of_polars_is_an_error_too(tmp_path: Path) -> None:
+    """Some damaged files make it panic, which is no `Exception`; so does this."""
+    file = written(tmp_path, GOOD)
+    with pytest.raises(IngestError, match=r"x\.parquet: the file can't be read"):
+        readers._guarded(file, lambda: pl.Series([{"a": b""}]).struct.json_encode())
 
 
 def test_missing_files_and_unknown_kinds(tmp_path: Path) -> None:

@@ -175,17 +175,17 @@ def test_days_of_an_older_event_model_are_read_as_the_catalog_has_them(
         assert of_that_day["seats"].null_count() == of_that_day.height
         expected = frame.filter(pl.col("distance") > 2000)["distance"]
         assert of_that_day["distance"].to_list() == expected.to_list()
-        assert reader.document("2013-02-06/Departure/0")["seats"] is None
+        assert reader.document("2013-02-06/Departure/0")[0]["seats"] is None
 
 
 def test_a_document_by_its_id(reader: SnapshotReader, flights_project: Project) -> None:
     page = reader.documents("Cancellation", first_day=STORM, last_day=STORM)
     row = page.rows.row(17, named=True)
 
-    document = reader.document("2013-02-08/Cancellation/17")
+    document, text = reader.document("2013-02-08/Cancellation/17")
 
-    text = document.pop("text")
     assert document == row
+    assert text is not None
     assert text.startswith(f"Cancelled {document['carrier_name']} flight from ")
     raw = landing(flights_project, "Cancellation", "2013-02-08")
     assert (document["carrier"], document["flight"], document["origin"], document["dest"]) in keys(
@@ -229,6 +229,7 @@ def test_what_is_no_document_isnt_found(reader: SnapshotReader, doc_id: str) -> 
         ({"first_day": date(2013, 2, 8), "last_day": date(2013, 2, 7)}, "comes after"),
         ({"since": datetime.max.replace(tzinfo=UTC)}, "out of range"),
         ({"until": datetime.min}, "out of range"),
+        ({"since": datetime(2013, 2, 8, 1), "until": datetime(2013, 2, 8, 1)}, "must be before"),
         ({"limit": 0}, "from 1 to 100000"),
         ({"limit": 100_001}, "rows_most"),
         ({"cursor": "x"}, "cursor"),

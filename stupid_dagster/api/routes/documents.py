@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from stupid_dagster.api.answers import answer, page_answer
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader, Time
+from stupid_dagster.api.examples import example
 from stupid_dagster.api.models import DocumentAnswer, DocumentPage
 from stupid_dagster.query import parse_filter
 from stupid_dagster.query.filters import OPERATORS
@@ -15,7 +16,7 @@ from stupid_dagster.query.filters import OPERATORS
 router = APIRouter(prefix="/documents", tags=["documents"])
 
 
-@router.get("", response_model=DocumentPage)
+@router.get("", response_model=DocumentPage, responses=example("documents"))
 def documents(
     reader: Reader,
     event_type: Annotated[str, Query(description="Event type.", examples=["Departure"])],
@@ -69,7 +70,7 @@ def documents(
     return page_answer(reader, page, next_cursor=page.next_cursor)
 
 
-@router.get("/{doc_id:path}", response_model=DocumentAnswer)
+@router.get("/{doc_id:path}", response_model=DocumentAnswer, responses=example("document"))
 def document(
     reader: Reader,
     doc_id: Annotated[
@@ -78,4 +79,5 @@ def document(
     ],
 ) -> Response:
     """Read one document and its text."""
-    return answer(reader, document=reader.document(doc_id))
+    columns, text = reader.document(doc_id)
+    return answer(reader, document=columns, text=text)

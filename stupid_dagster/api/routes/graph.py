@@ -8,12 +8,13 @@ from fastapi import APIRouter, Path, Query, Response
 
 from stupid_dagster.api.answers import answer, page_answer
 from stupid_dagster.api.dependencies import Limit, Reader
+from stupid_dagster.api.examples import example
 from stupid_dagster.api.models import NeighborsPage, NodeAnswer, StatisticsAnswer
 
 router = APIRouter(prefix="/graph", tags=["graph"])
 
 
-@router.get("/nodes/{entity_id:path}", response_model=NodeAnswer)
+@router.get("/nodes/{entity_id:path}", response_model=NodeAnswer, responses=example("node"))
 def node(
     reader: Reader,
     entity_id: Annotated[
@@ -24,7 +25,7 @@ def node(
     return answer(reader, node=reader.node(entity_id))
 
 
-@router.get("/neighbors", response_model=NeighborsPage)
+@router.get("/neighbors", response_model=NeighborsPage, responses=example("neighbors"))
 def neighbors(
     reader: Reader,
     id: Annotated[str, Query(description="Entity id.", examples=["airport:JFK"])],
@@ -43,7 +44,7 @@ def neighbors(
     return page_answer(reader, page, entity_id=id)
 
 
-@router.get("/stats", response_model=StatisticsAnswer)
+@router.get("/stats", response_model=StatisticsAnswer, responses=example("statistics"))
 def statistics(reader: Reader) -> Response:
     """Count nodes and edges by type, and say how the graph hangs together."""
     return answer(reader, rows=reader.statistics())

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from stupid_dagster.api.answers import page_answer
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Offset, Reader, Sort
+from stupid_dagster.api.examples import example
 from stupid_dagster.api.models import (
     ClusterAnswer,
     ClusterPage,
@@ -29,7 +30,7 @@ EntityType = Annotated[
 EntityId = Annotated[str | None, Query(description="Only this entity.", examples=["airport:JFK"])]
 
 
-@router.get("/clusters", response_model=ClusterPage)
+@router.get("/clusters", response_model=ClusterPage, responses=example("clusters"))
 def clusters(
     reader: Reader, sort: Sort = None, limit: Limit = None, offset: Offset = 0
 ) -> Response:
@@ -38,7 +39,7 @@ def clusters(
     return page_answer(reader, page)
 
 
-@router.get("/clusters/{cluster_id}", response_model=ClusterAnswer)
+@router.get("/clusters/{cluster_id}", response_model=ClusterAnswer, responses=example("cluster"))
 def cluster(
     reader: Reader,
     cluster_id: Annotated[str, Path(description="Segment's id.", examples=["cluster:0"])],
@@ -50,7 +51,7 @@ def cluster(
     return page_answer(reader, page, cluster=segment)
 
 
-@router.get("/communities", response_model=CommunityPage)
+@router.get("/communities", response_model=CommunityPage, responses=example("communities"))
 def communities(
     reader: Reader,
     min_size: Annotated[
@@ -66,7 +67,9 @@ def communities(
     return page_answer(reader, page)
 
 
-@router.get("/communities/{community_id}", response_model=CommunityAnswer)
+@router.get(
+    "/communities/{community_id}", response_model=CommunityAnswer, responses=example("community")
+)
 def community(
     reader: Reader,
     community_id: Annotated[str, Path(description="Community's id.", examples=["community:0"])],
@@ -78,7 +81,7 @@ def community(
     return page_answer(reader, page, community=found)
 
 
-@router.get("/pagerank", response_model=PagerankPage)
+@router.get("/pagerank", response_model=PagerankPage, responses=example("pagerank"))
 def pagerank(
     reader: Reader,
     type: EntityType = None,
@@ -94,7 +97,7 @@ def pagerank(
     return page_answer(reader, page)
 
 
-@router.get("/degrees", response_model=DegreesPage)
+@router.get("/degrees", response_model=DegreesPage, responses=example("degrees"))
 def degrees(
     reader: Reader,
     type: EntityType = None,
@@ -110,7 +113,7 @@ def degrees(
     return page_answer(reader, page)
 
 
-@router.get("/trends", response_model=TrendsPage)
+@router.get("/trends", response_model=TrendsPage, responses=example("trends"))
 def trends(
     reader: Reader,
     metric: Annotated[
@@ -152,7 +155,7 @@ def trends(
     return page_answer(reader, page)
 
 
-@router.get("/insights", response_model=InsightsPage)
+@router.get("/insights", response_model=InsightsPage, responses=example("insights"))
 def insights(
     reader: Reader,
     kind: Annotated[

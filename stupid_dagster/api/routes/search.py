@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Response
 
 from stupid_dagster.api.answers import answer
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader
+from stupid_dagster.api.examples import example
 from stupid_dagster.api.models import SearchAnswer
 
 router = APIRouter(tags=["search"])
 
 
-@router.get("/search", response_model=SearchAnswer)
+@router.get("/search", response_model=SearchAnswer, responses=example("search"))
 def search(
     reader: Reader,
     text: Annotated[

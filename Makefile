@@ -19,8 +19,10 @@ help: ## list the targets
 demo: home ## 30 days of New York's flights, from files to answers
 	@$(BIN)/stupid-dagster demo
 
+# A file's tests stay together, as they share what is slow to make. Files go in their own order:
+# xdist would put those with the fewest tests last, and they are the longest.
 test: $(READY) ## the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 dev: home ## Dagster's UI, on port 3000
 	@$(BIN)/dagster dev

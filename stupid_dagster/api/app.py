@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
 import structlog
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stupid_dagster import __version__
@@ -42,11 +42,11 @@ def create_app(project: Project) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await anyio.to_thread.run_sync(current.start)
+        await run_in_threadpool(current.start)
         try:
             yield
         finally:
-            await anyio.to_thread.run_sync(current.close)
+            await run_in_threadpool(current.close)
 
     app = FastAPI(
         title="stupid-dagster",

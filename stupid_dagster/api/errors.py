@@ -132,5 +132,6 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(4)
-    log.error("request failed", path=request.url.path, reference=reference, exc_info=error)
+    # Without the traceback: what isn't a StupidError goes on to the server, which logs it whole.
+    log.error("request failed", path=request.url.path, reference=reference, error=repr(error))
     return problem(request, 500, f"the server failed; its log has the reason under {reference}")

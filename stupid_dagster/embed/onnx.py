@@ -85,17 +85,25 @@ class OnnxEmbedder:
         self._lock = threading.Lock()
         self._loaded: tuple[InferenceSession, Tokenizer] | None = None
 
-    @cached_property
+    @property
     def model_id(self) -> str:
         """`<name>@<first 12 hex digits of the model file's SHA-256>`, then options not default."""
+        return self._model_id
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector, asked of the model."""
+        return self._dimensions
+
+    @cached_property
+    def _model_id(self) -> str:
         digest = hashlib.sha256(self._directory.joinpath(MODEL).read_bytes()).hexdigest()
         options = [] if self._output is None else [self._output]
         options += [] if self._pooling == "mean" else [self._pooling]
         return "+".join([f"{self._name}@{digest[:12]}", *options])
 
     @cached_property
-    def dimensions(self) -> int:
-        """The length of a vector, asked of the model."""
+    def _dimensions(self) -> int:
         session, _ = self._load()
         declared = self._chosen_output(session).shape
         if declared and isinstance(declared[-1], int):

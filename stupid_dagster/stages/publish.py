@@ -40,8 +40,8 @@ def publish_window(project: Project, last_day: str) -> tuple[Manifest, Garbage]:
         project.lake,
         window=(last - timedelta(days=project.settings.window_days - 1), last),
         tables={
-            **dict.fromkeys(DAY_TABLES, days),
-            **dict.fromkeys(WINDOW_TABLES, [last_day]),
+            **{table: days for table in DAY_TABLES},
+            **{table: [last_day] for table in WINDOW_TABLES},
         },
         event_model=project.model.name,
         event_model_hash=model_hash(project.model),

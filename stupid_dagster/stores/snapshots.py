@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -248,8 +249,9 @@ def _remove_versions(
     count = size = 0
     for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
         table = partition.parent.name
-        current = partition / CURRENT
-        live = current.read_text(encoding="utf-8").strip() if current.exists() else None
+        live = None
+        with suppress(FileNotFoundError):
+            live = (partition / CURRENT).read_text(encoding="utf-8").strip()
         # A commit or a drop changes the folder, so that this is when the last was replaced.
         replaced = datetime.fromtimestamp(partition.stat().st_mtime, UTC)
         unnamed = [

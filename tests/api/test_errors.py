@@ -123,13 +123,16 @@ def parameters(app: FastAPI) -> list[tuple[str, str, str]]:
 
 def test_hostile_parameters(app: FastAPI, client: TestClient) -> None:
     tried = 0
+    limited = {(path, name) for path, name, _ in parameters(app)}
     for path, name, schema in parameters(app):
         free_text = "integer" not in schema and "enum" not in schema and "format" not in schema
         url, _, rest = URLS[path].partition("?")
-        others = [pair for pair in rest.split("&") if pair and not pair.startswith(f"{name}=")]
+        given = [pair for pair in rest.split("&") if pair and not pair.startswith(f"{name}=")]
+        few = ["limit=5"] if name != "limit" and (path, "limit") in limited else []
+        others = [pair for pair in given if not pair.startswith("limit=")] + few
         for text in HOSTILE:
-            given = "&".join([*others, f"{name}={quote(text, safe='')}"])
-            response = client.get(f"{url}?{given}")
+            asked = "&".join([*others, f"{name}={quote(text, safe='')}"])
+            response = client.get(f"{url}?{asked}")
             assert response.status_code < 500, (path, name, text, response.text)
             assert response.status_code != 200 or free_text or text in ("0", "true", "null")
             tried += 1

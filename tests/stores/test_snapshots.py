@@ -2,57 +2,30 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from stupid_dagster.errors import MissingVersionError, SnapshotError, StoreError
 from stupid_dagster.stores import lake as lake_module
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import (
-    Manifest,
     check_files,
     collect_garbage,
     made_at,
     open_snapshot,
-    publish,
     published_id,
     read_manifest,
     snapshot_ids,
 )
+from tests.stores.lakes import published, put_one
 
 NOW, LONG = timedelta(0), timedelta(days=9)
 DAYS = ["2013-02-08", "2013-02-09"]
 TABLES = {"documents": DAYS, "pagerank": DAYS[1:]}
-
-
-def put(lake: Lake, table: str, partition: str, text: str) -> Version:
-    with lake.write(table, partition) as writer:
-        (writer.path / "a").write_text(text)
-    return writer.committed
-
-
-def published(lake: Lake, tables: Mapping[str, Iterable[str]] = TABLES) -> Manifest:
-    manifest = publish(
-        lake,
-        window=(date(2013, 1, 11), date(2013, 2, 9)),
-        tables=tables,
-        event_model="m",
-        event_model_hash="h",
-        embedder_id="e",
-        code_version="1",
-    )
-    time.sleep(0.002)  # Names tell milliseconds.
-    return manifest
 
 
 def folders(lake: Lake, table: str, partition: str) -> set[str]:
@@ -64,7 +37,7 @@ def lake(tmp_path: Path) -> Lake:
     lake = Lake(tmp_path)
     for table, days in TABLES.items():
         for day in days:
-            put(lake, table, day, "one")
+            put_one(lake, table, day, "one")
     return lake
 
 
@@ -121,8 +94,8 @@ def test_nothing_is_published_at_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["gone", "short", "folder", "description"])
 def test_damaged_files_are_not_published(lake: Lake, damage: str) -> None:
-    before = published(lake)
-    version = put(lake, "documents", DAYS[0], "two")
+    before = published(lake, TABLES)
+    version = put_one(lake, "documents", DAYS[0], "two")
     folder = lake.version_path(version)
     match damage:
         case "gone":
@@ -135,20 +108,20 @@ def test_damaged_files_are_not_published(lake: Lake, damage: str) -> None:
         case _:
             (folder / "_version.json").write_text("{")
     with pytest.raises(StoreError, match=r"damaged.*materialise documents 2013-02-08 again"):
-        published(lake)
+        published(lake, TABLES)
     assert published_id(lake) == before.id
     assert snapshot_ids(lake) == [before.id]
     if damage != "folder":
-        put(lake, "documents", DAYS[0], "two")
+        put_one(lake, "documents", DAYS[0], "two")
         assert open_snapshot(lake).manifest == before
-        assert published(lake).id == published_id(lake)
+        assert published(lake, TABLES).id == published_id(lake)
 
 
 @pytest.mark.parametrize(
     "name", ["", "..", "../../etc/passwd", "x", "20130209T101112345-1f2e3d", "a\0"]
 )
 def test_snapshots_that_are_not_kept(lake: Lake, name: str) -> None:
-    manifest = published(lake)
+    manifest = published(lake, TABLES)
     (lake.root / "secret.json").write_text("{}")
     for hostile in (name, f"../{name}", "../secret"):
         with pytest.raises(SnapshotError, match=f"isn't kept in .*there are: {manifest.id}"):
@@ -157,7 +130,7 @@ def test_snapshots_that_are_not_kept(lake: Lake, name: str) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"versions": {}}', '{"versions": 1}'])
 def test_a_damaged_manifest_is_told(lake: Lake, content: str) -> None:
-    manifest = published(lake)
+    manifest = published(lake, TABLES)
     (lake.root / "snapshots" / f"{manifest.id}.json").write_text(content)
     with pytest.raises(
         SnapshotError, match=rf"{manifest.id}\.json is damaged .*publish the window"
@@ -166,14 +139,14 @@ def test_a_damaged_manifest_is_told(lake: Lake, content: str) -> None:
 
 
 def test_a_pointer_to_a_snapshot_that_is_gone(lake: Lake) -> None:
-    manifest = published(lake)
+    manifest = published(lake, TABLES)
     (lake.root / "snapshots" / f"{manifest.id}.json").unlink()
     with pytest.raises(SnapshotError, match=r"isn't kept in .*there are: none"):
         open_snapshot(lake)
 
 
 def test_a_publication_that_fails_leaves_the_old_one(lake: Lake, monkeypatch) -> None:
-    before = published(lake)
+    before = published(lake, TABLES)
     for failing in (1, 2):
         calls = []
 
@@ -185,7 +158,7 @@ def test_a_publication_that_fails_leaves_the_old_one(lake: Lake, monkeypatch) ->
 
         monkeypatch.setattr("stupid_dagster.stores.snapshots.write_durably", write)
         with pytest.raises(OSError, match="No space"):
-            published(lake)
+            published(lake, TABLES)
         assert open_snapshot(lake).manifest == before
 
 
@@ -193,10 +166,10 @@ def test_garbage_collection_keeps_what_current_and_kept_snapshots_name(lake: Lak
     day = DAYS[0]
     versions, manifests = [], []
     for text in ("two", "three", "four"):
-        versions.append(put(lake, "documents", day, text))
-        manifests.append(published(lake))
-    unpublished = put(lake, "documents", day, "five")
-    latest = put(lake, "documents", day, "six")
+        versions.append(put_one(lake, "documents", day, text))
+        manifests.append(published(lake, TABLES))
+    unpublished = put_one(lake, "documents", day, "five")
+    latest = put_one(lake, "documents", day, "six")
 
     garbage = collect_garbage(lake, kept_snapshots=2, grace=NOW)
     assert snapshot_ids(lake) == [m.id for m in manifests[1:]]
@@ -214,10 +187,10 @@ def test_grace_counts_from_when_something_was_replaced(lake: Lake, monkeypatch) 
     """A version that lived for long may have readers when it is replaced."""
     day = DAYS[0]
     monkeypatch.setattr(lake_module, "new_name", lambda: "20130209T101112345-1f2e3d")
-    old = put(lake, "documents", day, "old")
+    old = put_one(lake, "documents", day, "old")
     monkeypatch.undo()
     assert made_at(old.name) == datetime(2013, 2, 9, 10, 11, 12, 345_000, tzinfo=UTC)
-    new = put(lake, "documents", day, "new")
+    new = put_one(lake, "documents", day, "new")
     hour = timedelta(hours=1)
     assert collect_garbage(lake, kept_snapshots=1, grace=hour).versions == 0
     assert old.name in folders(lake, "documents", day)
@@ -238,8 +211,8 @@ def test_grace_counts_from_when_something_was_replaced(lake: Lake, monkeypatch) 
 def test_snapshots_have_their_grace_too(lake: Lake) -> None:
     manifests = []
     for text in ("two", "three", "four"):
-        put(lake, "documents", DAYS[0], text)
-        manifests.append(published(lake))
+        put_one(lake, "documents", DAYS[0], text)
+        manifests.append(published(lake, TABLES))
     assert collect_garbage(lake, kept_snapshots=1, grace=LONG).snapshots == 0
     for manifest in manifests:
         check_files(lake, manifest)
@@ -248,7 +221,7 @@ def test_snapshots_have_their_grace_too(lake: Lake) -> None:
 
 
 def test_snapshots_that_name_an_evicted_partition_go_at_any_number(lake: Lake) -> None:
-    both = published(lake)
+    both = published(lake, TABLES)
     lake.drop("documents", DAYS[0])
     without = published(lake, {"documents": DAYS[1:], "pagerank": DAYS[1:]})
     evicted = {"documents": DAYS[:1], "vectors": DAYS[:1]}
@@ -264,8 +237,8 @@ def test_snapshots_that_name_an_evicted_partition_go_at_any_number(lake: Lake) -
 
 
 def test_the_published_snapshot_never_goes(lake: Lake) -> None:
-    manifest = published(lake)
-    later = published(lake)
+    manifest = published(lake, TABLES)
+    later = published(lake, TABLES)
     (lake.root / "SNAPSHOT").write_text(manifest.id)  # As after a kill in between.
     evicted = {"documents": DAYS}
     collect_garbage(lake, kept_snapshots=1, grace=NOW, evicted=evicted)
@@ -274,7 +247,7 @@ def test_the_published_snapshot_never_goes(lake: Lake) -> None:
 
 
 def test_nobody_else_s_folders_are_touched(lake: Lake) -> None:
-    manifest = published(lake)
+    manifest = published(lake, TABLES)
     others = ["notes/my own/deep", "documents/2013-02-08/my folder", ".cache/x/y", "documents/.x/y"]
     for name in others:
         (lake.root / name).mkdir(parents=True)
@@ -286,111 +259,7 @@ def test_nobody_else_s_folders_are_touched(lake: Lake) -> None:
 
 
 def test_the_manifest_is_plain_json_and_complete(lake: Lake) -> None:
-    manifest = published(lake)
+    manifest = published(lake, TABLES)
     tree = json.loads((lake.root / "snapshots" / f"{manifest.id}.json").read_text())
     assert tree["versions"]["pagerank"][DAYS[1]]["files"]["a"]["size"] == 3
     assert (lake.root / "SNAPSHOT").read_text() == manifest.id
-
-
-PARTITION = st.tuples(st.sampled_from(["documents", "edges"]), st.sampled_from(["1", "2"]))
-
-
-class LakeMachine(RuleBasedStateMachine):
-    """The lake and its snapshots against dictionaries."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.lake = Lake(Path(tempfile.mkdtemp()) / "lake")
-        self.live: dict[tuple[str, str], str] = {}
-        self.snapshots: dict[str, dict[tuple[str, str], str]] = {}
-        self.expected: str | None = None
-
-    def teardown(self) -> None:
-        if hasattr(self, "lake"):
-            shutil.rmtree(self.lake.root.parent)
-
-    def text(self, version: Version) -> str:
-        return (self.lake.version_path(version) / "a").read_text()
-
-    @rule(where=PARTITION, text=st.sampled_from("abc"))
-    def write(self, where: tuple[str, str], text: str) -> None:
-        before = self.lake.find(*where)
-        version = put(self.lake, *where, text)
-        assert (before == version) is (self.live.get(where) == text)
-        self.live[where] = text
-
-    @rule(where=PARTITION)
-    def fail_to_write(self, where: tuple[str, str]) -> None:
-        with pytest.raises(ZeroDivisionError), self.lake.write(*where) as writer:
-            (writer.path / "a").write_text("half")
-            raise ZeroDivisionError
-
-    @rule(where=PARTITION)
-    def drop(self, where: tuple[str, str]) -> None:
-        assert self.lake.drop(*where) is (self.live.pop(where, None) is not None)
-
-    @rule()
-    def publish(self) -> None:
-        manifest = published(self.lake, {"documents": ["1", "2"], "edges": ["2", "1", "3"]})
-        self.snapshots[manifest.id] = dict(self.live)
-        self.expected = manifest.id
-
-    @precondition(lambda self: self.lake.root.exists())
-    @rule(kept=st.integers(1, 3), evicted=st.none() | PARTITION)
-    def collect(self, kept: int, evicted: tuple[str, str] | None) -> None:
-        collect_garbage(
-            self.lake,
-            kept_snapshots=kept,
-            grace=NOW,
-            evicted={evicted[0]: [evicted[1]]} if evicted else None,
-        )
-        newest = list(self.snapshots)[-kept:]
-        self.snapshots = {
-            name: found
-            for name, found in self.snapshots.items()
-            if name == self.expected or (name in newest and evicted not in found)
-        }
-        named = {
-            (v.table, v.partition, v.name)
-            for name in self.snapshots
-            for found in read_manifest(self.lake, name).versions.values()
-            for v in found.values()
-        }
-        named |= {(*where, self.lake.live(*where).name) for where in self.live}
-        root = self.lake.root
-        files = {p.relative_to(root).parts[:3] for p in root.glob("*/*/*/a")}
-        assert files == named, "exactly what is named is on the disk"
-        assert not [p for p in root.rglob(".*") if p.is_file()]
-
-    @rule()
-    def collect_with_grace(self) -> None:
-        before = set(self.lake.root.rglob("a"))
-        assert collect_garbage(self.lake, kept_snapshots=1, grace=LONG).versions == 0
-        assert set(self.lake.root.rglob("a")) == before
-
-    @invariant()
-    def live_is_as_written(self) -> None:
-        if not hasattr(self, "lake"):
-            return
-        tables = {table for table, _ in self.live}
-        assert self.lake.tables() == sorted(tables)
-        for table in ("documents", "edges"):
-            partitions = self.lake.partitions(table)
-            found = {p: self.text(self.lake.live(table, p)) for p in partitions}
-            assert found == {p: text for (t, p), text in self.live.items() if t == table}
-
-    @invariant()
-    def snapshots_are_as_published(self) -> None:
-        if not hasattr(self, "lake"):
-            return
-        assert published_id(self.lake) == self.expected
-        assert snapshot_ids(self.lake) == list(self.snapshots)
-        for name, wanted in self.snapshots.items():
-            manifest = open_snapshot(self.lake, name).manifest
-            check_files(self.lake, manifest)
-            versions = [v for found in manifest.versions.values() for v in found.values()]
-            assert {(v.table, v.partition): self.text(v) for v in versions} == wanted
-
-
-TestLakeMachine = LakeMachine.TestCase
-TestLakeMachine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)

@@ -1,179 +1,21 @@
-"""Every table of the lake: its grain, columns, types and meaning, in one place.
-
-Checks, the UI's column schemas, the catalog and the documentation are made from it.
-Columns that come from the event model are described by `model_columns`.
-"""
+"""The tables of a window; a partition is named by the window's last day."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import polars as pl
 
-Grain = Literal["day", "window"]
-
-TIME = pl.Datetime("ms", "UTC")
-STRINGS = pl.List(pl.String)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: name, Polars type, meaning (with its unit)."""
-
-    name: str
-    dtype: Any
-    description: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the lake, one partition a day; a window's partition is its last day."""
-
-    name: str
-    grain: Grain
-    description: str
-    columns: tuple[Column, ...] = ()
-    model_columns: str | None = None
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """Column names to Polars types, without the event model's own columns."""
-        return {column.name: column.dtype for column in self.columns}
-
-    def empty(self) -> pl.DataFrame:
-        """Return the table with no rows."""
-        return pl.DataFrame(schema=self.schema)
-
-
-_ENTITY_ID = "Entity id `<prefix>:<key>`."
-_SEEN = (
-    Column("first_seen", TIME, "Time of the first event that shows it."),
-    Column("last_seen", TIME, "Time of the last event that shows it."),
-)
-_IS_TEST = Column("is_test", pl.Boolean, "Belongs to a test account; left out of knowledge.")
-_ACTOR = Column("actor", pl.String, "Entity id of the actor.")
-
-_DAY_TABLES = (
-    Table(
-        "documents",
-        "day",
-        "Normalised, typed events; a file per event type, sorted by actor and time.",
-        (
-            Column("event_type", pl.String, "Event type, in the event model's spelling."),
-            Column("row", pl.UInt32, "Row within day and event type: `<day>/<event type>/<row>`."),
-            Column("timestamp", TIME, "Time of the event."),
-            Column("timestamp_missing", pl.Boolean, "No usable time: midnight of its file's date."),
-            Column("actor", pl.String, "Entity id of the actor; null where the event has none."),
-            Column("text_id", pl.UInt64, "Hash of the event's text."),
-            _IS_TEST,
-        ),
-        "The event type's kept fields, typed.",
-    ),
-    Table(
-        "rejects",
-        "day",
-        "What could not be used, and why.",
-        (
-            Column("file", pl.String, "Landing file, relative to the landing folder."),
-            Column("row", pl.UInt32, "First such row in that file, from 0; null for a whole file."),
-            Column("rows", pl.UInt32, "Rows of the file that it concerns."),
-            Column("scope", pl.String, "file, column, row or value: how much was set aside."),
-            Column("field", pl.String, "The field at fault, where there is one."),
-            Column("reason", pl.String, "Why, and what was found."),
-            Column("raw", pl.String, "The row as JSON, or the value or column name."),
-        ),
-    ),
-    Table(
-        "entities",
-        "day",
-        "The things that the day's events speak of.",
-        (
-            Column("entity_id", pl.String, _ENTITY_ID),
-            Column("type", pl.String, "Entity type."),
-            Column("key", pl.String, "Its key, normalised."),
-            Column("events", pl.UInt32, "Events that speak of it."),
-            *_SEEN,
-            _IS_TEST,
-        ),
-        "properties: struct of the model's entity properties, last known values as strings.",
-    ),
-    Table(
-        "edges",
-        "day",
-        "Connections between entities, with their number of occurrences.",
-        (
-            Column("source", pl.String, _ENTITY_ID),
-            Column("target", pl.String, _ENTITY_ID),
-            Column("type", pl.String, "Edge type."),
-            Column("weight", pl.UInt32, "Events that show it."),
-            *_SEEN,
-        ),
-    ),
-    Table(
-        "texts",
-        "day",
-        "The day's distinct texts.",
-        (
-            Column("text_id", pl.UInt64, "Hash of event type and text."),
-            Column("event_type", pl.String, "Event type."),
-            Column("text", pl.String, "The text, with no ids and no times."),
-            Column("count", pl.UInt32, "Events of the day with this text."),
-            Column("example", pl.String, "Id of a document with this text."),
-        ),
-    ),
-    Table(
-        "vectors",
-        "day",
-        "The embedding of each of the day's distinct texts.",
-        (Column("text_id", pl.UInt64, "The text."),),
-        "vector: fixed-size array of float16, a unit vector.",
-    ),
-    Table(
-        "activity",
-        "day",
-        "What each actor did, in numbers that add up over days.",
-        (
-            _ACTOR,
-            Column("events", pl.UInt32, "Events of the actor."),
-            *_SEEN,
-            _IS_TEST,
-            Column(
-                "sessions",
-                pl.List(pl.Struct({"start": TIME, "end": TIME, "events": pl.UInt32})),
-                "Runs of events with no longer gap than the model's session gap, in time order.",
-            ),
-        ),
-        "Per feature: `f` (count, sum; values for distinct; last value), `f__n` (terms of a mean).",
-    ),
-    Table(
-        "sequences",
-        "day",
-        "Each actor's symbols in time order.",
-        (
-            _ACTOR,
-            Column("symbols", STRINGS, "Symbols of its events."),
-            Column("times", pl.List(TIME), "Their times."),
-        ),
-    ),
-    Table(
-        "metrics",
-        "day",
-        "The model's metrics by hour and for the day.",
-        (
-            Column("grain", pl.String, "hour or day."),
-            Column("time", TIME, "Start of the hour, or of the (local) day."),
-            Column("metric", pl.String, "Metric."),
-            Column("dimension", pl.String, "Field it is split by; empty for the whole."),
-            Column("member", pl.String, "Value of that field; empty for the whole."),
-            Column("value", pl.Float64, "Count, sum, mean or number of distinct values."),
-            Column("events", pl.UInt32, "Events behind the value."),
-            Column("actors", pl.UInt32, "Distinct actors behind the value."),
-        ),
-    ),
+from stupid_dagster.tables.schema import (
+    ACTOR,
+    ENTITY_ID,
+    IS_TEST,
+    SEEN,
+    STRINGS,
+    TIME,
+    Column,
+    Table,
 )
 
-_WINDOW_TABLES = (
+WINDOW = (
     Table("search_index", "window", "LanceDB index of the window's distinct texts."),
     Table("graph_database", "window", "Graph database of the window's nodes and edges."),
     Table(
@@ -181,13 +23,13 @@ _WINDOW_TABLES = (
         "window",
         "Entities of the window.",
         (
-            Column("entity_id", pl.String, _ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID),
             Column("type", pl.String, "Entity type."),
             Column("key", pl.String, "Its key, normalised."),
             Column("events", pl.UInt32, "Events that speak of it."),
             Column("days", pl.UInt16, "Days on which it was seen."),
-            *_SEEN,
-            _IS_TEST,
+            *SEEN,
+            IS_TEST,
         ),
         "properties: struct of the model's entity properties, last known values as strings.",
     ),
@@ -196,12 +38,12 @@ _WINDOW_TABLES = (
         "window",
         "Edges of the window, weights added up over its days.",
         (
-            Column("source", pl.String, _ENTITY_ID),
-            Column("target", pl.String, _ENTITY_ID),
+            Column("source", pl.String, ENTITY_ID),
+            Column("target", pl.String, ENTITY_ID),
             Column("type", pl.String, "Edge type."),
             Column("weight", pl.UInt32, "Events that show it."),
             Column("days", pl.UInt16, "Days on which it was seen."),
-            *_SEEN,
+            *SEEN,
         ),
     ),
     Table(
@@ -219,7 +61,7 @@ _WINDOW_TABLES = (
         "window",
         "Degrees of each node.",
         (
-            Column("entity_id", pl.String, _ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID),
             Column("type", pl.String, "Entity type."),
             Column("in_degree", pl.UInt32, "Edges that end here."),
             Column("out_degree", pl.UInt32, "Edges that start here."),
@@ -232,7 +74,7 @@ _WINDOW_TABLES = (
         "window",
         "Weighted PageRank on the undirected graph of the window.",
         (
-            Column("entity_id", pl.String, _ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID),
             Column("type", pl.String, "Entity type."),
             Column("score", pl.Float64, "Share of the stationary probability; all add up to 1."),
             Column("rank", pl.UInt32, "1 is the highest of all."),
@@ -262,7 +104,7 @@ _WINDOW_TABLES = (
         "window",
         "Which community each node is in.",
         (
-            Column("entity_id", pl.String, _ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID),
             Column("type", pl.String, "Entity type."),
             Column("community_id", pl.String, "Its community."),
         ),
@@ -271,7 +113,7 @@ _WINDOW_TABLES = (
         "features",
         "window",
         "Each actor's behaviour over the feature window.",
-        (_ACTOR, Column("events", pl.UInt32, "Events in the feature window.")),
+        (ACTOR, Column("events", pl.UInt32, "Events in the feature window.")),
         "Per feature of the model: a float64 in its unit; null where undefined.",
     ),
     Table(
@@ -294,7 +136,7 @@ _WINDOW_TABLES = (
                         }
                     )
                 ),
-                "Per feature: mean and standard deviation in the segment; z of the mean against all actors.",
+                "Per feature: mean and deviation in the segment; z of the mean against all.",
             ),
             Column(
                 "centroid",
@@ -308,7 +150,7 @@ _WINDOW_TABLES = (
         "window",
         "Which segment each actor is in.",
         (
-            _ACTOR,
+            ACTOR,
             Column("cluster_id", pl.String, "Its segment."),
             Column("distance", pl.Float64, "Distance to the centre in scaled features."),
         ),
@@ -392,20 +234,3 @@ _WINDOW_TABLES = (
         "What the snapshot holds: event types and fields, entity types, knowledge tables.",
     ),
 )
-
-TABLES: dict[str, Table] = {table.name: table for table in (*_DAY_TABLES, *_WINDOW_TABLES)}
-DAY_TABLES = [table.name for table in _DAY_TABLES]
-WINDOW_TABLES = [table.name for table in _WINDOW_TABLES]
-
-
-def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return `frame` with the table's columns first, cast to the table's types.
-
-    Columns of the event model follow, as they are. Raises polars' own errors when a column
-    is missing or can't be cast: that is a bug, not bad input.
-    """
-    schema = TABLES[name].schema
-    extra = [column for column in frame.columns if column not in schema]
-    if extra and TABLES[name].model_columns is None:
-        raise ValueError(f"table {name} has no columns {extra}")
-    return frame.select(*(pl.col(c).cast(t) for c, t in schema.items()), *extra)

@@ -1,0 +1,135 @@
+"""The tables of a day."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stupid_dagster.tables.schema import (
+    ACTOR,
+    ENTITY_ID,
+    IS_TEST,
+    SEEN,
+    STRINGS,
+    TIME,
+    Column,
+    Table,
+)
+
+DAY = (
+    Table(
+        "documents",
+        "day",
+        "Normalised, typed events; a file per event type, sorted by actor and time.",
+        (
+            Column("event_type", pl.String, "Event type, in the event model's spelling."),
+            Column("row", pl.UInt32, "Row within day and event type: `<day>/<event type>/<row>`."),
+            Column("timestamp", TIME, "Time of the event."),
+            Column("timestamp_missing", pl.Boolean, "No usable time: midnight of its file's date."),
+            Column("actor", pl.String, "Entity id of the actor; null where the event has none."),
+            Column("text_id", pl.UInt64, "Hash of the event's text."),
+            IS_TEST,
+        ),
+        "The event type's kept fields, typed.",
+    ),
+    Table(
+        "rejects",
+        "day",
+        "What could not be used, and why.",
+        (
+            Column("file", pl.String, "Landing file, relative to the landing folder."),
+            Column("row", pl.UInt32, "First such row in that file, from 0; null for a whole file."),
+            Column("rows", pl.UInt32, "Rows of the file that it concerns."),
+            Column("scope", pl.String, "file, column, row or value: how much was set aside."),
+            Column("field", pl.String, "The field at fault, where there is one."),
+            Column("reason", pl.String, "Why, and what was found."),
+            Column("raw", pl.String, "The row as JSON, or the value or column name."),
+        ),
+    ),
+    Table(
+        "entities",
+        "day",
+        "The things that the day's events speak of.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("key", pl.String, "Its key, normalised."),
+            Column("events", pl.UInt32, "Events that speak of it."),
+            *SEEN,
+            IS_TEST,
+        ),
+        "properties: struct of the model's entity properties, last known values as strings.",
+    ),
+    Table(
+        "edges",
+        "day",
+        "Connections between entities, with their number of occurrences.",
+        (
+            Column("source", pl.String, ENTITY_ID),
+            Column("target", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Edge type."),
+            Column("weight", pl.UInt32, "Events that show it."),
+            *SEEN,
+        ),
+    ),
+    Table(
+        "texts",
+        "day",
+        "The day's distinct texts.",
+        (
+            Column("text_id", pl.UInt64, "Hash of event type and text."),
+            Column("event_type", pl.String, "Event type."),
+            Column("text", pl.String, "The text, with no ids and no times."),
+            Column("count", pl.UInt32, "Events of the day with this text."),
+            Column("example", pl.String, "Id of a document with this text."),
+        ),
+    ),
+    Table(
+        "vectors",
+        "day",
+        "The embedding of each of the day's distinct texts.",
+        (Column("text_id", pl.UInt64, "The text."),),
+        "vector: fixed-size array of float16, a unit vector.",
+    ),
+    Table(
+        "activity",
+        "day",
+        "What each actor did, in numbers that add up over days.",
+        (
+            ACTOR,
+            Column("events", pl.UInt32, "Events of the actor."),
+            *SEEN,
+            IS_TEST,
+            Column(
+                "sessions",
+                pl.List(pl.Struct({"start": TIME, "end": TIME, "events": pl.UInt32})),
+                "Runs of events with no longer gap than the model's session gap, in time order.",
+            ),
+        ),
+        "Per feature: `f` (count, sum; values for distinct; last value), `f__n` (terms of a mean).",
+    ),
+    Table(
+        "sequences",
+        "day",
+        "Each actor's symbols in time order.",
+        (
+            ACTOR,
+            Column("symbols", STRINGS, "Symbols of its events."),
+            Column("times", pl.List(TIME), "Their times."),
+        ),
+    ),
+    Table(
+        "metrics",
+        "day",
+        "The model's metrics by hour and for the day.",
+        (
+            Column("grain", pl.String, "hour or day."),
+            Column("time", TIME, "Start of the hour, or of the (local) day."),
+            Column("metric", pl.String, "Metric."),
+            Column("dimension", pl.String, "Field it is split by; empty for the whole."),
+            Column("member", pl.String, "Value of that field; empty for the whole."),
+            Column("value", pl.Float64, "Count, sum, mean or number of distinct values."),
+            Column("events", pl.UInt32, "Events behind the value."),
+            Column("actors", pl.UInt32, "Distinct actors behind the value."),
+        ),
+    ),
+)

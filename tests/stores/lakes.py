@@ -1,0 +1,54 @@
+"""What the lake's tests share: small versions, and snapshots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.snapshots import Manifest, publish
+
+
+def put(lake: Lake, text: str = "x", table: str = "t", partition: str = "p") -> Version:
+    """Write a version and return it."""
+    with lake.write(table, partition) as writer:
+        (writer.path / "a").write_text(text)
+        (writer.path / "deep" / "er").mkdir(parents=True)
+        (writer.path / "deep" / "er" / "b").write_text(text)
+    return writer.committed
+
+
+def content(lake: Lake, version: Version) -> str:
+    """Return the text of a version's files."""
+    folder = lake.version_path(version)
+    first, second = (folder / "a").read_text(), (folder / "deep" / "er" / "b").read_text()
+    assert first == second, "all files of one write"
+    return first
+
+
+def everything(lake: Lake) -> list[str]:
+    """Return all paths below the lake's root."""
+    return sorted(p.relative_to(lake.root).as_posix() for p in lake.root.rglob("*"))
+
+
+def put_one(lake: Lake, table: str, partition: str, text: str) -> Version:
+    """Write a version of one file and return it."""
+    with lake.write(table, partition) as writer:
+        (writer.path / "a").write_text(text)
+    return writer.committed
+
+
+def published(lake: Lake, tables: Mapping[str, Iterable[str]]) -> Manifest:
+    """Publish the tables' live versions."""
+    manifest = publish(
+        lake,
+        window=(date(2013, 1, 11), date(2013, 2, 9)),
+        tables=tables,
+        event_model="m",
+        event_model_hash="h",
+        embedder_id="e",
+        code_version="1",
+    )
+    time.sleep(0.002)  # Names tell milliseconds.
+    return manifest

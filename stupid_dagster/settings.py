@@ -113,6 +113,8 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     folder = Path(root or environment.get(f"{ENVIRONMENT_PREFIX}ROOT", ".")).resolve()
+    if not folder.is_dir():
+        raise SettingsError(f"the project's folder {folder} does not exist")
     layers = [
         (CONFIG_FILE, _read_config(folder / CONFIG_FILE)),
         ("environment", _read_environment(environment)),

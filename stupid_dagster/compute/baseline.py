@@ -142,9 +142,12 @@ def _weekday_effects(deviations: Floats, day: int) -> tuple[Floats, Floats]:
         spread = np.nan_to_num(_third_quartile(np.abs(same - effect)) * NORMAL_Q75)
         doubt = np.ones_like(effect)
         several = (np.isfinite(same).sum(axis=0) >= 2) & (effect != 0)
-        np.divide(2 * spread, np.abs(effect), out=doubt, where=several)
+        # Of an effect next to nothing the doubt is beyond all numbers; 1 is as much as counts.
+        with np.errstate(over="ignore"):
+            np.divide(2 * spread, np.abs(effect), out=doubt, where=several)
+        doubt = np.minimum(doubt, 1)
         effects[weekday] = effect
-        damped[weekday] = effect * np.maximum(0, 1 - doubt**2)
+        damped[weekday] = effect * (1 - doubt**2)
     return effects, damped
 
 

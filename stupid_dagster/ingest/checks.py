@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from stupid_dagster.tables import TABLES
 
 
-def schema_failures(documents: Mapping[str, pl.DataFrame]) -> list[str]:
-    """Return a sentence per broken rule of the documents of each event type; none is good."""
+def schema_failures(documents: Mapping[str, pl.DataFrame], day: date, zone: ZoneInfo) -> list[str]:
+    """Return a sentence per broken rule of the documents of each event type; none is good.
+
+    Documents must have the table's columns and types, unique row numbers, their event type's
+    name, and a time on the day in the zone.
+    """
     import pandera.polars as pa
     from pandera.errors import SchemaErrors
 
+    midnight = datetime.combine(day, time(), zone)
+    next_midnight = datetime.combine(day + timedelta(days=1), time(), zone)
+    on_the_day = pa.Check.in_range(
+        midnight.astimezone(UTC), next_midnight.astimezone(UTC), include_max=False
+    )
     optional = {"actor"}
     failures = []
     for event_type, frame in documents.items():
-        checks = {"event_type": pa.Check.isin([event_type])}
+        checks = {"event_type": pa.Check.isin([event_type]), "timestamp": on_the_day}
         schema = pa.DataFrameSchema(
             {
                 column.name: pa.Column(

@@ -35,7 +35,10 @@ def make_documents(
         fill,
         metadata=_document_metadata(made),
         details=_details(made),
-        verdicts=[_reject_verdict(made, project.settings.reject_share), _schema_verdict(made, day)],
+        verdicts=[
+            _reject_verdict(made, project.settings.reject_share),
+            _schema_verdict(project, made, day),
+        ],
     )
     stage.table("rejects", made.rejects)
     return stage.written
@@ -124,8 +127,8 @@ def _reject_verdict(made: DayDocuments, most: float) -> Verdict:
     )
 
 
-def _schema_verdict(made: DayDocuments, day: str) -> Verdict:
-    failures = schema_failures(made.documents)
+def _schema_verdict(project: Project, made: DayDocuments, day: str) -> Verdict:
+    failures = schema_failures(made.documents, date.fromisoformat(day), project.model.zone)
     return Verdict(
         "schema",
         passed=not failures,

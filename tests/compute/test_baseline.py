@@ -39,7 +39,7 @@ def plain_effect(values: Series, day: int, weekday: int) -> tuple[float, float]:
     if len(off) < 2 or effect == 0:
         return effect, 0.0
     doubt = 2 * third_quartile([abs(o - effect) for o in off]) / 1.1503 / abs(effect)
-    return effect, effect * max(0.0, 1 - doubt**2)
+    return effect, effect * (1 - min(1.0, doubt) ** 2)
 
 
 def plain_expectation(

@@ -35,5 +35,5 @@ def read(folder: Path, model=MODEL) -> DayDocuments:
     for path in paths:
         path.chmod(0o755 if path.is_dir() else 0o644)
     assert made.documents["GameOpened"]["memberCode"].to_list() == ["good"]
-    assert schema_failures(made.documents) == []
+    assert schema_failures(made.documents, DAY, MODEL.zone) == []
     return made

@@ -21,8 +21,8 @@ def documents(tmp_path: Path) -> dict[str, pl.DataFrame]:
 def test_good_documents_fail_nothing(documents: dict[str, pl.DataFrame]) -> None:
     assert documents["Login"].height == 3
     assert documents["GameOpened"].is_empty()
-    assert schema_failures(documents) == []
-    assert schema_failures({}) == []
+    assert schema_failures(documents, DAY, MODEL.zone) == []
+    assert schema_failures({}, DAY, MODEL.zone) == []
 
 
 @pytest.mark.parametrize(
@@ -34,21 +34,23 @@ def test_good_documents_fail_nothing(documents: dict[str, pl.DataFrame]) -> None
         (pl.col("row").cast(pl.Int64), "row"),
         (pl.col("timestamp").dt.replace_time_zone(None), "timestamp"),
         (pl.lit(None, dtype=pl.Boolean).alias("is_test"), "is_test"),
+        (pl.col("timestamp").dt.offset_by("1d"), "timestamp"),
+        (pl.col("timestamp").dt.offset_by("-1d"), "timestamp"),
     ],
 )
 def test_every_broken_rule_is_told(documents, change: pl.Expr, column: str) -> None:
     broken = documents | {"Login": documents["Login"].with_columns(change)}
-    failures = schema_failures(broken)
+    failures = schema_failures(broken, DAY, MODEL.zone)
     assert failures
     assert all(failure.startswith(f"Login.{column}: ") for failure in failures), failures
 
 
 def test_a_missing_column_and_several_faults_at_once(documents) -> None:
     login = documents["Login"].drop("is_test").with_columns(row=pl.lit(0, dtype=pl.UInt32))
-    failures = schema_failures(documents | {"Login": login})
+    failures = schema_failures(documents | {"Login": login}, DAY, MODEL.zone)
     assert [failure.partition(":")[0] for failure in failures] == ["Login.is_test", "Login.row"]
 
 
 def test_an_event_without_an_actor_is_no_fault(documents) -> None:
     login = documents["Login"].with_columns(actor=pl.lit(None, dtype=pl.String))
-    assert schema_failures({"Login": login}) == []
+    assert schema_failures({"Login": login}, DAY, MODEL.zone) == []

@@ -46,7 +46,7 @@ def test_real_days_have_the_csv_s_events(flights: LandingIndex, day: str) -> Non
     }
     assert (made.files, made.duplicates, made.rejects.height, made.rows_rejected) == (3, 0, 0, 0)
     assert made.rows == made.rows_read
-    assert schema_failures(made.documents) == []
+    assert schema_failures(made.documents, date.fromisoformat(day), FLIGHTS.zone) == []
 
     documents = made.documents["Departure"]
     assert Counter(documents["actor"]) == Counter(
@@ -258,7 +258,7 @@ def test_a_day_with_no_rows_has_empty_documents_of_every_type(tmp_path: Path, fo
         MODEL.events, 0
     )
     assert (made.reject_share, made.rejects.height, made.rows_read) == (0.0, 0, 0)
-    assert schema_failures(made.documents) == []
+    assert schema_failures(made.documents, DAY, MODEL.zone) == []
     full = tmp_path / "full"
     land(full, "Login", [{"@timestamp": f"{DAY}T01:00:00Z"}])
     other = day_documents(MODEL, full)

@@ -193,7 +193,7 @@ def test_no_table_of_texts_raises_and_no_row_is_lost(
     keys = {"fingerprint": [str(n) for n in range(4)]}  # So that no two rows are one.
     schema = dict.fromkeys([*columns, *keys], pl.String)
     land(folder, "Login", pl.DataFrame(columns | keys, schema=schema))
-    made = [day_documents(MODEL, folder, day) for day in (DAY, dt.date(2025, 3, 9))]
-    assert sum(day.rows + day.rows_rejected for day in made) == 4
-    for day in made:
-        assert schema_failures(day.documents) == []
+    made = {day: day_documents(MODEL, folder, day) for day in (DAY, dt.date(2025, 3, 9))}
+    assert sum(of_day.rows + of_day.rows_rejected for of_day in made.values()) == 4
+    for day, of_day in made.items():
+        assert schema_failures(of_day.documents, day, MODEL.zone) == []

@@ -39,7 +39,11 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
     renderer = (
         structlog.processors.JSONRenderer()
         if ctx.obj.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            # The default shows local variables, which may be anything, and takes seconds.
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     structlog.configure(
         processors=[

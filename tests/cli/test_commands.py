@@ -1,0 +1,126 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stupid_dagster.cli import main
+from stupid_dagster.project import Project
+from stupid_dagster.settings import SETTINGS
+
+
+def call(*arguments: str) -> Result:
+    """Return what a command printed, and its exit code."""
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def of(project: Project) -> list[str]:
+    return ["--root", str(project.settings.root)]
+
+
+@pytest.mark.parametrize("command", [*main.commands])
+def test_each_command_explains_itself(command: str) -> None:
+    result = call(command, "--help")
+
+    assert result.exit_code == 0
+    assert main.commands[command].help in result.output
+
+
+@pytest.mark.parametrize("command", [*main.commands])
+def test_each_command_stands_in_the_documentation(command: str) -> None:
+    root = Path(__file__).parents[2]
+    texts = [file.read_text() for file in (root / "README.md", *(root / "docs").glob("*.md"))]
+
+    assert any(re.search(rf"(stupid-dagster|make|FOLDER) {command}\b", text) for text in texts)
+
+
+def test_status_shows_the_snapshot_and_each_table(flights_project: Project) -> None:
+    result = call(*of(flights_project), "status")
+
+    assert result.exit_code == 0
+    assert "window 2013-01-11 to 2013-02-09 (4 days with events)" in result.output
+    for table in flights_project.lake.tables():
+        assert f"\n{table} " in result.output
+
+
+def test_status_shows_each_setting_and_where_it_came_from(flights_project: Project) -> None:
+    result = call(*of(flights_project), "status", "--settings")
+
+    for name in SETTINGS:
+        assert f"\n{name} " in result.output
+    assert "stupid.toml" in result.output
+    assert "default" in result.output
+
+
+def test_search_finds_cancelled_evening_flights_from_newark(flights_project: Project) -> None:
+    text = "cancelled flight from Newark in the evening"
+
+    result = call(*of(flights_project), "search", text, "--limit", "3")
+
+    first = result.output.splitlines()[2]
+    for word in ("Cancelled", "Newark", "evening"):
+        assert word in first
+
+
+def test_check_tells_what_it_would_extract(flights_project: Project) -> None:
+    landing = flights_project.settings.path("landing")
+
+    result = call("check", "flights", "--data", str(landing), "--days", "1")
+
+    assert result.exit_code == 0
+    assert "tried on 1 of 4 days: 2013-02-09" in result.output
+    assert "nothing would be rejected" in result.output
+    assert [
+        line.split()[-1] for line in result.output.splitlines() if ": Cancellation" in line
+    ] == ["393"]
+
+
+def test_check_tells_all_mistakes_of_a_model_with_their_lines(tmp_path: Path) -> None:
+    model = tmp_path / "model.yaml"
+    model.write_text("name: shop\nactor: Customer\nevnts: {}\n")
+
+    result = call("check", str(model))
+
+    assert result.exit_code == 1
+    assert "line 3: evnts: unknown key (did you mean 'events'?)" in result.output
+    assert "entities: Field required" in result.output
+
+
+def test_sample_writes_landing_files(tmp_path: Path) -> None:
+    days = ["--from", "2013-02-08", "--to", "2013-02-08"]
+
+    result = call("sample", "flights", "--out", str(tmp_path / "out"), *days)
+
+    assert result.exit_code == 0
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["458", "Departure"],
+        ["472", "Cancellation"],
+        ["72", "WeatherReport"],
+    ]
+
+
+def test_days_outside_the_partitions_are_refused(flights_project: Project) -> None:
+    result = call(*of(flights_project), "run", "--from", "2012-01-01", "--to", "2012-01-02")
+
+    assert result.exit_code == 1
+    assert "are not within the partitions" in result.output
+
+
+def test_a_project_with_nothing_published_says_what_to_do(own_project: Project) -> None:
+    assert "nothing is published yet" in call(*of(own_project), "status").output
+    result = call(*of(own_project), "search", "anything")
+    assert result.exit_code == 1
+    assert "stupid-dagster run" in result.output
+
+
+def test_eviction_can_be_tried_without_doing_it(flights_copy: Project) -> None:
+    before = {table: flights_copy.lake.partitions(table) for table in flights_copy.lake.tables()}
+
+    result = call(*of(flights_copy), "evict", "--as-of", "2013-03-11", "--dry-run")
+
+    assert "Before 2013-02-09" in result.output
+    assert {t: flights_copy.lake.partitions(t) for t in flights_copy.lake.tables()} == before

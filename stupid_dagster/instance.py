@@ -39,7 +39,7 @@ from sqlalchemy.event import listen
 
 from stupid_dagster.errors import InstanceError
 
-TESTED_DAGSTER = SpecifierSet(">=1.13,<1.14")
+TESTED_DAGSTER = SpecifierSet(">=1.13.27,<1.14")
 
 _OPEN_RUN_SHARDS = 4
 _EVENTS = SqlEventLogStorageTable.c

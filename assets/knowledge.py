@@ -1,5 +1,7 @@
 """The catalog, and the snapshot that readers are served from."""
 
+import time
+
 import dagster as dg
 
 from assets.partitions import DAYS, WINDOW_BACKFILL
@@ -32,9 +34,11 @@ def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.
     Readers change to the new snapshot at once and as a whole; files that nothing names any
     more are removed after a time of grace.
     """
+    started = time.perf_counter()
     manifest, garbage = publish_window(project.load(), context.partition_key)
     return dg.MaterializeResult(
         metadata={
+            "seconds": round(time.perf_counter() - started, 3),
             "snapshot": manifest.id,
             "first_day": manifest.first_day,
             "last_day": manifest.last_day,

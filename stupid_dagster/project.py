@@ -57,17 +57,32 @@ class Project:
         return self.settings.partitions_start, self.settings.partitions_end or today
 
     def window_days(self, last_day: date) -> list[str]:
-        """Return the days of the window ending on `last_day` that all day tables have."""
+        """Return the complete days of the window ending on `last_day` (see `is_complete`)."""
         first = last_day - timedelta(days=self.settings.window_days - 1)
         calendar = [
             (first + timedelta(days=n)).isoformat() for n in range(self.settings.window_days)
         ]
-        complete = set(calendar).intersection(*(self.lake.partitions(t) for t in DAY_TABLES))
-        return [day for day in calendar if day in complete]
+        return [day for day in calendar if self.is_complete(day)]
+
+    def is_complete(self, day: str) -> bool:
+        """Return whether all day tables have the day, made of the documents that it has now."""
+        live = {table: self.lake.find(table, day) for table in DAY_TABLES}
+        documents = live["documents"]
+        return documents is not None and all(
+            version is not None
+            and version.metadata.get("documents", documents.name) == documents.name
+            for version in live.values()
+        )
 
     def anchor(self) -> date | None:
-        """Return the day that the newest window ends on; None before the first documents."""
+        """Return the day that the newest window ends on: the newest that has documents.
+
+        None before the first. A day with no events doesn't move it: a source that has fallen
+        silent must not make the window forget what there is.
+        """
         if self.settings.window_anchor:
             return self.settings.window_anchor
-        days = self.lake.partitions("documents")
-        return date.fromisoformat(days[-1]) if days else None
+        for day in reversed(self.lake.partitions("documents")):
+            if self.lake.live("documents", day).rows:
+                return date.fromisoformat(day)
+        return None

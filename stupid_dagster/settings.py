@@ -45,7 +45,7 @@ class Settings:
     )
     partitions_start: date = _setting(date(2013, 1, 11), "First day of the daily partitions.")
     partitions_end: date | None = _setting(
-        None, "Last day of the daily partitions; unset: they go on to yesterday."
+        None, "Last day of the daily partitions; unset: they go on to today."
     )
     window_days: int = _setting(30, "Days that the window's knowledge is drawn from.", 1)
     kept_windows: int = _setting(

@@ -4,9 +4,11 @@ Days and windows have jobs of their own: a backfill of days must not drag in a w
 """
 
 import hashlib
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.project import Project
@@ -23,12 +25,23 @@ window_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*WINDOW_TABLES, "snapshot"),
     description="Make the knowledge of the window that ends on a day, and publish it.",
 )
-daily_schedule = dg.build_schedule_from_partitioned_job(
-    day_job,
+_ZONE = Project.load().model.zone
+
+
+@dg.schedule(
+    job=day_job,
     name="daily",
+    cron_schedule="0 1 * * *",
+    execution_timezone=_ZONE.key,
     description="Make the day that has ended, an hour after its midnight.",
-    hour_of_day=1,
 )
+def daily_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResource):
+    """Ask for yesterday. The last partition would be the wrong day: the running one has one."""
+    yesterday = context.scheduled_execution_time.astimezone(_ZONE).date() - timedelta(days=1)
+    first, last = project.load().partition_range
+    if not first <= yesterday <= last:
+        return dg.SkipReason(f"{yesterday} is outside the partitions, {first} to {last}")
+    return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
 
 
 @dg.sensor(
@@ -38,8 +51,13 @@ daily_schedule = dg.build_schedule_from_partitioned_job(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Make and publish the newest window when any of its days has changed.",
 )
-def newest_window_sensor(project: ProjectResource):
-    """Ask for the newest window unless the published one was made of the same days."""
+def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectResource):
+    """Ask for the newest window unless the published one was made of the same days.
+
+    While days are being made it waits, so that a backfill of days ends with one window.
+    """
+    if _days_are_being_made(context.instance):
+        return dg.SkipReason("days are being made")
     loaded = project.load()
     anchor = loaded.anchor()
     if anchor is None:
@@ -50,7 +68,17 @@ def newest_window_sensor(project: ProjectResource):
     if wanted == published_day_versions(loaded, anchor):
         return dg.SkipReason(f"the published window ending on {anchor} is up to date")
     digest = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]
-    return dg.RunRequest(run_key=f"{anchor}:{digest}", partition_key=anchor.isoformat())
+    # With what is published in the key, a window can be asked for again after another one.
+    run_key = f"{anchor}:{digest}:{published_id(loaded.lake)}"
+    return dg.RunRequest(run_key=run_key, partition_key=anchor.isoformat())
+
+
+def _days_are_being_made(instance: dg.DagsterInstance) -> bool:
+    if instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        return True
+    statuses = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
+    return any(run.job_name not in ("window", "evict") for run in runs)
 
 
 def day_versions(project: Project, anchor: date) -> set[str]:
@@ -66,7 +94,8 @@ def published_day_versions(project: Project, anchor: date) -> set[str]:
     if published_id(project.lake) is None:
         return set()
     manifest = open_snapshot(project.lake).manifest
-    if manifest.last_day != anchor.isoformat():
+    whole = all(manifest.of(table) for table in WINDOW_TABLES)
+    if manifest.last_day != anchor.isoformat() or not whole:
         return set()
     return {
         f"{v.table}/{v.partition}/{v.name}"

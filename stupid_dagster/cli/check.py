@@ -22,7 +22,14 @@ from stupid_dagster.settings import Settings
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of landing files."
 )
-@click.option("--days", "most", default=3, show_default=True, help="Newest days to try it on.")
+@click.option(
+    "--days",
+    "most",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Newest days to try it on.",
+)
 @click.pass_obj
 def check(settings: Settings, model: str, data: Path | None, most: int) -> None:
     """Check an event model, and try it on landing files without writing anything."""

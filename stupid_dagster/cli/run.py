@@ -80,17 +80,20 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
 
     project = Project(settings)
     eviction = plan_eviction(project, as_of.date() if as_of else None)
-    if eviction is None or not eviction.stale:
-        console.print("nothing lies before the horizon")
+    if eviction is None:
+        console.print("nothing to evict: no day has documents")
         return
-    show_table(
-        f"Before {eviction.horizon}",
-        ["table", "partitions", "first", "last", "bytes"],
-        [
-            (table, len(found), found[0], found[-1], _bytes(project, table, found))
-            for table, found in eviction.stale.items()
-        ],
-    )
+    if eviction.stale:
+        show_table(
+            f"Before {eviction.horizon}",
+            ["table", "partitions", "first", "last", "bytes"],
+            [
+                (table, len(found), found[0], found[-1], _bytes(project, table, found))
+                for table, found in eviction.stale.items()
+            ],
+        )
+    else:
+        console.print(f"no table has a partition before the horizon, {eviction.horizon}")
     if dry_run:
         return
     from stupid_dagster.automation.eviction import evict_and_wipe
@@ -102,6 +105,11 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
         f"evicted: {garbage.versions:,} versions and {garbage.bytes:,} bytes left the disk, "
         f"{sum(wiped.values()):,} events left Dagster's records"
     )
+    if eviction.stale and settings.garbage_minutes:
+        console.print(
+            f"files that readers may still use go with the first eviction or publication after "
+            f"{settings.garbage_minutes:g} minutes (setting garbage_minutes)"
+        )
 
 
 def _bytes(project: Project, table: str, partitions: Sequence[str]) -> int:
@@ -110,6 +118,8 @@ def _bytes(project: Project, table: str, partitions: Sequence[str]) -> int:
 
 def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
     start, end = partitions
+    if first > last:
+        raise SettingsError(f"the first day, {first}, comes after the last, {last}")
     if not start <= first <= last <= end:
         raise SettingsError(
             f"days {first} to {last} are not within the partitions, {start} to {end}; set "

@@ -25,7 +25,7 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 
 @click.command()
 @click.argument("text")
-@click.option("--limit", default=10, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--type", "event_types", multiple=True, help="Only texts of this event type.")
 @click.option(
     "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True

@@ -52,6 +52,8 @@ def daily_trends(
     """
     if baseline_days < 1:
         raise ValueError(f"baseline_days must be at least 1, not {baseline_days}")
+    if not model.metrics:
+        return TABLES["trends"].empty()
     series = daily_series(model, metrics_days, days)
     if not series.days:
         return TABLES["trends"].empty()

@@ -247,7 +247,7 @@ class Features(Strict):
     """What an actor's behaviour is described by."""
 
     window_days: int = Field(default=7, ge=1, description="Days that features are taken over.")
-    columns: dict[Identifier, Feature]
+    columns: dict[Identifier, Feature] = Field(min_length=1)
 
 
 class EventModel(Strict):

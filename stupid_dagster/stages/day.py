@@ -47,39 +47,42 @@ def make_documents(
 def make_connections(project: Project, day: str) -> list[Written]:
     """Write `entities` and `edges` of a day from its documents."""
     stage = Stage(project, day)
-    documents = _documents(project, day)
-    stage.table("entities", connect.build_entities(project.model, documents))
-    stage.table("edges", connect.build_edges(project.model, documents))
+    documents, source = _documents(project, day)
+    stage.table("entities", connect.build_entities(project.model, documents), metadata=source)
+    stage.table("edges", connect.build_edges(project.model, documents), metadata=source)
     return stage.written
 
 
 def make_texts(project: Project, day: str) -> list[Written]:
     """Write `texts` and their `vectors` of a day from its documents."""
     stage = Stage(project, day)
-    texts = connect.build_texts(project.model, _documents(project, day), day)
-    stage.table("texts", texts)
+    documents, source = _documents(project, day)
+    texts = connect.build_texts(project.model, documents, day)
+    stage.table("texts", texts, metadata=source)
     embedder = project.embedder
     vectors = embedder.embed(texts["text"].to_list()).astype(np.float16)
     frame = texts.select("text_id").with_columns(
         pl.Series("vector", vectors, dtype=pl.Array(pl.Float16, embedder.dimensions))
     )
-    stage.table("vectors", frame, metadata={"embedder": embedder.model_id})
+    stage.table("vectors", frame, metadata=source | {"embedder": embedder.model_id})
     return stage.written
 
 
 def make_activity(project: Project, day: str) -> list[Written]:
     """Write `activity`, `sequences` and `metrics` of a day from its documents."""
     stage = Stage(project, day)
-    documents = _documents(project, day)
-    stage.table("activity", connect.build_activity(project.model, documents))
-    stage.table("sequences", connect.build_sequences(project.model, documents))
-    stage.table("metrics", connect.build_metrics(project.model, documents))
+    documents, source = _documents(project, day)
+    stage.table("activity", connect.build_activity(project.model, documents), metadata=source)
+    stage.table("sequences", connect.build_sequences(project.model, documents), metadata=source)
+    stage.table("metrics", connect.build_metrics(project.model, documents), metadata=source)
     return stage.written
 
 
-def _documents(project: Project, day: str) -> dict[str, pl.DataFrame]:
+def _documents(project: Project, day: str) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
+    """Return the day's documents, and by what a table made of them tells which they were."""
     version = project.lake.live("documents", day)
-    return connect.enrich(project.model, read_day(project.lake, version, project.model))
+    documents = connect.enrich(project.model, read_day(project.lake, version, project.model))
+    return documents, {"documents": version.name}
 
 
 def _document_metadata(made: DayDocuments) -> dict[str, Any]:

@@ -7,7 +7,7 @@ then live versions go, then files that nothing names any more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import structlog
@@ -20,9 +20,10 @@ from stupid_dagster.stores.snapshots import (
     publish,
     published_id,
 )
-from stupid_dagster.tables import TABLES
+from stupid_dagster.tables import WINDOW_TABLES
 
 log = structlog.get_logger(__name__)
+WINDOW_PARTITIONED = {*WINDOW_TABLES, "snapshot"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,19 @@ class Eviction:
     """What lies before the horizon, the oldest day that is kept."""
 
     horizon: date
+    window_days: int
+    published: str | None
     stale: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def is_stale(self, table: str, partition: str) -> bool:
+        """Return whether a partition of a table (or of the asset `snapshot`) must go.
+
+        What is published stays until a newer window takes its place.
+        """
+        if table not in WINDOW_PARTITIONED:
+            return partition < self.horizon.isoformat()
+        oldest = self.horizon + timedelta(days=self.window_days - 1)
+        return partition < oldest.isoformat() and partition != self.published
 
     @property
     def partitions(self) -> list[str]:
@@ -41,22 +54,25 @@ class Eviction:
 def plan_eviction(project: Project, anchor: date | None = None) -> Eviction | None:
     """Return what must go when the newest window ends on `anchor`; None without any documents.
 
-    All tables are looked at, so that one that was left behind alone is found too.
+    Unless an anchor is given it is the published window's, however much newer the newest day is:
+    what is served is not taken apart before there is something to serve in its place. All
+    tables are looked at, so that one that was left behind alone is found too.
     """
-    anchor = anchor or project.anchor()
+    published = None
+    if published_id(project.lake) is not None:
+        published = open_snapshot(project.lake).manifest.last_day
     if anchor is None:
-        return None
+        anchor = project.anchor()
+        if anchor is None:
+            return None
+        anchor = min(anchor, date.fromisoformat(published)) if published else anchor
     horizon = project.settings.horizon(anchor)
-    stale: dict[str, list[str]] = {}
-    for table in project.lake.tables():
-        oldest = horizon
-        if table in TABLES and TABLES[table].grain == "window":
-            oldest = horizon + timedelta(days=project.settings.window_days - 1)
-        partitions = project.lake.partitions(table)
-        found = [partition for partition in partitions if partition < oldest.isoformat()]
-        if found:
-            stale[table] = found
-    return Eviction(horizon, stale)
+    eviction = Eviction(horizon, project.settings.window_days, published)
+    stale = {
+        table: [p for p in project.lake.partitions(table) if eviction.is_stale(table, p)]
+        for table in project.lake.tables()
+    }
+    return replace(eviction, stale={table: found for table, found in stale.items() if found})
 
 
 def evict(project: Project, eviction: Eviction) -> Garbage:
@@ -68,14 +84,18 @@ def evict(project: Project, eviction: Eviction) -> Garbage:
     for table, partitions in eviction.stale.items():
         for partition in partitions:
             project.lake.drop(table, partition)
-    garbage = collect_garbage(
+    log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
+    return remove_garbage(project)
+
+
+def remove_garbage(project: Project, *, dry_run: bool = False) -> Garbage:
+    """Remove what no snapshot names any more and whose time of grace is over; see `Garbage`."""
+    return collect_garbage(
         project.lake,
         kept_snapshots=project.settings.kept_snapshots,
         grace=timedelta(minutes=project.settings.garbage_minutes),
-        evicted=eviction.stale,
+        dry_run=dry_run,
     )
-    log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
-    return garbage
 
 
 def _publish_without(project: Project, eviction: Eviction) -> None:

@@ -9,10 +9,11 @@ from stupid_dagster import __version__
 from stupid_dagster.catalog import build_catalog
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import Project
+from stupid_dagster.stages.evict import remove_garbage
 from stupid_dagster.stages.window import window_days
 from stupid_dagster.stages.written import Stage, Written
 from stupid_dagster.stores.lake import VersionWriter
-from stupid_dagster.stores.snapshots import Garbage, Manifest, collect_garbage, publish
+from stupid_dagster.stores.snapshots import Garbage, Manifest, publish
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 
 
@@ -48,9 +49,4 @@ def publish_window(project: Project, last_day: str) -> tuple[Manifest, Garbage]:
         embedder_id=project.embedder.model_id,
         code_version=__version__,
     )
-    garbage = collect_garbage(
-        project.lake,
-        kept_snapshots=project.settings.kept_snapshots,
-        grace=timedelta(minutes=project.settings.garbage_minutes),
-    )
-    return manifest, garbage
+    return manifest, remove_garbage(project)

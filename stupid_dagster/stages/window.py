@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -61,7 +61,11 @@ def make_search_index(project: Project, last_day: str) -> list[Written]:
         "search_index",
         fill,
         metadata={"days": days},
-        details={"days": len(days), "events": events, "events_per_text": events / texts.height},
+        details={
+            "days": len(days),
+            "events": events,
+            "events_per_text": events / max(1, texts.height),
+        },
     )
     return stage.written
 
@@ -69,8 +73,14 @@ def make_search_index(project: Project, last_day: str) -> list[Written]:
 def make_features(project: Project, last_day: str) -> list[Written]:
     """Write `features` over the last days of the window, as many as the event model says."""
     stage = Stage(project, last_day)
-    days = window_days(project, last_day)[-project.model.features.window_days :]
-    features = build_features(project.model, project.lake.scan_days("activity", days))
+    span = timedelta(days=project.model.features.window_days - 1)
+    first_day = (date.fromisoformat(last_day) - span).isoformat()
+    window = window_days(project, last_day)
+    days = [day for day in window if day >= first_day]
+    # Of a window without recent days one is read, for its columns, but none of its rows.
+    activity = project.lake.scan_days("activity", days or window[-1:])
+    recent = activity.filter(pl.col("day") >= date.fromisoformat(first_day))
+    features = build_features(project.model, recent)
     stage.table("features", features, metadata={"days": days}, details={"days": len(days)})
     return stage.written
 

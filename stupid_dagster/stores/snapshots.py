@@ -199,12 +199,13 @@ def collect_garbage(
     *,
     kept_snapshots: int,
     grace: timedelta,
-    evicted: Mapping[str, Iterable[str]] | None = None,
+    dry_run: bool = False,
 ) -> Garbage:
     """Remove snapshots past the newest `kept_snapshots`, and versions that nothing names.
 
-    Snapshots that name an `evicted` partition of a table go whatever their number. What was
-    replaced, or begun, less than `grace` ago stays for slow readers and writers.
+    Snapshots that name a partition which was dropped since go whatever their number. What was
+    replaced, or begun, less than `grace` ago stays for slow readers and writers. Returns what
+    was removed; with `dry_run` what would be.
     """
     with lake.exclusive():
         deadline = datetime.now(UTC) - grace
@@ -216,11 +217,10 @@ def collect_garbage(
             if name != published
             and made_at(successor) <= deadline
             and (
-                name not in ids[-kept_snapshots:]
-                or _names_any(read_manifest(lake, name), evicted or {})
+                name not in ids[-kept_snapshots:] or _names_dropped(lake, read_manifest(lake, name))
             )
         ]
-        for name in doomed:
+        for name in [] if dry_run else doomed:
             (lake.root / FOLDER / f"{name}.json").unlink()
         named = {
             (version.table, version.partition, version.name)
@@ -228,14 +228,19 @@ def collect_garbage(
             for partitions in read_manifest(lake, name).versions.values()
             for version in partitions.values()
         }
-        versions, size = _remove_versions(lake, named, deadline)
+        versions, size = _remove_versions(lake, named, deadline, dry_run)
     garbage = Garbage(versions, len(doomed), size)
-    log.info("collected garbage", **asdict(garbage))
+    if not dry_run:
+        log.info("collected garbage", **asdict(garbage))
     return garbage
 
 
-def _names_any(manifest: Manifest, partitions: Mapping[str, Iterable[str]]) -> bool:
-    return any(p in manifest.of(table) for table, found in partitions.items() for p in found)
+def _names_dropped(lake: Lake, manifest: Manifest) -> bool:
+    return any(
+        not (lake.partition_path(table, partition) / CURRENT).exists()
+        for table, partitions in manifest.versions.items()
+        for partition in partitions
+    )
 
 
 def made_at(name: str) -> datetime:
@@ -244,7 +249,7 @@ def made_at(name: str) -> datetime:
 
 
 def _remove_versions(
-    lake: Lake, named: set[tuple[str, str, str]], deadline: datetime
+    lake: Lake, named: set[tuple[str, str, str]], deadline: datetime, dry_run: bool
 ) -> tuple[int, int]:
     count = size = 0
     for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
@@ -264,8 +269,11 @@ def _remove_versions(
         ]
         for folder in [*unnamed, *lake.abandoned(table, partition.name)]:
             size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            shutil.rmtree(folder)
             count += 1
+            if not dry_run:
+                shutil.rmtree(folder)
+        if dry_run:
+            continue
         for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
             left.unlink()
         if not any(partition.iterdir()):

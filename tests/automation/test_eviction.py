@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
-from stupid_dagster.automation.eviction import eviction_sensor
-from stupid_dagster.automation.jobs import newest_window_sensor
+from stupid_dagster.automation.eviction import evict_and_wipe, eviction_sensor
+from stupid_dagster.automation.jobs import daily_schedule, newest_window_sensor
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.definitions import defs
 from stupid_dagster.project import Project
-from stupid_dagster.stages.evict import plan_eviction
-from stupid_dagster.stores.snapshots import check_files, open_snapshot, snapshot_ids
+from stupid_dagster.query.reader import SnapshotReader
+from stupid_dagster.stages.day import make_documents
+from stupid_dagster.stages.evict import evict, plan_eviction
+from stupid_dagster.stores.snapshots import (
+    check_files,
+    open_snapshot,
+    read_manifest,
+    snapshot_ids,
+)
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 
 DAYS = [f"2013-02-0{n}" for n in range(4, 9)]
@@ -59,66 +69,136 @@ def test_the_oldest_day_leaves_everything_and_shows_as_missing(
 ) -> None:
     for day in DAYS[:4]:
         run(instance, project, "days", day)
+    run(instance, project, "window", DAYS[2])
     run(instance, project, "window", DAYS[3])
     assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
 
     run(instance, project, "days", DAYS[4])
-    request = ask(eviction_sensor, instance, project)
-    assert isinstance(request, dg.RunRequest)
+    assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
+    run(instance, project, "window", DAYS[4])
+    assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
     run(instance, project, "evict", None)
 
     for table in DAY_TABLES:
         assert project.lake.partitions(table) == DAYS[1:]
         assert instance.get_materialized_partitions(dg.AssetKey(table)) == set(DAYS[1:])
         assert not list((project.lake.root / table).glob(f"{DAYS[0]}*"))
-    # The window that ends on the fourth day is kept: it begins on the second.
+    # A window goes with the first day that it covers: the third day's began on the first.
     for table in WINDOW_TABLES:
-        assert project.lake.partitions(table) == [DAYS[3]]
+        assert project.lake.partitions(table) == DAYS[3:]
+        assert instance.get_materialized_partitions(dg.AssetKey(table)) == set(DAYS[3:])
+    assert instance.get_materialized_partitions(dg.AssetKey("snapshot")) == set(DAYS[3:])
     assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
-    snapshot = open_snapshot(project.lake)
-    check_files(project.lake, snapshot.manifest)
-    assert snapshot.manifest.days == DAYS[1:4]
+    snapshots = [read_manifest(project.lake, name) for name in snapshot_ids(project.lake)]
+    assert [manifest.last_day for manifest in snapshots] == DAYS[3:]
+    for manifest in snapshots:
+        check_files(project.lake, manifest)
 
 
-def test_windows_go_with_the_first_day_that_they_cover(
+def test_what_is_served_stays_until_a_newer_window_takes_its_place(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
-    for day in DAYS[:4]:
-        run(instance, project, "days", day)
-        if day in DAYS[2:4]:
-            run(instance, project, "window", day)
+    run(instance, project, "days", DAYS[0])
+    run(instance, project, "window", DAYS[0])
     run(instance, project, "days", DAYS[4])
-    published = open_snapshot(project.lake).manifest.id
 
+    run(instance, project, "evict", None)
+    assert project.lake.partitions("documents") == [DAYS[0], DAYS[4]]
+
+    # By hand the days go; what was computed of them is served until there is something newer.
+    eviction = plan_eviction(project, date.fromisoformat(DAYS[4]))
+    assert eviction is not None
+    evict_and_wipe(project, instance, eviction)
+    manifest = open_snapshot(project.lake).manifest
+    assert project.lake.partitions("documents") == [DAYS[4]]
+    assert (manifest.days, manifest.last_day) == ([], DAYS[0])
+    check_files(project.lake, manifest)
+    with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+        assert reader.search("cancelled flight", limit=1).height == 1
+    request = ask(newest_window_sensor, instance, project)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == DAYS[4]
+
+
+def test_an_eviction_that_was_killed_between_lake_and_records_is_finished(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    run(instance, project, "days", DAYS[0])
+    run(instance, project, "days", DAYS[4])
     eviction = plan_eviction(project)
     assert eviction is not None
-    assert {table: eviction.stale[table] for table in ("documents", "pagerank")} == {
-        "documents": [DAYS[0]],
-        "pagerank": [DAYS[2]],
-    }
+    evict(project, eviction)
+    assert DAYS[0] in instance.get_materialized_partitions(dg.AssetKey("documents"))
+
+    assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
     run(instance, project, "evict", None)
 
-    for table in WINDOW_TABLES:
-        assert project.lake.partitions(table) == [DAYS[3]]
-        assert instance.get_materialized_partitions(dg.AssetKey(table)) == {DAYS[3]}
-    # The snapshot that cited the evicted day is gone; the published one never did.
-    assert snapshot_ids(project.lake) == [published]
+    assert instance.get_materialized_partitions(dg.AssetKey("documents")) == {DAYS[4]}
+    assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
 
 
-def test_a_published_window_that_covers_an_evicted_day_is_published_without_it(
+def test_files_whose_grace_was_not_over_go_with_a_later_run(
     project: Project, instance: dg.DagsterInstance
 ) -> None:
-    for day in DAYS[:3]:
-        run(instance, project, "days", day)
-    run(instance, project, "window", DAYS[2])
+    run(instance, project, "days", DAYS[0])
     run(instance, project, "days", DAYS[4])
+    patient = Project(replace(project.settings, garbage_minutes=60))
+    eviction = plan_eviction(patient)
+    assert eviction is not None
+    garbage, _ = evict_and_wipe(patient, instance, eviction)
+    assert garbage.versions == 0
+    assert list((project.lake.root / "documents").glob(DAYS[0]))
 
+    assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
     run(instance, project, "evict", None)
 
-    manifest = open_snapshot(project.lake).manifest
-    assert manifest.days == DAYS[1:3]
-    assert DAYS[0] not in {p for found in manifest.versions.values() for p in found}
-    check_files(project.lake, manifest)
+    assert not list((project.lake.root / "documents").glob(DAYS[0]))
+
+
+def test_a_day_without_events_does_not_move_the_window(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    run(instance, project, "days", DAYS[0])
+    run(instance, project, "days", "2013-01-20")
+    landing = project.settings.path(project.settings.landing)
+    for file in landing.glob(f"*/{DAYS[4]}.parquet"):
+        file.unlink()
+    run(instance, project, "days", DAYS[4])
+    assert project.lake.live("documents", DAYS[4]).rows == 0
+
+    assert project.anchor() == date.fromisoformat(DAYS[0])
+
+
+def test_a_day_that_is_only_half_made_anew_is_left_out_of_the_window(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    for day in DAYS[:2]:
+        run(instance, project, "days", day)
+    run(instance, project, "window", DAYS[1])
+    landing = project.settings.path(project.settings.landing)
+    (landing / "Departure" / f"{DAYS[1]}.parquet").unlink()
+
+    make_documents(project, DAYS[1])
+
+    assert project.window_days(date.fromisoformat(DAYS[1])) == DAYS[:1]
+    run(instance, project, "days", DAYS[1])
+    assert project.window_days(date.fromisoformat(DAYS[1])) == DAYS[:2]
+
+
+def test_the_daily_schedule_asks_for_the_day_that_has_ended(project: Project) -> None:
+    root = str(project.settings.root)
+
+    def tick(time: datetime) -> object:
+        context = dg.build_schedule_context(
+            scheduled_execution_time=time, resources={"project": ProjectResource(root=root)}
+        )
+        return daily_schedule(context)
+
+    zone = ZoneInfo("America/New_York")
+    request = tick(datetime(2013, 2, 8, 1, tzinfo=zone))
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == "2013-02-07"
+    assert isinstance(tick(datetime(2013, 2, 11, 1, tzinfo=zone)), dg.SkipReason)
 
 
 def test_a_day_that_comes_back_is_evicted_again(

@@ -54,7 +54,9 @@ class Settings:
     window_anchor: date | None = _setting(
         None, "Last day of the newest window; unset: the newest day that has documents."
     )
-    kept_snapshots: int = _setting(2, "Snapshots kept, the published one included.", 1)
+    kept_snapshots: int = _setting(
+        2, "Snapshots kept, the published one included; older ones have garbage_minutes.", 1
+    )
     garbage_minutes: float = _setting(
         10.0, "Minutes for which files that nothing names any more are left for slow readers.", 0
     )

@@ -42,6 +42,8 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     line that were killed are marked as failed.
     """
     default = project.settings.root / ".dagster_home"
+    # The definitions, which are loaded next, find the project by it.
+    os.environ["STUPID_ROOT"] = str(project.settings.root)
     home = ensure_dagster_home(project.settings.path(os.environ.get("DAGSTER_HOME") or default))
     os.environ["DAGSTER_HOME"] = str(home)
     dotenv = project.settings.root / ".env"
@@ -74,7 +76,8 @@ def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -
         if event.asset_key
     }
     failed = tuple(
-        f"{check.asset_key.to_user_string()}.{check.check_name}: {check.description}"
+        f"{check.severity.value}: {check.asset_key.to_user_string()}.{check.check_name}: "
+        f"{check.description}"
         for check in result.get_asset_check_evaluations()
         if not check.passed
     )

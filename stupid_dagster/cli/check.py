@@ -89,8 +89,10 @@ def _show_extracted(model: EventModel, day: str, made: DayDocuments) -> None:
         ],
     )
     for name, columns in made.dropped_columns.items():
-        listed = ", ".join(sorted(set(columns)))
-        console.print(f"[dim]{escape(name)}: columns not kept: {escape(listed)}[/]")
+        if columns:
+            listed = ", ".join(sorted(columns))
+            console.print(f"[dim]{escape(name)}: columns not kept: {escape(listed)}[/]")
+    console.print()
 
 
 def _show_rejects(made: list[DayDocuments]) -> None:

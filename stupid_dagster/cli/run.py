@@ -152,4 +152,4 @@ def _show(runs: Sequence[PartitionRun]) -> None:
     )
     for made in runs:
         for check in made.failed_checks:
-            console.print(f"[yellow]check[/] {made.partition} {escape(check)}")
+            console.print(f"[yellow]check[/] {made.partition}: {escape(check)}")

@@ -60,7 +60,10 @@ def parse_event_model(text: str, source: str = "event model") -> EventModel:
         tree = yaml.load(text, Loader=_Loader)
         nodes = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise EventModelError(source, [f"not valid YAML: {error}"]) from error
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or str(error)
+        raise EventModelError(source, [f"{line}not valid YAML: {reason}"]) from error
     if not isinstance(tree, dict):
         raise EventModelError(source, ["the file must be a mapping with `name`, `events`, ..."])
     if repeated := [

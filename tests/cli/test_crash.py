@@ -24,8 +24,9 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "stupid_dagster.cli", "--root", root, "run"]
     return subprocess.Popen(
         [*command, "--from", DAYS[0], "--to", DAYS[1]],
-        cwd=root,
-        env={**os.environ, "STUPID_ROOT": root, "DAGSTER_HOME": f"{root}/.dagster_home"},
+        # From a folder that is not the project's: `--root` alone names it.
+        cwd=Path(root).parent,
+        env={**os.environ, "DAGSTER_HOME": f"{root}/.dagster_home"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -88,7 +88,7 @@ def eviction_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
         return dg.SkipReason(f"nothing lies before the horizon, {eviction.horizon}")
     # The versions take part in the key, so that a day that came back is evicted again.
     versions = sorted(
-        f"{table}/{partition}/{loaded.lake.live(table, partition).name}"
+        loaded.lake.live(table, partition).address
         for table, partitions in eviction.stale.items()
         for partition in partitions
     )

@@ -83,10 +83,9 @@ def _days_are_being_made(instance: dg.DagsterInstance) -> bool:
 
 def day_versions(project: Project, anchor: date) -> set[str]:
     """Return `<table>/<day>/<version>` of all day tables of the window ending on `anchor`."""
-    live = (
-        project.lake.find(table, day) for table in DAY_TABLES for day in project.window_days(anchor)
-    )
-    return {f"{v.table}/{v.partition}/{v.name}" for v in live if v}
+    days = project.window_days(anchor)
+    live = (project.lake.find(table, day) for day in days for table in DAY_TABLES)
+    return {version.address for version in live if version}
 
 
 def published_day_versions(project: Project, anchor: date) -> set[str]:
@@ -97,8 +96,4 @@ def published_day_versions(project: Project, anchor: date) -> set[str]:
     whole = all(manifest.of(table) for table in WINDOW_TABLES)
     if manifest.last_day != anchor.isoformat() or not whole:
         return set()
-    return {
-        f"{v.table}/{v.partition}/{v.name}"
-        for table in DAY_TABLES
-        for v in manifest.of(table).values()
-    }
+    return {version.address for table in DAY_TABLES for version in manifest.of(table).values()}

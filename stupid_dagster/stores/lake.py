@@ -46,6 +46,11 @@ class Version:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def address(self) -> str:
+        """`<table>/<partition>/<name>`, which no other version has."""
+        return f"{self.table}/{self.partition}/{self.name}"
+
+    @property
     def bytes(self) -> int:
         """Size of all its files."""
         return sum(stamp.size for stamp in self.files.values())

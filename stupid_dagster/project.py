@@ -47,8 +47,12 @@ class Project:
 
     def landing_index(self) -> LandingIndex:
         """Return the index of the landing files as they are now; raises IngestError."""
-        folder = self.settings.path(self.settings.landing)
-        return index_landing(self.model, folder, self.lake.root / "landing-index.json")
+        return index_landing(self.model, self.settings.landing_location, self.landing_cache)
+
+    @property
+    def landing_cache(self) -> Path:
+        """The file that the landing index is kept in."""
+        return self.lake.root / "landing-index.json"
 
     @property
     def partition_range(self) -> tuple[date, date]:

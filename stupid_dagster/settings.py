@@ -37,8 +37,9 @@ class Settings:
     data_root: Path = _setting(
         Path("data/lake"), "Folder of the lake: day segments, window knowledge, snapshots."
     )
-    landing: Path = _setting(
-        Path("data/landing"), "Folder of the daily event files. It is only ever read."
+    landing: str = _setting(
+        "data/landing",
+        "Folder of the daily event files, or its fsspec URL (s3://...). It is only ever read.",
     )
     event_model: str = _setting(
         "flights", "A bundled event model's name, or the path of your own YAML file."
@@ -94,6 +95,12 @@ class Settings:
     def horizon(self, anchor: date) -> date:
         """Return the oldest day that is kept when the newest window ends on `anchor`."""
         return anchor - timedelta(days=self.kept_days - 1)
+
+    @property
+    def landing_location(self) -> str:
+        """The landing folder: an absolute path, or the URL as it was given."""
+        is_url = "://" in self.landing or "::" in self.landing
+        return self.landing if is_url else str(self.path(self.landing))
 
     def path(self, value: Path | str) -> Path:
         """Return `value` as an absolute path, relative ones taken from the project's root."""
@@ -159,7 +166,8 @@ def _conflicts(settings: Settings) -> list[str]:
         problems.append(f"partitions_end = {last}: must not be before partitions_start = {first}")
     if settings.api_key is not None and not settings.api_key.strip():
         problems.append("api_key is empty: give a key, or leave it out for none")
-    landing, lake = settings.path(settings.landing), settings.path(settings.data_root)
+    landing = Path(settings.landing_location.removeprefix("file://"))
+    lake = settings.path(settings.data_root)
     if landing.is_relative_to(lake) or lake.is_relative_to(landing):
         problems.append(
             f"landing = {landing} and data_root = {lake}: neither may lie in the other, for one "

@@ -31,6 +31,7 @@ derived:
   bet_band: {field: bet, bands: {small: 10, large: 100, huge: null}}
   bet_cents: {field: bet, scale: 100}
   tier: {field: rGroup, map: {VIPB: bronze, VIPS: silver}, otherwise: other}
+  on_phone: {field: platform, one_of: [ios, android]}
   time_of_day: {field: local_hour, bands: {night: 6, day: 18}}
 test_flag: isTestAccount
 session_gap_minutes: 30
@@ -81,6 +82,7 @@ features:
     mean_bet: {mean: bet}
     won_share: {mean: success}
     games: {distinct: game}
+    phone_share: {mean: on_phone}
     platforms: {distinct: platform}
     vip: {last: rGroup, encode: {VIPB: 1, VIPS: 2}}
     last_level: {last: level}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import click
 import polars as pl
@@ -19,9 +18,7 @@ from stupid_dagster.settings import Settings
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of landing files."
-)
+@click.option("--data", help="Folder of landing files, or its fsspec URL.")
 @click.option(
     "--days",
     "most",
@@ -31,7 +28,7 @@ from stupid_dagster.settings import Settings
     help="Newest days to try it on.",
 )
 @click.pass_obj
-def check(settings: Settings, model: str, data: Path | None, most: int) -> None:
+def check(settings: Settings, model: str, data: str | None, most: int) -> None:
     """Check an event model, and try it on landing files without writing anything."""
     loaded = load_event_model(model, settings.root)
     console.print(
@@ -57,18 +54,22 @@ def check(settings: Settings, model: str, data: Path | None, most: int) -> None:
 
 
 def _show_files(model: EventModel, landing: LandingIndex) -> None:
-    files = Counter(file.event_type for file in landing.files)
-    rows: Counter[str | None] = Counter()
+    files: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     for file in landing.files:
-        rows[file.event_type] += file.rows
+        files.update(file.event_types.keys())
+        rows.update(file.event_types)
     show_table(
-        f"Landing files in {landing.folder}",
+        f"Landing files in {landing.source.location}",
         ["event type", "files", "rows"],
         [(name, files[name], rows[name]) for name in model.events],
     )
     for file in landing.files:
         if file.problem:
             console.print(f"[yellow]{escape(file.path)}[/]: {escape(file.problem)}")
+    if landing.ignored:
+        some = ", ".join(landing.ignored[:5])
+        console.print(f"{len(landing.ignored)} files of kinds that aren't read: {escape(some)}")
 
 
 def _show_extracted(model: EventModel, day: str, made: DayDocuments) -> None:
@@ -90,8 +91,12 @@ def _show_extracted(model: EventModel, day: str, made: DayDocuments) -> None:
     )
     for name, columns in made.dropped_columns.items():
         if columns:
-            listed = ", ".join(sorted(columns))
-            console.print(f"[dim]{escape(name)}: columns not kept: {escape(listed)}[/]")
+            held = sorted(columns.items(), key=lambda item: (-item[1], item[0]))
+            listed = ", ".join(f"{column} ({values:,})" for column, values in held)
+            console.print(
+                f"[dim]{escape(name)}: columns not kept, with the values they hold: "
+                f"{escape(listed)}[/]"
+            )
     console.print()
 
 

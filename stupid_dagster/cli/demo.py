@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import click
 
@@ -24,14 +25,14 @@ def demo(settings: Settings) -> None:
     from stupid_dagster.project import Project
 
     first, last = settings.partitions_start, settings.partitions_end
-    if settings.event_model != "flights" or last is None:
+    if settings.event_model != "flights" or last is None or "://" in settings.landing:
         raise SettingsError(
-            "the demo needs event_model = 'flights' and a partitions_end; run it in a fresh "
-            "clone, or restore stupid.toml"
+            "the demo needs event_model = 'flights', a partitions_end, and a landing folder of "
+            "this machine; run it in a fresh clone, or restore stupid.toml"
         )
     started = time.perf_counter()
     project = Project(settings)
-    landing = settings.path(settings.landing)
+    landing = Path(settings.landing_location)
     rows = write_flights(landing, first, last)
     console.print(f"sample: {sum(rows.values()):,} events of {first} to {last} in {landing}\n")
     days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]

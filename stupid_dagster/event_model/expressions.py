@@ -13,6 +13,7 @@ from stupid_dagster.event_model.schema import (
     Derived,
     EventModel,
     EventType,
+    FieldRule,
     FieldType,
 )
 from stupid_dagster.event_model.templates import Piece, parse_template
@@ -33,12 +34,12 @@ def cleaned(column: str, nulls: Sequence[str]) -> pl.Expr:
     return pl.when(~value.is_in(list(nulls))).then(value).alias(column)
 
 
-def typed(column: str, field_type: FieldType) -> pl.Expr:
+def typed(column: str, rule: FieldRule) -> pl.Expr:
     """Return a cleaned string column in its type; null where a value can't be read as one."""
     value = pl.col(column)
-    if field_type == "string":
-        return value
-    if field_type == "boolean":
+    if rule.type == "string":
+        return _in_case(value, rule.case)
+    if rule.type == "boolean":
         lower = value.str.to_lowercase()
         return (
             pl.when(lower.is_in(_TRUE))
@@ -50,11 +51,17 @@ def typed(column: str, field_type: FieldType) -> pl.Expr:
     number = value.cast(pl.Float64, strict=False)
     # -0.0 becomes 0.0: they are equal, and would be two texts and keys.
     number = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
-    if field_type == "integer":
+    if rule.type == "integer":
         # Large integers lose digits as floats, so they are read as what they are first.
         whole = pl.when(number == number.round()).then(number).cast(pl.Int64, strict=False)
         return pl.coalesce(value.cast(pl.Int64, strict=False), whole).alias(column)
     return number.alias(column)
+
+
+def _in_case(value: pl.Expr, case: str) -> pl.Expr:
+    if case == "lower":
+        return value.str.to_lowercase()
+    return value.str.to_uppercase() if case == "upper" else value
 
 
 def with_derived(frame: pl.DataFrame, model: EventModel, event_type: EventType) -> pl.DataFrame:
@@ -74,6 +81,8 @@ def _derived(derived: Derived) -> pl.Expr:
     value = pl.col(derived.field or "")
     if derived.scale is not None:
         return value.cast(pl.Float64) * derived.scale
+    if derived.one_of is not None:
+        return text_of(value).is_in(derived.one_of)
     if derived.map is not None:
         otherwise = None if derived.otherwise is None else pl.lit(derived.otherwise)
         mapped = text_of(value).replace_strict(derived.map, default=None, return_dtype=pl.String)
@@ -121,11 +130,7 @@ def entity_key(model: EventModel, citation: str, columns: Iterable[str]) -> pl.E
     entity, fields = model.entity_role(citation)
     present = set(columns)
     value = pl.coalesce(text_of(pl.col(f)) for f in fields if f in present)
-    if entity.normalise == "lower":
-        return value.str.to_lowercase()
-    if entity.normalise == "upper":
-        return value.str.to_uppercase()
-    return value
+    return _in_case(value, entity.normalise)
 
 
 def entity_id(model: EventModel, citation: str, columns: Iterable[str]) -> pl.Expr:

@@ -88,26 +88,38 @@ class FieldRule(Strict):
 
     type: FieldType = "string"
     unit: str | None = None
+    case: Literal["keep", "lower", "upper"] = Field(
+        default="keep", description="What is done to the letters of its values."
+    )
     description: str | None = None
+
+    @model_validator(mode="after")
+    def _case_of_strings(self) -> FieldRule:
+        if self.case != "keep" and self.type != "string":
+            raise ValueError(f"`case` is for strings, and its type is {self.type}")
+        return self
 
 
 class Derived(Strict):
-    """A field computed from others: exactly one of `template`, `bands`, `map`, `scale`."""
+    """A field computed from others, in exactly one way."""
 
     template: Template | None = Field(default=None, description="Such as `{origin}-{dest}`.")
-    field: str | None = Field(default=None, description="Input of `bands`, `map` and `scale`.")
+    field: str | None = Field(default=None, description="Input of all but `template`.")
     bands: dict[str, float | None] | None = Field(
         default=None, description="Label to exclusive upper bound, ascending; null is the rest."
     )
     map: dict[str, str] | None = Field(default=None, description="Value to value.")
     otherwise: str | None = Field(default=None, description="For values that `map` lacks.")
     scale: float | None = Field(default=None, description="Factor on a number.")
+    one_of: Names | None = Field(default=None, description="Values that make it true.")
+
+    _kinds = ("template", "bands", "map", "scale", "one_of")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Derived:
-        kinds = [k for k in ("template", "bands", "map", "scale") if getattr(self, k) is not None]
+        kinds = [kind for kind in self._kinds if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            raise ValueError("give exactly one of template, bands, map, scale")
+            raise ValueError(f"give exactly one of {', '.join(self._kinds)}")
         if kinds != ["template"] and self.field is None:
             raise ValueError(f"{kinds[0]} needs the `field` that it reads")
         if self.bands is not None:
@@ -258,6 +270,10 @@ class EventModel(Strict):
     timezone: Timezone = Field(default="UTC", description="Zone whose midnights part the days.")
     actor: str = Field(description="The entity type whose behaviour is studied.")
     timestamp: TimestampRule
+    event_type_column: str | None = Field(
+        default=None,
+        description="Column that names each row's event type; unset: its folder's or file's name.",
+    )
     nulls: list[str] = Field(
         default=["", "None", "null", "undefined"],
         description="Spellings of a missing value; white space around values is dropped.",
@@ -299,6 +315,8 @@ class EventModel(Strict):
         """Return the type of a column or derived field."""
         if field == LOCAL_HOUR:
             return "integer"
-        if field in self.derived:
-            return "float" if self.derived[field].scale is not None else "string"
+        if derived := self.derived.get(field):
+            if derived.one_of is not None:
+                return "boolean"
+            return "float" if derived.scale is not None else "string"
         return self.fields[field].type if field in self.fields else "string"

@@ -18,7 +18,7 @@ from stupid_dagster.event_model.expressions import (
     typed,
     with_derived,
 )
-from stupid_dagster.event_model.schema import FieldType
+from stupid_dagster.event_model.schema import FieldRule
 from stupid_dagster.ingest.landing import LandingIndex
 from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.ingest.rows import DayReader
@@ -30,7 +30,11 @@ BASE_COLUMNS = list(TABLES["documents"].schema)
 
 @dataclass(frozen=True)
 class DayDocuments:
-    """A day's documents by event type, what was set aside, and the counts that explain both."""
+    """A day's documents by event type, what was set aside, and the counts that explain both.
+
+    `dropped_columns` has, by event type, the columns that no field keeps, and how many values
+    they held.
+    """
 
     documents: Mapping[str, pl.DataFrame]
     rejects: pl.DataFrame
@@ -39,7 +43,7 @@ class DayDocuments:
     rows_read: int
     rows_rejected: int
     duplicates: int
-    dropped_columns: Mapping[str, list[str]] = field(default_factory=dict)
+    dropped_columns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -63,15 +67,16 @@ def build_documents(
     tell of it. Nothing that a file may hold raises.
     """
     rejects = Rejects()
-    reader = DayReader(model, landing.folder, day, partitions, rejects)
+    reader = DayReader(model, landing.source, day, partitions, rejects)
     frames = {name: [reader.no_rows(name)] for name in model.events}
     files = landing.for_day(day)
     unreadable = 0
     for file in files:
         try:
-            if file.event_type is None:
+            if file.problem and not file.event_types:
                 raise IngestError(file.problem)
-            frames[file.event_type].append(reader.read(file, file.event_type))
+            for name, rows in reader.read(file).items():
+                frames[name].append(rows)
         except IngestError as error:
             rejects.add_file(file.path, str(error))
             unreadable += 1
@@ -98,12 +103,12 @@ def _typed(
     model: EventModel, event_type: EventType, raw: pl.DataFrame, rejects: Rejects
 ) -> pl.DataFrame:
     """Return the frame with fields in their types; values that don't fit become null, told."""
-    types: dict[str, FieldType] = {name: model.field_type(name) for name in event_type.fields}
-    frame = raw.with_columns(typed(name, types[name]) for name in event_type.fields)
-    for name, field_type in types.items():
-        if field_type != "string" and frame[name].null_count() > raw[name].null_count():
+    rules = {name: model.fields.get(name, FieldRule()) for name in event_type.fields}
+    frame = raw.with_columns(typed(name, rule) for name, rule in rules.items())
+    for name, rule in rules.items():
+        if rule.type != "string" and frame[name].null_count() > raw[name].null_count():
             failed = raw.filter(frame[name].is_null() & raw[name].is_not_null())
-            rejects.add_values(failed, name, name, f"is no {field_type}: left empty")
+            rejects.add_values(failed, name, name, f"is no {rule.type}: left empty")
     return frame
 
 
@@ -124,12 +129,14 @@ def _finished(
         event_type=pl.lit(name),
     )
     # All fields take part, so that the same rows, in whatever order and files, always make the
-    # same documents with the same row numbers.
-    full = full.sort("actor", "timestamp", "timestamp_missing", *event_type.fields, nulls_last=True)
+    # same documents with the same row numbers; their hash, for it sorts several times faster.
+    content = pl.struct("timestamp_missing", *event_type.fields).hash()
+    full = full.with_columns(content.alias(":content"))
+    full = full.sort("actor", "timestamp", ":content", nulls_last=True)
     key = model.duplicate_key
     if not key or not set(key) <= set(full.columns):
         key = event_type.fields
-    full = full.unique(subset=["timestamp", *key], keep="first", maintain_order=True)
+    full = _without_duplicates(full, ["timestamp", *key])
     full = full.with_row_index("row")
     text = pl.concat_str(pl.lit(f"{name}\x00"), rendered(event_type.text))
     full = full.with_columns(text.alias(":text"))
@@ -137,6 +144,18 @@ def _finished(
     full = full.join(hashes, on=":text", how="left", maintain_order="left")
     documents = conform("documents", full.select(*BASE_COLUMNS, *event_type.fields))
     return documents, frame.height - documents.height
+
+
+def _without_duplicates(frame: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Return the frame with the first row of each key, in its order."""
+    suspect = frame.select(pl.struct(key).hash().is_duplicated()).to_series()
+    if not suspect.any():
+        return frame
+    # Only rows whose hashes are equal are compared by value.
+    numbered = frame.select(key).with_row_index(":index").filter(suspect)
+    kept = numbered.unique(subset=key, keep="first", maintain_order=True)[":index"]
+    removed = numbered.filter(~pl.col(":index").is_in(kept.implode()))[":index"]
+    return frame.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(removed.implode()))
 
 
 def _with_test_actors(documents: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -1,15 +1,13 @@
 """The landing index: which event days each landing file holds.
 
 A file of one date can hold events of another, so that a day needs every file whose rows
-touch it. The index reads each file's timestamps once and remembers them by size and time of
-change. The landing folder itself is only ever read.
+touch it. The index reads each file's timestamps once and remembers them by what its file system
+tells a change by. The landing folder itself is only ever read.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -18,37 +16,59 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from stupid_dagster.errors import IngestError, hint
+from stupid_dagster.errors import IngestError
 from stupid_dagster.event_model import EventModel, model_hash
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.timestamps import parse_timestamps
-from stupid_dagster.ingest import readers
+from stupid_dagster.ingest.readers import Reader, open_file, reader_of
+from stupid_dagster.ingest.routing import (
+    date_of_path,
+    event_type_of_path,
+    match_event_type,
+    unknown_event_type,
+)
+from stupid_dagster.ingest.source import Source, SourceFile
 from stupid_dagster.stores.lake import write_durably
 
 log = structlog.get_logger(__name__)
-_DATE = re.compile(r"(?<!\d)(\d{4})(-?)(\d{2})\2(\d{2})")
 
 
 @dataclass(frozen=True)
 class LandingFile:
-    """A landing file; `days` has every event day that its usable timestamps fall on."""
+    """A landing file as it was when it was looked at.
+
+    `event_types` and `days` have the number of its rows by event type, and by the event day of
+    its usable timestamps.
+    """
 
     path: str
-    event_type: str | None
-    date: str | None
     size: int
-    modified: int
+    stamp: str
+    date: str | None
     rows: int
-    days: tuple[str, ...]
+    event_types: dict[str, int]
+    days: dict[str, int]
     problem: str | None = None
+
+    @property
+    def state(self) -> str:
+        """Changes when the file does."""
+        return f"{self.size}:{self.stamp}"
+
+    def home(self, partitions: tuple[date, date]) -> str | None:
+        """Return the day that tells of the file as a whole: its date's, else its first rows'."""
+        first, last = (day.isoformat() for day in partitions)
+        days = [*([self.date] if self.date else []), *sorted(self.days)]
+        return next((day for day in days if first <= day <= last), None)
 
 
 @dataclass(frozen=True)
 class LandingIndex:
-    """All landing files of a folder."""
+    """All landing files of a folder; `ignored` are the paths of kinds that can't be read."""
 
-    folder: Path
+    source: Source
     files: tuple[LandingFile, ...]
+    ignored: tuple[str, ...] = ()
 
     def for_day(self, day: date) -> list[LandingFile]:
         """Return the files that have events of the day, or that are dated with it."""
@@ -65,58 +85,74 @@ class LandingIndex:
         return [file for file in self.files if file.problem and not file.date]
 
 
-def index_landing(model: EventModel, folder: Path, cache: Path | None = None) -> LandingIndex:
-    """Return the index of all files below `folder`; `cache` spares reading unchanged files.
+def index_landing(
+    model: EventModel, location: str | Path, cache: Path | None = None
+) -> LandingIndex:
+    """Return the index of all files in a landing folder (a path or an fsspec URL).
 
-    Raises IngestError when the folder isn't there.
+    `cache` spares reading unchanged files. Raises IngestError when the folder isn't there.
     """
-    if not folder.is_dir():
-        raise IngestError(
-            f"landing folder {folder} does not exist; set `landing` in stupid.toml, or make "
-            "sample data with `stupid-dagster sample flights --out DIR`"
-        )
-    known = _read_cache(cache, model)
+    source = Source(str(location))
+    found = source.files()
+    return index_files(model, source, found, cache)
+
+
+def index_files(
+    model: EventModel, source: Source, found: Iterable[SourceFile], cache: Path | None = None
+) -> LandingIndex:
+    """Return the index of the given files of a landing folder; see `index_landing`."""
+    known = read_cache(model, cache)
     files: list[LandingFile] = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in readers.SUFFIXES):
-        name = path.relative_to(folder).as_posix()
-        try:
-            state = path.stat()
-        except OSError as error:
-            log.warning("landing file is gone", file=name, error=str(error))
-            continue
-        if not stat.S_ISREG(state.st_mode):
-            continue
-        old = known.get(name)
-        unchanged = old and (old.size, old.modified) == (state.st_size, state.st_mtime_ns)
+    ignored: list[str] = []
+    for file in found:
+        old = known.get(file.path)
+        if reader_of(file.path) is None:
+            ignored.append(file.path)
         # What made a file unreadable may have passed without changing it.
-        if old and unchanged and not old.problem:
+        elif old and (old.size, old.stamp) == (file.size, file.stamp) and not old.problem:
             files.append(old)
         else:
-            files.append(_inspect(model, path, name, state.st_size, state.st_mtime_ns))
+            files.append(_inspect(model, source, file))
     if cache and {file.path: file for file in files} != known:
         cache.parent.mkdir(parents=True, exist_ok=True)
         tree = {"key": _cache_key(model), "files": [asdict(file) for file in files]}
         write_durably(cache, json.dumps(tree))
-    return LandingIndex(folder, tuple(files))
+    return LandingIndex(source, tuple(files), tuple(ignored))
 
 
-def read_timestamps(
-    model: EventModel, path: Path, columns: Iterable[str]
-) -> tuple[pl.Series, pl.Series]:
+def read_timestamps(model: EventModel, reader: Reader) -> tuple[pl.Series, pl.Series]:
     """Return a file's times (UTC ms; null where unusable) and the cleaned texts they come from.
 
     Raises IngestError when the file can't be read.
     """
-    present = set(columns)
+    present = set(reader.columns)
     fields = [field for field in timestamp_columns(model) if field in present]
     if not fields:
-        height = readers.row_count(path)
-        texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, height)
+        texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, reader.height)
     else:
-        frame = readers.read_strings(path, fields)
         clean = (cleaned(field, model.nulls) for field in fields)
+        frame = reader.read(fields)
         texts = frame.select(pl.coalesce(*clean).alias("timestamp"))["timestamp"]
     return parse_timestamps(texts, model.timestamp), texts
+
+
+def read_event_types(model: EventModel, reader: Reader) -> tuple[pl.Series, pl.Series]:
+    """Return each row's event type (null where unknown) and the cleaned text that names it.
+
+    Raises IngestError when the file can't be read, or names its event types nowhere.
+    """
+    column = model.event_type_column
+    if column is None or column not in reader.columns:
+        found = event_type_of_path(model, reader.path)
+        if found is None:
+            where = f", and it has no column {column!r}" if column else ""
+            raise IngestError(f"{unknown_event_type(model, reader.path)}{where}")
+        one = pl.Series([found]).new_from_index(0, reader.height)
+        return one, one
+    texts = reader.read([column]).select(cleaned(column, model.nulls)).to_series()
+    names = texts.drop_nulls().unique()
+    matched = pl.Series([match_event_type(model, name) for name in names], dtype=pl.String)
+    return texts.replace_strict(names, matched, default=None, return_dtype=pl.String), texts
 
 
 def timestamp_columns(model: EventModel) -> list[str]:
@@ -125,62 +161,48 @@ def timestamp_columns(model: EventModel) -> list[str]:
     return list(dict.fromkeys(spellings))
 
 
-def match_event_type(model: EventModel, folder_name: str) -> str | None:
-    """Return the event type that a landing folder's name or alias means, None if none does."""
-    wanted = folder_name.casefold()
-    for name, event_type in model.events.items():
-        if wanted in (name.casefold(), *(alias.casefold() for alias in event_type.aliases)):
-            return name
-    return None
-
-
-def _inspect(model: EventModel, path: Path, name: str, size: int, modified: int) -> LandingFile:
-    folder = path.parent.name
-    event_type = match_event_type(model, folder)
-    dated = _file_date(path.stem)
-    rows, days, problem = 0, (), None
-    if event_type is None:
-        problem = f"no event type is named {folder!r}{hint(folder, model.events)}"
-    else:
-        try:
-            times, _ = read_timestamps(model, path, readers.column_names(path))
-            rows = len(times)
-            local = times.drop_nulls().dt.convert_time_zone(model.timezone).dt.date()
-            days = tuple(day.isoformat() for day in local.unique().sort().to_list())
-            if dated is None and times.null_count():
-                problem = (
-                    f"{times.null_count()} of {rows} rows have no usable timestamp, and the "
-                    "file's name has no date (YYYY-MM-DD) that could stand for it"
-                )
-        except IngestError as error:
-            problem = str(error)
+def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile:
+    dated = date_of_path(file.path)
+    rows, event_types, days, problem = 0, {}, {}, None
+    try:
+        if file.size == 0:
+            raise IngestError(f"{file.path}: the file is empty (0 bytes)")
+        reader = open_file(source, file.path)
+        types, _ = read_event_types(model, reader)
+        event_types = _counted(types)
+        times, _ = read_timestamps(model, reader)
+        rows = reader.height + len(reader.bad_records)
+        days = _counted(times.dt.convert_time_zone(model.timezone).dt.date().cast(pl.String))
+        if dated is None and times.null_count():
+            problem = (
+                f"{times.null_count()} of {rows} rows have no usable timestamp, and the "
+                "file's name has no date (YYYY-MM-DD) that could stand for it"
+            )
+    except IngestError as error:
+        problem = str(error)
     if problem:
-        log.warning("landing file has a problem", file=name, problem=problem)
-    return LandingFile(name, event_type, dated, size, modified, rows, days, problem)
+        log.warning("landing file has a problem", file=file.path, problem=problem)
+    return LandingFile(file.path, file.size, file.stamp, dated, rows, event_types, days, problem)
 
 
-def _file_date(stem: str) -> str | None:
-    for match in _DATE.finditer(stem):
-        try:
-            return date(int(match[1]), int(match[3]), int(match[4])).isoformat()
-        except ValueError:
-            continue
-    return None
+def _counted(values: pl.Series) -> dict[str, int]:
+    counts = values.drop_nulls().alias("value").value_counts(sort=False).sort("value")
+    return dict(counts.iter_rows())
 
 
 def _cache_key(model: EventModel) -> str:
-    return f"1:{model_hash(model)}"
+    return f"2:{model_hash(model)}"
 
 
-def _read_cache(cache: Path | None, model: EventModel) -> dict[str, LandingFile]:
+def read_cache(model: EventModel, cache: Path | None) -> dict[str, LandingFile]:
+    """Return the files of a written index by path; none where it is missing or of no use."""
     if cache is None or not cache.exists():
         return {}
     try:
         tree = json.loads(cache.read_text(encoding="utf-8"))
         if tree["key"] != _cache_key(model):
             return {}
-        rows = [LandingFile(**(row | {"days": tuple(row["days"])})) for row in tree["files"]]
+        return {row["path"]: LandingFile(**row) for row in tree["files"]}
     except (ValueError, KeyError, TypeError) as error:
         log.warning("landing index is unreadable and is made anew", file=str(cache), error=error)
         return {}
-    return {row.path: row for row in rows}

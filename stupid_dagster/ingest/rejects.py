@@ -22,10 +22,15 @@ class Rejects:
         """Add a file of which nothing can be read."""
         self._add(file, None, 0, "file", None, reason, None)
 
-    def add_column(self, file: str, rows: int, column: str) -> None:
-        """Add a column that its name gives away as junk."""
+    def add_column(self, file: str, values: int, column: str) -> None:
+        """Add a column that its name gives away as junk, and how many rows have a value in it."""
         reason = f"junk column: its name has {len(column)} characters, or markup"
-        self._add(file, None, rows, "column", None, reason, column[:2000])
+        self._add(file, None, values, "column", None, reason, column[:2000])
+
+    def add_record(self, file: str, row: int, reason: str, raw: str) -> None:
+        """Add a record that can't be parsed."""
+        self.rows_rejected += 1
+        self._add(file, row, 1, "row", None, reason, raw[:2000])
 
     def add_file_part(self, file: str, rows: int, scope: Scope, field: str, reason: str) -> None:
         """Add something that concerns `rows` rows of a file alike."""

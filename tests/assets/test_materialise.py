@@ -129,7 +129,7 @@ def test_a_day_without_events_is_materialised_empty(
 def test_bad_files_warn_or_fail_the_check_and_the_good_rows_go_on(
     own_project: Project, tmp_path: Path
 ) -> None:
-    landing = own_project.settings.path(own_project.settings.landing)
+    landing = Path(own_project.settings.landing_location)
     good = pl.read_parquet(landing / "Departure" / f"{LAST}.parquet").height
     (landing / "Cancellation" / f"{LAST}.parquet").write_bytes(b"PAR1 but no more")
     (tmp_path / "instance").mkdir()

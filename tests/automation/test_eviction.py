@@ -160,7 +160,7 @@ def test_a_day_without_events_does_not_move_the_window(
 ) -> None:
     run(instance, project, "days", DAYS[0])
     run(instance, project, "days", "2013-01-20")
-    landing = project.settings.path(project.settings.landing)
+    landing = Path(project.settings.landing_location)
     for file in landing.glob(f"*/{DAYS[4]}.parquet"):
         file.unlink()
     run(instance, project, "days", DAYS[4])
@@ -175,7 +175,7 @@ def test_a_day_that_is_only_half_made_anew_is_left_out_of_the_window(
     for day in DAYS[:2]:
         run(instance, project, "days", day)
     run(instance, project, "window", DAYS[1])
-    landing = project.settings.path(project.settings.landing)
+    landing = Path(project.settings.landing_location)
     (landing / "Departure" / f"{DAYS[1]}.parquet").unlink()
 
     make_documents(project, DAYS[1])
@@ -230,7 +230,7 @@ def test_the_newest_window_is_asked_for_when_any_of_its_days_changed(
     run(instance, project, "window", DAYS[0])
     assert isinstance(ask(newest_window_sensor, instance, project), dg.SkipReason)
 
-    landing = project.settings.path(project.settings.landing)
+    landing = Path(project.settings.landing_location)
     (landing / "Departure" / f"{DAYS[0]}.parquet").unlink()
     run(instance, project, "days", DAYS[0])
 

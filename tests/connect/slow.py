@@ -54,6 +54,8 @@ def derive(model: EventModel, event: Event) -> Event:
             event[name] = fill(rule.template, event, whole=True)
         elif value is None:
             event[name] = None
+        elif rule.one_of is not None:
+            event[name] = text(value) in rule.one_of
         elif rule.scale is not None:
             event[name] = value * rule.scale
         elif rule.map is not None:

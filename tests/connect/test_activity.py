@@ -12,7 +12,11 @@ from tests.connect import slow
 from tests.connect.events import MODEL, START, day_documents, documents, unhurried
 
 # Nothing to count: build_activity leaves these empty where an actor has no event of theirs.
-NOTHING = {"mean_bet": 0.0, "mean_bet__n": 0, "won_share": 0.0, "won_share__n": 0}
+NOTHING = {
+    column: nothing
+    for mean in ("mean_bet", "won_share", "phone_share")
+    for column, nothing in ((mean, 0.0), (f"{mean}__n", 0))
+}
 EMPTY = NOTHING | {"games": [], "platforms": []}
 
 
@@ -33,8 +37,8 @@ def test_activity_is_that_counted_event_by_event(frames: dict[str, pl.DataFrame]
 
 TYPES = {
     **dict.fromkeys(["logins", "actions", "everything", "failures"], "UInt32"),
-    **dict.fromkeys(["staked", "mean_bet", "won_share"], "Float64"),
-    **dict.fromkeys(["mean_bet__n", "won_share__n"], "UInt32"),
+    **dict.fromkeys(["staked", "mean_bet", "won_share", "phone_share"], "Float64"),
+    **dict.fromkeys(["mean_bet__n", "won_share__n", "phone_share__n"], "UInt32"),
     **dict.fromkeys(["games", "platforms"], "List(String)"),
     **dict.fromkeys(["vip", "last_level"], "String"),
 }

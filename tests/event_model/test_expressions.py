@@ -20,7 +20,7 @@ from stupid_dagster.event_model.expressions import (
     typed,
     with_derived,
 )
-from stupid_dagster.event_model.schema import FieldType
+from stupid_dagster.event_model.schema import FieldRule, FieldType
 from tests.gaming import gaming_model
 
 
@@ -56,28 +56,28 @@ def test_white_space_and_null_spellings_go() -> None:
     ],
 )
 def test_types(kind: FieldType, values: list[str | None], wanted: list) -> None:
-    assert column(values, typed("x", kind)) == wanted
+    assert column(values, typed("x", FieldRule(type=kind))) == wanted
 
 
 def test_there_is_one_zero() -> None:
-    for value in column(["-0", "0", "-0.0", "-1e-400"], typed("x", "float")):
+    for value in column(["-0", "0", "-0.0", "-1e-400"], typed("x", FieldRule(type="float"))):
         assert math.copysign(1, value) == 1
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**62), 2**62)))
 def test_numbers_come_back(numbers: list[float | int]) -> None:
     texts = [repr(number) for number in numbers]
-    assert column(texts, typed("x", "float")) == [float(number) for number in numbers]
+    assert column(texts, typed("x", FieldRule(type="float"))) == [float(number) for number in numbers]
     whole = [n if isinstance(n, int) else int(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
     texts = [repr(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
-    assert column(texts, typed("x", "integer")) == whole
+    assert column(texts, typed("x", FieldRule(type="integer"))) == whole
 
 
 @given(st.lists(st.none() | st.text(max_size=20), max_size=8))
 def test_no_text_raises_whatever_its_field_s_type(values: list[str | None]) -> None:
     kinds: list[FieldType] = ["string", "boolean", "integer", "float"]
     for kind in kinds:
-        assert len(column(values, typed("x", kind))) == len(values)
+        assert len(column(values, typed("x", FieldRule(type=kind)))) == len(values)
 
 
 def test_chunks_with_a_missing_field_go_or_make_the_whole_null() -> None:
@@ -107,6 +107,23 @@ def test_bands_maps_and_scales() -> None:
     login = frame.with_columns(rGroup=pl.Series(["VIPB", "VIPS", "VIPX", None, "vipb"]))
     tiers = with_derived(login, model, model.events["Login"])["tier"].to_list()
     assert tiers == ["bronze", "silver", "other", None, "other"]
+
+
+def test_letters_are_put_into_one_case() -> None:
+    values = ["Web-iOS", None, "É"]
+    assert column(values, typed("x", FieldRule(case="lower"))) == ["web-ios", None, "é"]
+    assert column(values, typed("x", FieldRule(case="upper"))) == ["WEB-IOS", None, "É"]
+
+
+def test_one_of_some_values_is_true_of_them_alone() -> None:
+    model = gaming_model()
+    platforms = pl.Series(["ios", "web", None, "android"], dtype=pl.String)
+    frame = pl.DataFrame({"timestamp": [0] * 4, "platform": platforms}).with_columns(
+        pl.col("timestamp").cast(pl.Datetime("ms", "UTC"))
+    )
+    found = with_derived(frame, model, model.events["API Error"])["on_phone"]
+    assert found.to_list() == [True, False, None, True]
+    assert model.field_type("on_phone") == "boolean"
 
 
 def test_values_without_a_band_or_an_entry_have_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import yaml
 
@@ -22,7 +23,7 @@ def made(project: Project) -> Project:
 
 
 def test_a_window_without_any_event_is_published_empty(own_project: Project) -> None:
-    landing = own_project.settings.path(own_project.settings.landing)
+    landing = Path(own_project.settings.landing_location)
     shutil.rmtree(landing)
     landing.mkdir()
 

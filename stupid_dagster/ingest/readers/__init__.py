@@ -1,0 +1,40 @@
+"""Read landing files as columns of strings; the kind of file is told by its name."""
+
+from stupid_dagster.errors import IngestError
+from stupid_dagster.ingest.readers.base import BadRecord, Reader
+from stupid_dagster.ingest.readers.delimited import DelimitedReader
+from stupid_dagster.ingest.readers.json_lines import JsonLinesReader
+from stupid_dagster.ingest.readers.parquet import ParquetReader
+from stupid_dagster.ingest.source import Source
+
+__all__ = ["READERS", "BadRecord", "Reader", "open_file", "reader_of"]
+
+READERS: dict[str, type[Reader]] = {
+    ".parquet": ParquetReader,
+    ".csv": DelimitedReader,
+    ".csv.gz": DelimitedReader,
+    ".tsv": DelimitedReader,
+    ".tsv.gz": DelimitedReader,
+    ".jsonl": JsonLinesReader,
+    ".jsonl.gz": JsonLinesReader,
+    ".ndjson": JsonLinesReader,
+    ".ndjson.gz": JsonLinesReader,
+}
+
+
+def reader_of(path: str) -> type[Reader] | None:
+    """Return the reader for files of this name, None for a kind that can't be read."""
+    return next((kind for suffix, kind in READERS.items() if path.lower().endswith(suffix)), None)
+
+
+def open_file(source: Source, path: str) -> Reader:
+    """Return the reader of a landing file.
+
+    Raises IngestError when it can't be read, or is of no known kind.
+    """
+    kind = reader_of(path)
+    if kind is None:
+        raise IngestError(
+            f"{path}: files of this kind can't be read (known kinds: {', '.join(READERS)})"
+        )
+    return kind(source, path)

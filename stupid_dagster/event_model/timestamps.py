@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 
 from stupid_dagster.event_model.schema import TimestampRule
@@ -18,6 +18,12 @@ _LOCAL = [
     "%Y-%m-%d %H:%M",
     "%Y/%m/%d %H:%M:%S%.f",
 ]
+_TEXT = pl.col("text")
+# `2025-03-01T12:34:56.789Z`, the commonest form by far: where its digits and other signs are.
+_ISO = "2025-03-01T12:34:56.789Z"
+_SIGNS = {place: ord(sign) for place, sign in enumerate(_ISO) if not sign.isdigit()}
+_DIGITS = [place for place in range(len(_ISO)) if place not in _SIGNS]
+_MONTH_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int32)
 
 
 def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
@@ -28,50 +34,97 @@ def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
     The model's own formats come first, then ISO 8601, then epoch seconds (10 digits) and
     milliseconds (13 digits). Times that state no zone are in the rule's timezone.
     """
-    result = pl.Series(texts.name, [None], dtype=TIME).new_from_index(0, len(texts))
-    todo = pl.Series(range(len(texts)), dtype=pl.UInt32).filter(texts.is_not_null())
-    for parse in _parsers(rule):
-        if todo.is_empty():
-            break
-        parsed = parse(texts.gather(todo))
-        found = parsed.is_not_null()
-        if found.any():
-            result = result.scatter(todo.filter(found), parsed.filter(found))
-            todo = todo.filter(~found)
+    if rule.formats:
+        result = pl.Series(texts.name, [None], dtype=TIME).new_from_index(0, len(texts))
+    else:
+        result = _iso_milliseconds(texts).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    missing = texts.is_not_null() & result.is_null()
+    if missing.any():
+        todo = missing.arg_true()
+        for parse in _parsers(rule):
+            left = texts.gather(todo).alias("text").to_frame()
+            parsed = left.select(parse.alias("time"))["time"]
+            if parsed.null_count() < len(parsed):
+                found = parsed.is_not_null()
+                result = result.scatter(todo.filter(found), parsed.filter(found))
+                todo = todo.filter(~found)
+            if todo.is_empty():
+                break
     # Python's dates end there, and so does what can be a time of an event.
     return result.set(~result.dt.year().is_between(2, 9998), None)
 
 
-def _parsers(rule: TimestampRule) -> list[Callable[[pl.Series], pl.Series]]:
-    zoned = [f for f in rule.formats if "%z" in f or "%:z" in f]
-    naive = [f for f in rule.formats if f not in zoned]
-    return [
-        *(partial(_aware, form=form) for form in zoned),
-        *(partial(_naive, form=form, zone=rule.timezone) for form in naive),
-        # By far the commonest form, and several times faster to read than a general offset.
-        partial(_naive, form="%Y-%m-%dT%H:%M:%S%.fZ", zone="UTC"),
-        *(partial(_aware, form=form) for form in _WITH_OFFSET),
-        *(partial(_naive, form=form, zone=rule.timezone) for form in _LOCAL),
-        _epoch,
-    ]
+def _parsers(rule: TimestampRule) -> Iterator[pl.Expr]:
+    zoned = [form for form in rule.formats if "%z" in form or "%:z" in form]
+    naive = [form for form in rule.formats if form not in zoned]
+    for form in zoned:
+        yield _aware(form)
+    for form in naive:
+        yield _naive(form, rule.timezone)
+    yield _naive("%Y-%m-%dT%H:%M:%S%.fZ", "UTC")
+    for form in _WITH_OFFSET:
+        yield _aware(form)
+    for form in _LOCAL:
+        yield _naive(form, rule.timezone)
+    yield _epoch()
 
 
-def _aware(texts: pl.Series, form: str) -> pl.Series:
-    return texts.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False)
+def _aware(form: str) -> pl.Expr:
+    return _TEXT.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False)
 
 
-def _naive(texts: pl.Series, form: str, zone: str) -> pl.Series:
-    local = texts.str.to_datetime(form, time_unit="ms", strict=False)
+def _naive(form: str, zone: str) -> pl.Expr:
+    local = _TEXT.str.to_datetime(form, time_unit="ms", strict=False)
     # An hour that occurs twice (clocks set back) is taken as the first; one that does not
     # occur at all is no time.
     aware = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     return aware.dt.convert_time_zone("UTC")
 
 
-def _epoch(texts: pl.Series) -> pl.Series:
-    number = texts.cast(pl.Int64, strict=False)
-    digits = texts.str.len_bytes()
-    frame = pl.select(
-        pl.when(digits == 10).then(number * 1000).when(digits == 13).then(number).alias("ms")
-    )
-    return frame["ms"].cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+def _epoch() -> pl.Expr:
+    number = _TEXT.cast(pl.Int64, strict=False)
+    digits = _TEXT.str.len_bytes()
+    milliseconds = pl.when(digits == 10).then(number * 1000).when(digits == 13).then(number)
+    return milliseconds.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+
+
+def _iso_milliseconds(texts: pl.Series) -> pl.Series:
+    """Return epoch milliseconds of texts that look exactly like `_ISO`; null for all others.
+
+    Reads bytes by columns, which takes a tenth of the time of a general parser.
+    """
+    fits = (texts.str.len_bytes() == len(_ISO)).fill_null(value=False)
+    same_length = texts.filter(fits)
+    if same_length.is_empty():
+        return pl.Series(texts.name, [None], dtype=pl.Int64).new_from_index(0, len(texts))
+    packed = np.frombuffer(same_length.str.join("").item().encode(), dtype=np.uint8)
+    signs = np.ascontiguousarray(packed.reshape(-1, len(_ISO)).T)
+    good = np.ones(len(same_length), dtype=np.bool_)
+    for place, sign in _SIGNS.items():
+        good &= signs[place] == sign
+    for place in _DIGITS:
+        good &= (signs[place] - ord("0")) < 10  # Unsigned: what is below "0" is above 9.
+
+    def number(first: int, digits: int) -> np.ndarray:
+        value = signs[first].astype(np.int32)
+        for place in range(first + 1, first + digits):
+            value *= 10
+            value += signs[place]
+        return value - ord("0") * int("1" * digits)
+
+    year, month, day = number(0, 4), number(5, 2), number(8, 2)
+    hour, minute, second = number(11, 2), number(14, 2), number(17, 2)
+    good &= (month >= 1) & (month <= 12) & (hour < 24) & (minute < 60) & (second < 60)
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    length = _MONTH_DAYS[np.clip(month, 1, 12) - 1] - ((month == 2) & ~leap)
+    good &= (day >= 1) & (day <= length)
+    # Days since 1970 of the proleptic Gregorian calendar: H. Hinnant, `days_from_civil`.
+    years = year - (month <= 2)
+    day_of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
+    days = years * 365 + years // 4 - years // 100 + years // 400 + day_of_year - 719_468
+    seconds = days.astype(np.int64) * 86_400 + ((hour * 60 + minute) * 60 + second)
+    times = pl.Series(texts.name, seconds * 1000 + number(20, 3)).set(pl.Series(~good), None)
+    if len(times) == len(texts):
+        return times
+    nothing = pl.Series(texts.name, [None], dtype=pl.Int64).new_from_index(0, len(texts))
+    return nothing.scatter(fits.arg_true(), times)

@@ -30,6 +30,8 @@ from stupid_dagster.ingest.routing import (
 from stupid_dagster.ingest.source import Source, SourceFile
 from stupid_dagster.stores.lake import write_durably
 
+# A day with fewer of a file's rows than this share is a stray in it.
+_STRAY = 0.02
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +40,8 @@ class LandingFile:
     """A landing file as it was when it was looked at.
 
     `event_types` and `days` have the number of its rows by event type, and by the event day of
-    its usable timestamps.
+    its usable timestamps. `strays` has the positions of the rows of days that have few of its
+    rows, so that they are found without reading all of its timestamps again.
     """
 
     path: str
@@ -48,6 +51,7 @@ class LandingFile:
     rows: int
     event_types: dict[str, int]
     days: dict[str, int]
+    strays: dict[str, list[int]]
     problem: str | None = None
 
     @property
@@ -120,26 +124,31 @@ def index_files(
     return LandingIndex(source, tuple(files), tuple(ignored))
 
 
-def read_timestamps(model: EventModel, reader: Reader) -> tuple[pl.Series, pl.Series]:
-    """Return a file's times (UTC ms; null where unusable) and the cleaned texts they come from.
+def read_timestamps(
+    model: EventModel, reader: Reader, records: pl.Series | None = None
+) -> tuple[pl.Series, pl.Series]:
+    """Return records' times (UTC ms; null where unusable) and the cleaned texts they come from.
 
-    Raises IngestError when the file can't be read.
+    `records` are positions in the file, None is all. Raises IngestError when the file can't be read.
     """
     present = set(reader.columns)
     fields = [field for field in timestamp_columns(model) if field in present]
     if not fields:
-        texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, reader.height)
+        height = reader.height if records is None else len(records)
+        texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, height)
     else:
         clean = (cleaned(field, model.nulls) for field in fields)
-        frame = reader.read(fields)
+        frame = reader.read(fields, records)
         texts = frame.select(pl.coalesce(*clean).alias("timestamp"))["timestamp"]
     return parse_timestamps(texts, model.timestamp), texts
 
 
-def read_event_types(model: EventModel, reader: Reader) -> tuple[pl.Series, pl.Series]:
-    """Return each row's event type (null where unknown) and the cleaned text that names it.
+def read_event_types(
+    model: EventModel, reader: Reader, records: pl.Series | None = None
+) -> tuple[pl.Series, pl.Series]:
+    """Return each record's event type (null where unknown) and the cleaned text that names it.
 
-    Raises IngestError when the file can't be read, or names its event types nowhere.
+    `records` are positions in the file, None is all. Raises IngestError when the file can't be read, or names its event types nowhere.
     """
     column = model.event_type_column
     if column is None or column not in reader.columns:
@@ -147,9 +156,10 @@ def read_event_types(model: EventModel, reader: Reader) -> tuple[pl.Series, pl.S
         if found is None:
             where = f", and it has no column {column!r}" if column else ""
             raise IngestError(f"{unknown_event_type(model, reader.path)}{where}")
-        one = pl.Series([found]).new_from_index(0, reader.height)
+        height = reader.height if records is None else len(records)
+        one = pl.Series([found]).new_from_index(0, height)
         return one, one
-    texts = reader.read([column]).select(cleaned(column, model.nulls)).to_series()
+    texts = reader.read([column], records).select(cleaned(column, model.nulls)).to_series()
     names = texts.drop_nulls().unique()
     matched = pl.Series([match_event_type(model, name) for name in names], dtype=pl.String)
     return texts.replace_strict(names, matched, default=None, return_dtype=pl.String), texts
@@ -163,7 +173,7 @@ def timestamp_columns(model: EventModel) -> list[str]:
 
 def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile:
     dated = date_of_path(file.path)
-    rows, event_types, days, problem = 0, {}, {}, None
+    rows, event_types, days, strays, problem = 0, {}, {}, {}, None
     try:
         if file.size == 0:
             raise IngestError(f"{file.path}: the file is empty (0 bytes)")
@@ -172,7 +182,13 @@ def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile
         event_types = _counted(types)
         times, _ = read_timestamps(model, reader)
         rows = reader.height + len(reader.bad_records)
-        days = _counted(times.dt.convert_time_zone(model.timezone).dt.date().cast(pl.String))
+        local_days = times.dt.convert_time_zone(model.timezone).dt.date()
+        days = _counted(local_days.cast(pl.String))
+        strays = {
+            day: (local_days == date.fromisoformat(day)).arg_true().to_list()
+            for day, events in days.items()
+            if events <= _STRAY * rows and day != dated
+        }
         if dated is None and times.null_count():
             problem = (
                 f"{times.null_count()} of {rows} rows have no usable timestamp, and the "
@@ -182,7 +198,9 @@ def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile
         problem = str(error)
     if problem:
         log.warning("landing file has a problem", file=file.path, problem=problem)
-    return LandingFile(file.path, file.size, file.stamp, dated, rows, event_types, days, problem)
+    return LandingFile(
+        file.path, file.size, file.stamp, dated, rows, event_types, days, strays, problem
+    )
 
 
 def _counted(values: pl.Series) -> dict[str, int]:
@@ -191,7 +209,7 @@ def _counted(values: pl.Series) -> dict[str, int]:
 
 
 def _cache_key(model: EventModel) -> str:
-    return f"2:{model_hash(model)}"
+    return f"3:{model_hash(model)}"
 
 
 def read_cache(model: EventModel, cache: Path | None) -> dict[str, LandingFile]:

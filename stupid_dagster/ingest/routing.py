@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from stupid_dagster.errors import hint
 from stupid_dagster.event_model import EventModel
 
-_DATE = re.compile(r"(?<!\d)(\d{4})([-_.]?)(\d{2})\2(\d{2})")
-_FOLDERS = re.compile(r"(?:^|/)(?:\w+=)?(\d{4})/(?:\w+=)?(\d{1,2})/(?:\w+=)?(\d{1,2})(?=/|$)")
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d{2})\2(\d{2})")
+_FOLDERS = re.compile(r"(?:^|/)(?:\w+=)?((?:19|20)\d\d)/(?:\w+=)?(\d{1,2})/(?:\w+=)?(\d{1,2})(?=/|$)")
+_KIND = re.compile(r"\.(parquet|[ct]sv|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 
 
 def match_event_type(model: EventModel, name: str) -> str | None:
@@ -19,7 +20,7 @@ def match_event_type(model: EventModel, name: str) -> str | None:
 
     Case and punctuation count only where two names differ in nothing else.
     """
-    for alike in (str.casefold, _letters):
+    for alike in (str, str.casefold, _letters):
         wanted = alike(name)
         for event_type, rule in model.events.items():
             if wanted and wanted in map(alike, (event_type, *rule.aliases)):
@@ -66,7 +67,14 @@ def _names(path: str) -> Iterator[str]:
         name = folder.rpartition("=")[2]
         if any(character.isalpha() for character in name):
             yield name
-    words = [word for word in re.split(r"[-_. ]+", _DATE.sub(" ", _stem(file.name))) if word]
+    name = _KIND.sub("", file.name)
+    dated = _DATE.search(name)
+    # What stands before the date, or behind it where nothing does.
+    parts = [name[: dated.start()], name[dated.end() :]] if dated else [name]
+    found = ([word for word in re.split(r"[-_. ]+", part) if word] for part in parts)
+    words = next((words for words in found if words), [])
+    while words and words[-1].isdigit():
+        words.pop()
     for length in range(len(words), 0, -1):
         yield " ".join(words[:length])
 

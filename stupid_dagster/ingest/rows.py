@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 
 from stupid_dagster.errors import IngestError
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.event_model.expressions import cleaned
+from stupid_dagster.event_model.expressions import POLARS_TYPES, cleaned, typed_values
+from stupid_dagster.event_model.schema import FieldRule
 from stupid_dagster.ingest.landing import (
     LandingFile,
     read_event_types,
@@ -23,12 +25,9 @@ from stupid_dagster.ingest.source import Source
 from stupid_dagster.tables import TIME
 
 # No field's name begins with a colon.
-_BASE = {
-    ":file": pl.String,
-    ":row": pl.UInt32,
-    "timestamp": TIME,
-    "timestamp_missing": pl.Boolean,
-}
+_TIMES = {"timestamp": TIME, "timestamp_missing": pl.Boolean}
+_PLAIN = FieldRule()
+_CHANGED = "{}: the file changed while it was read; run the day again"
 
 
 @dataclass
@@ -50,46 +49,72 @@ class DayReader:
 
     def no_rows(self, event_type: str) -> pl.DataFrame:
         """Return what `read` returns of a file with no rows of the day and type."""
-        fields = dict.fromkeys(self.model.events[event_type].fields, pl.String)
-        return pl.DataFrame(schema=_BASE | fields)
+        fields = self.model.events[event_type].fields
+        return pl.DataFrame(
+            schema=_TIMES | {name: POLARS_TYPES[self._rule(name).type] for name in fields}
+        )
 
     def read(self, file: LandingFile) -> dict[str, pl.DataFrame]:
         """Return the file's rows of the day by event type.
 
-        Their columns are file, row, time, and the event type's kept fields as strings. Raises
-        IngestError when the file can't be read.
+        Their columns are their time, whether it is missing, and the event type's kept fields in
+        their types. Raises IngestError when the file can't be read.
         """
         reader = open_file(self.source, file.path)
-        times, texts = read_timestamps(self.model, reader)
-        types, named = read_event_types(self.model, reader)
+        positions = self._strays(file)
+        times, texts = read_timestamps(self.model, reader, positions)
+        types, named = read_event_types(self.model, reader, positions)
+        numbers = reader.numbers()
+        if positions is None:
+            positions = pl.int_range(reader.height, dtype=pl.UInt32, eager=True)
+        else:
+            numbers = numbers.gather(positions)
+        self._unchanged(reader, len(times), len(positions))
         local_day = times.dt.convert_time_zone(self.model.timezone).dt.date()
-        rows = pl.DataFrame(
-            {
-                "timestamp": times.fill_null(pl.lit(self._midnight(), dtype=TIME)),
-                "timestamp_missing": times.is_null(),
-                ":type": types,
-                ":named": named,
-                ":text": texts,
-                ":day": local_day,
-                ":row": reader.numbers(),
-            }
-        ).with_columns(pl.lit(file.path).alias(":file"))
-        belongs = pl.col(":day") == self.day
-        if file.date == self.day.isoformat():
-            belongs = belongs | pl.col(":day").is_null()
-        if file.home(self.partitions) == self.day.isoformat():
-            self._report_columns(file, reader)
-            self._report_times(file, rows)
-            for bad in reader.bad_records:
-                self.rejects.add_record(file.path, bad.row, bad.reason, bad.raw)
-        rows = rows.with_row_index(":position").filter(belongs.fill_null(value=False))
-        unknown = rows.filter(pl.col(":type").is_null())
-        column = self.model.event_type_column or ""
-        self.rejects.add_values(unknown, column, ":named", "is no event type", scope="row")
-        by_type = rows.drop_nulls(":type").partition_by(
-            ":type", as_dict=True, include_key=False, maintain_order=True
+        told = pl.DataFrame(
+            {"timestamp": times, ":row": numbers, ":text": texts, ":day": local_day}
         )
-        return {name: self._fields(reader, name, part) for (name,), part in by_type.items()}
+        if file.home(self.partitions) == self.day.isoformat():
+            self._report(file, reader, told)
+        belongs = local_day == self.day
+        if file.date == self.day.isoformat():
+            belongs |= local_day.is_null()
+        rows = (
+            told.select("timestamp", ":row", positions.alias(":position"))
+            .filter(belongs)
+            .with_columns(
+                pl.lit(file.path).alias(":file"),
+                pl.col("timestamp").fill_null(pl.lit(self._midnight(), dtype=TIME)),
+                pl.col("timestamp").is_null().alias("timestamp_missing"),
+            )
+        )
+        if types.n_unique() == 1 and types.null_count() == 0:
+            parts = {types[0]: rows}
+        else:
+            rows = rows.with_columns(
+                types.filter(belongs).alias(":type"), named.filter(belongs).alias(":named")
+            )
+            column = self.model.event_type_column or ""
+            unknown = rows.filter(pl.col(":type").is_null())
+            self.rejects.add_values(unknown, column, ":named", "is no event type", scope="row")
+            known = rows.drop_nulls(":type").partition_by(":type", as_dict=True)
+            parts = {name: part for (name,), part in known.items()}
+        return {
+            name: self._fields(reader, name, part) for name, part in parts.items() if part.height
+        }
+
+    def _strays(self, file: LandingFile) -> pl.Series | None:
+        """Return the positions of the day's rows where the landing index knows them."""
+        strays = file.strays.get(self.day.isoformat())
+        if strays is None or file.home(self.partitions) == self.day.isoformat():
+            return None
+        try:
+            now = self.source.look(file.path)
+        except Exception as error:  # Each file system is another package, with its own errors.
+            raise IngestError(f"{file.path}: the file can't be read: {error}") from error
+        if (now.size, now.stamp) != (file.size, file.stamp):
+            raise IngestError(_CHANGED.format(file.path))
+        return pl.Series(strays, dtype=pl.UInt32)
 
     def _fields(self, reader: Reader, event_type: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows with the event type's fields."""
@@ -97,16 +122,39 @@ class DayReader:
         # Once each: a column may be the spelling of several fields.
         used = list(dict.fromkeys(spelling for found in kept.values() for spelling in found))
         raw = reader.read(used, rows[":position"])
-        if raw.width and raw.height != rows.height:
-            raise IngestError(
-                f"{reader.path}: the file changed while it was read; run the day again"
-            )
+        if raw.width:
+            self._unchanged(reader, raw.height, rows.height)
         self.rows += rows.height
-        # The prefix keeps a file's columns apart from the ones that are added here.
-        whole = rows.select(list(_BASE)).hstack(raw.select(pl.all().name.prefix("raw:")))
-        return whole.select(
-            *_BASE, *(self._value(found).alias(name) for name, found in kept.items())
-        )
+        fields = {
+            name: self._field(name, [raw[spelling] for spelling in found], rows)
+            for name, found in kept.items()
+        }
+        return rows.select(list(_TIMES)).with_columns(**fields)
+
+    def _field(self, name: str, spellings: list[pl.Series], rows: pl.DataFrame) -> Any:
+        """Return a field's values in their type; those that don't fit become null, and are told."""
+        rule = self._rule(name)
+        if not spellings:
+            return pl.lit(None, dtype=POLARS_TYPES[rule.type])
+        nulls = self.model.nulls
+        texts = spellings[0].alias(name)
+        if len(spellings) > 1:
+            clean = [values.to_frame().select(cleaned(values.name, nulls)) for values in spellings]
+            texts = pl.concat(clean, how="horizontal").select(pl.coalesce(pl.all()).alias(name))
+            texts = texts.to_series()
+        values, unread = typed_values(texts, nulls, rule)
+        if len(unread):
+            told = rows.select(":file", ":row").with_columns(texts.str.strip_chars())
+            failed = told.filter(pl.col(name).is_in(unread.implode()))
+            self.rejects.add_values(failed, name, name, f"is no {rule.type}: left empty")
+        return values
+
+    def _rule(self, name: str) -> FieldRule:
+        return self.model.fields.get(name, _PLAIN)
+
+    def _unchanged(self, reader: Reader, found: int, wanted: int) -> None:
+        if found != wanted:
+            raise IngestError(_CHANGED.format(reader.path))
 
     def _spellings(self, columns: Iterable[str], event_type: str) -> dict[str, list[str]]:
         present = set(columns)
@@ -118,10 +166,12 @@ class DayReader:
     def _midnight(self) -> datetime:
         return datetime.combine(self.day, datetime.min.time(), self.model.zone).astimezone(UTC)
 
-    def _value(self, spellings: list[str]) -> pl.Expr:
-        if not spellings:
-            return pl.lit(None, dtype=pl.String)
-        return pl.coalesce(cleaned(f"raw:{spelling}", self.model.nulls) for spelling in spellings)
+    def _report(self, file: LandingFile, reader: Reader, rows: pl.DataFrame) -> None:
+        self._report_columns(file, reader)
+        rows = rows.with_columns(pl.lit(file.path).alias(":file"))
+        self._report_times(file, rows)
+        for bad in reader.bad_records:
+            self.rejects.add_record(file.path, bad.row, bad.reason, bad.raw)
 
     def _report_columns(self, file: LandingFile, reader: Reader) -> None:
         used = {*timestamp_columns(self.model), self.model.event_type_column}
@@ -139,17 +189,16 @@ class DayReader:
 
     def _report_times(self, file: LandingFile, rows: pl.DataFrame) -> None:
         fields = ", ".join(self.model.timestamp.fields)
+        missing = pl.col("timestamp").is_null()
         if not file.date:
             reason = "is no known time, and the file's name has no date: not used"
-            self.rejects.add_values(
-                rows.filter("timestamp_missing"), fields, ":text", reason, scope="row"
-            )
+            self.rejects.add_values(rows.filter(missing), fields, ":text", reason, scope="row")
         elif rows.height and rows[":text"].null_count() == rows.height:
             reason = f"no timestamp in {fields}: its rows are dated {file.date}"
             self.rejects.add_file_part(file.path, rows.height, "column", fields, reason)
         else:
             reason = f"is no known time: dated {file.date}"
-            self.rejects.add_values(rows.filter("timestamp_missing"), fields, ":text", reason)
+            self.rejects.add_values(rows.filter(missing), fields, ":text", reason)
         first, last = self.partitions
         self.rejects.add_values(
             rows.filter(~pl.col(":day").is_between(first, last)),

@@ -5,6 +5,8 @@ It is somebody's production data: files are listed and read, and nothing else.
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +19,16 @@ from fsspec.implementations.local import LocalFileSystem
 from stupid_dagster.errors import IngestError
 
 # What file systems call a file's fingerprint or time of change; the most telling first.
-_STAMPS = ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "updated", "modified")
+_STAMPS = (
+    *("ETag", "etag", "md5", "md5Hash", "CRC", "sha", "checksum"),
+    *("mtime", "LastModified", "last_modified", "updated", "modified", "modify"),
+    *("last_write_time", "created"),
+)
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file, its size in bytes, and what its file system tells a change by (etag or time)."""
+    """A file, its size in bytes (-1: untold), and what tells a change of it (etag or time)."""
 
     path: str
     size: int
@@ -39,8 +45,9 @@ class Source:
     def _root(self) -> tuple[AbstractFileSystem, str]:
         try:
             files, root = url_to_fs(self.location)
-        except (ImportError, ValueError, OSError) as error:
-            raise IngestError(f"landing folder {self.location} can't be used: {error}") from error
+        # Each file system is another package, with errors of its own.
+        except Exception as error:
+            raise self._unusable("used", error) from error
         return files, root.rstrip("/") or root
 
     @property
@@ -56,34 +63,86 @@ class Source:
         """
         files, root = self._root
         try:
-            files.invalidate_cache()
-            if not files.isdir(root):
-                raise FileNotFoundError(root)
-            found = files.find(root, detail=True)
+            if isinstance(files, LocalFileSystem):
+                found = _local_files(root)
+            else:
+                files.invalidate_cache()
+                if not files.isdir(root):
+                    raise FileNotFoundError(root)
+                found = _remote_files(files, root)
         except FileNotFoundError as error:
             raise IngestError(
                 f"landing folder {self.location} does not exist; set `landing` in stupid.toml, or "
                 "make sample data with `stupid-dagster sample flights --out DIR`"
             ) from error
-        except OSError as error:
-            raise IngestError(f"landing folder {self.location} can't be listed: {error}") from error
-        listed = []
-        for path, info in cast(dict[str, dict[str, Any]], found).items():
-            name = path.removeprefix(root).lstrip("/")
-            if not any(part.startswith((".", "_")) for part in name.split("/")):
-                listed.append(SourceFile(name, int(info.get("size") or 0), _stamp(info)))
-        return sorted(listed, key=lambda file: file.path)
+        except Exception as error:
+            raise self._unusable("listed", error) from error
+        return sorted(
+            (file for file in found if not _hidden(file.path)), key=lambda file: file.path
+        )
 
     def local_path(self, path: str) -> Path | None:
         """Return where a file is on this machine; None for one that is elsewhere."""
         files, root = self._root
         return Path(root) / path if isinstance(files, LocalFileSystem) else None
 
+    def look(self, path: str) -> SourceFile:
+        """Return a file as it is now; raises OSError, or what its file system raises."""
+        files, root = self._root
+        if isinstance(files, LocalFileSystem):
+            return _local_file(path, os.stat(os.path.join(root, path)))
+        return _remote_file(path, files.info(f"{root}/{path}"))
+
     def open(self, path: str) -> IO[bytes]:
-        """Return a file, open for reading; raises OSError."""
+        """Return a file, open for reading; raises OSError, or what its file system raises."""
         files, root = self._root
         return cast(IO[bytes], files.open(f"{root}/{path}", "rb"))
 
+    def _unusable(self, done: str, error: Exception) -> IngestError:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, ImportError):
+            reason = f"{reason} (a package that is missing here: install it and try again)"
+        elif isinstance(error, ValueError):
+            reason = f"{reason} (give a path, or an URL that fsspec knows, such as s3://...)"
+        return IngestError(f"landing folder {self.location} can't be {done}: {reason}")
 
-def _stamp(info: dict[str, Any]) -> str:
-    return next((str(info[name]) for name in _STAMPS if info.get(name)), "")
+
+def _local_files(root: str) -> list[SourceFile]:
+    """Return the regular files below a directory, and those that links lead to."""
+    if not os.path.isdir(root):
+        raise FileNotFoundError(root)
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                state = os.stat(path)
+            except FileNotFoundError:  # It just went, or is a link to nothing.
+                continue
+            if stat.S_ISREG(state.st_mode):
+                relative = os.path.relpath(path, root).replace(os.sep, "/")
+                found.append(_local_file(relative, state))
+    return found
+
+
+def _local_file(path: str, state: os.stat_result) -> SourceFile:
+    return SourceFile(path, state.st_size, str(state.st_mtime_ns))
+
+
+def _remote_files(files: AbstractFileSystem, root: str) -> list[SourceFile]:
+    found = []
+    for path, listed in cast(dict[str, dict[str, Any]], files.find(root, detail=True)).items():
+        # Some (HTTP) tell nothing of a file before they are asked for it alone.
+        info = listed if listed.get("size") is not None else files.info(path)
+        found.append(_remote_file(path.removeprefix(root).lstrip("/"), info))
+    return found
+
+
+def _remote_file(path: str, info: dict[str, Any]) -> SourceFile:
+    size = info.get("size")
+    stamp = next((str(info[key]) for key in _STAMPS if info.get(key)), "")
+    return SourceFile(path, -1 if size is None else int(size), stamp)
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith((".", "_")) for part in path.split("/"))

@@ -9,7 +9,10 @@ import pytest
 
 from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest import LandingIndex, index_landing, landing
-from stupid_dagster.ingest.landing import match_event_type, read_timestamps
+from stupid_dagster.ingest.landing import read_timestamps
+from stupid_dagster.ingest.readers import open_file
+from stupid_dagster.ingest.routing import match_event_type
+from stupid_dagster.ingest.source import Source
 from tests.gaming import gaming_model, land
 
 MODEL = gaming_model()
@@ -36,30 +39,15 @@ def test_days_are_the_model_s_and_every_file_that_touches_one_is_found(tmp_path:
     land(tmp_path, "Login", at("2025-03-02T00:00:00Z"), "2025-03-02.parquet")
     index = index_landing(MODEL, tmp_path)
     late = by_path(index)["Login/2025-03-03.parquet"]
-    assert (late.date, late.days, late.rows) == ("2025-03-03", ("2025-03-01", "2025-03-02"), 4)
+    assert (late.date, late.days, late.rows) == (
+        "2025-03-03",
+        {"2025-03-01": 1, "2025-03-02": 1},
+        4,
+    )
     assert late.problem is None
     assert index.days() == ["2025-03-01", "2025-03-02", "2025-03-03"]
     paths = {day: [f.path[6:16] for f in index.for_day(date(2025, 3, day))] for day in (1, 2, 3, 4)}
     assert paths == {1: ["2025-03-03"], 2: ["2025-03-02", "2025-03-03"], 3: ["2025-03-03"], 4: []}
-
-
-@pytest.mark.parametrize(
-    ("stem", "wanted"),
-    [
-        ("2025-03-02", "2025-03-02"),
-        ("20250302", "2025-03-02"),
-        ("events_2025-03-02T10", "2025-03-02"),
-        ("part-00012-20250302", "2025-03-02"),
-        ("20250302123456", "2025-03-02"),
-        ("12345678-2025-03-02", "2025-03-02"),
-        ("2025-02-30", None),
-        ("2025-0302", None),
-        ("part-0001", None),
-        ("", None),
-    ],
-)
-def test_dates_in_files_names(stem: str, wanted: str | None) -> None:
-    assert landing._file_date(stem) == wanted
 
 
 def test_folders_are_matched_by_name_and_alias_in_any_case(tmp_path: Path) -> None:
@@ -69,9 +57,9 @@ def test_folders_are_matched_by_name_and_alias_in_any_case(tmp_path: Path) -> No
     land(tmp_path, "deep/er/Login", at("2025-03-02T00:00:00Z"))
     land(tmp_path, "Gameopend", at("2025-03-02T00:00:00Z"))
     files = by_path(index_landing(MODEL, tmp_path))
-    assert files["deep/er/Login/2025-03-02.parquet"].event_type == "Login"
+    assert files["deep/er/Login/2025-03-02.parquet"].event_types == {"Login": 1}
     unknown = files["Gameopend/2025-03-02.parquet"]
-    assert unknown.event_type is None
+    assert unknown.event_types == {}
     assert unknown.problem == "no event type is named 'Gameopend' (did you mean 'GameOpened'?)"
 
 
@@ -104,10 +92,11 @@ def test_every_field_and_alias_of_the_time_is_looked_at(tmp_path: Path) -> None:
         {"time": " ", "clientTime": None},
     ]
     file = land(tmp_path, "Login", rows)
-    times, texts = read_timestamps(model, file, ["clientTime", "time"])
+    times, texts = read_timestamps(model, open_file(Source(str(file.parent)), file.name))
     assert texts.to_list() == ["2025-03-02T00:00:00Z", "03.03.2025 10:00:00", None]
     assert [time and time.day for time in times.to_list()] == [2, 3, None]
-    times, texts = read_timestamps(model, file, ["another"])
+    file = land(tmp_path, "Login", [{"another": "1"}] * 3)
+    times, texts = read_timestamps(model, open_file(Source(str(file.parent)), file.name))
     assert (times.null_count(), texts.null_count()) == (3, 3)
 
 
@@ -120,9 +109,9 @@ def test_the_cache_spares_unchanged_files_and_no_others(tmp_path: Path, monkeypa
     read: list[str] = []
     original = landing._inspect
 
-    def counting(model, path, *rest):
-        read.append(path.name[9])
-        return original(model, path, *rest)
+    def counting(model, source, file):
+        read.append(file.path[-9])
+        return original(model, source, file)
 
     monkeypatch.setattr(landing, "_inspect", counting)
 
@@ -160,7 +149,7 @@ def test_files_with_a_problem_are_looked_at_again(tmp_path: Path) -> None:
     assert by_path(index_landing(MODEL, folder, cache))["Login/2025-03-02.parquet"].problem
     file.write_bytes(content)
     os.utime(file, ns=(state.st_mtime_ns, state.st_mtime_ns))
-    assert index_landing(MODEL, folder, cache).files[0].days == ("2025-03-02",)
+    assert index_landing(MODEL, folder, cache).files[0].days == {"2025-03-02": 1}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +161,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, content: str) -> None:
     whole = index_landing(MODEL, folder, cache)
     cache.write_text(content.replace("K", landing._cache_key(MODEL)))
     assert index_landing(MODEL, folder, cache) == whole
-    assert landing._read_cache(cache, MODEL) == by_path(whole)
+    assert landing.read_cache(MODEL, cache) == by_path(whole)
 
 
 def test_indexing_many_rows_reads_the_time_alone(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ def test_columns_whose_names_are_pages_are_quarantined_and_counted(folder: Path)
     made = read(folder)
     assert made.documents["Login"].height == 1
     rejects = made.rejects.to_dicts()
-    assert {(row["scope"], row["rows"]) for row in rejects} == {("column", 2)}
-    assert {row["raw"] for row in rejects} == {HTML, "x" * 121, "<", (HTML * 500)[:2000]}
-    assert made.dropped_columns["Login"] == ["y" * 120]
+    assert {row["scope"] for row in rejects} == {"column"}
+    values = {row["raw"]: row["rows"] for row in rejects}
+    assert values == {HTML: 2, "x" * 121: 2, "<": 0, (HTML * 500)[:2000]: 2}
+    assert made.dropped_columns["Login"] == {"y" * 120: 2}
     assert made.rows_rejected == 0
 
 
@@ -43,7 +44,7 @@ def test_typed_columns_arrive_as_what_they_are(folder: Path) -> None:
         "actor": "member:123",
         "success": False,
         "level": 7,
-        "affiliateId": "5.0",
+        "affiliateId": "5",
         "platform": "ios",
     }
 
@@ -94,7 +95,7 @@ def test_columns_that_differ_in_case_only_are_different_columns(folder: Path) ->
     land(folder, "Login", [GOOD | {"MEMBERCODE": "x", "membercode": "y", "Platform": "z"}])
     made = read(folder)
     assert made.documents["Login"].select("memberCode", "platform").rows() == [("good", "ios")]
-    assert made.dropped_columns["Login"] == ["MEMBERCODE", "Platform", "membercode"]
+    assert made.dropped_columns["Login"] == {"MEMBERCODE": 1, "membercode": 1, "Platform": 1}
 
 
 def test_columns_of_one_name_make_the_file_a_reject(folder: Path) -> None:
@@ -109,7 +110,7 @@ def test_columns_named_like_our_own_that_are_not_kept_are_just_dropped(folder: P
     land(folder, "Login", [GOOD | {name: "theirs" for name in OWN}])
     made = read(folder)
     assert made.documents["Login"]["actor"].to_list() == ["member:good"]
-    assert made.dropped_columns["Login"] == sorted(OWN)
+    assert made.dropped_columns["Login"] == dict.fromkeys(OWN, 1)
 
 
 def test_columns_named_like_our_own_can_be_kept_by_another_name(folder: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_file_with_none_of_the_kept_columns(folder: Path) -> None:
     [row] = made.documents["Login"].to_dicts()
     assert row["actor"] is None
     assert row["text_id"] is not None
-    assert made.dropped_columns["Login"] == ["other"]
+    assert made.dropped_columns["Login"] == {"other": 1}
 
 
 @pytest.mark.parametrize("width", [0, 1])

@@ -37,7 +37,7 @@ def test_a_file_that_can_t_be_read_is_one_reject(folder: Path, kind: str) -> Non
     assert made.documents["Login"]["memberCode"].to_list() == ["good"]
     [reject] = made.rejects.to_dicts()
     assert (reject["scope"], reject["file"]) == ("file", f"Login/{DAY}.parquet")
-    assert reject["reason"].startswith(f"{DAY}.parquet: the file ")
+    assert reject["reason"].startswith(f"Login/{DAY}.parquet: the file ")
     assert (made.unreadable_files, made.files, made.reject_share) == (1, 3, pytest.approx(1 / 3))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stupid_dagster.errors import IngestError
-from stupid_dagster.ingest.readers.base import Reader
+from stupid_dagster.ingest.readers.base import Reader, from_arrow
 from stupid_dagster.ingest.readers.strings import as_strings
 
 _INDEX = ":index"
@@ -24,22 +26,27 @@ class ParquetReader(Reader):
         # The footer by pyarrow, which survives damage that Polars aborts on.
         with self.source.open(self.path) as stream:
             self._footer = pq.read_metadata(stream)
-        self.height = self._footer.num_rows
-        self.columns = self._footer.schema.to_arrow_schema().names
+        schema = self._footer.schema.to_arrow_schema()
+        self.columns = schema.names
+        self._nested = {field.name for field in schema if pa.types.is_nested(field.type)}
         if repeated := {name for name in self.columns if self.columns.count(name) > 1}:
             raise IngestError(
                 f"{self.path}: the file can't be read: more than one column is named "
                 + ", ".join(sorted(repeated))
             )
 
+    @property
+    def height(self) -> int:
+        return self._footer.num_rows
+
     def _read(self, columns: list[str], records: pl.Series | None) -> pl.DataFrame:
-        if not columns:
-            return pl.DataFrame()
         local = self.source.local_path(self.path)
         if local is None:
             # Fetches the columns' byte ranges, not the file.
             with self.source.open(self.path) as stream:
-                frame = cast(pl.DataFrame, pl.from_arrow(pq.read_table(stream, columns=columns)))
+                table = pq.ParquetFile(stream, metadata=self._footer).read(columns)
+            # A part of a nested column may go by the name of another column.
+            frame = from_arrow(table.select(columns), columns)
             frame = frame if records is None else frame[records]
         else:
             # With `glob`, a name such as `2013-02-08[1].parquet` would be a pattern.
@@ -50,27 +57,39 @@ class ParquetReader(Reader):
             else:
                 frame = rows.select(columns).collect()
                 if records is not None and len(records) < frame.height:
-                    frame = frame[records]
+                    # A mask is several times faster than a gather.
+                    wanted = np.zeros(frame.height, dtype=np.bool_)
+                    wanted[records.to_numpy()] = True
+                    frame = frame.filter(wanted)
         return as_strings(frame.select(columns))
 
     def _filled(self, columns: list[str], nulls: Sequence[str]) -> dict[str, int]:
-        held = dict.fromkeys(columns, 0)
-        unknown = set()
+        held = {column: 0 for column in columns if column not in self._nested}
+        untold = self._nested.intersection(columns)
         for group in range(self._footer.num_row_groups):
             chunks = self._footer.row_group(group)
             for number in range(chunks.num_columns):
                 chunk = chunks.column(number)
                 name = chunk.path_in_schema
-                if name in held and chunk.statistics is not None:
+                if name in held:
                     held[name] += _not_null(chunk, nulls)
-                elif name in held or name.partition(".")[0] in held:
-                    unknown.add(name if name in held else name.partition(".")[0])
-        return held | super()._filled(sorted(unknown), nulls)
+                    if chunk.statistics is None:
+                        untold.add(name)
+        held |= super()._filled(sorted(untold), nulls)
+        return {column: held[column] for column in columns}
 
 
 def _not_null(chunk: Any, nulls: Sequence[str]) -> int:
     """Return the values of a column chunk, none where all are one spelling of null."""
     statistics = chunk.statistics
-    if statistics.has_min_max and statistics.min == statistics.max and statistics.min in nulls:
-        return 0
+    if statistics is None:
+        return chunk.num_values
+    # Of other types not every least value can be told.
+    if chunk.physical_type == "BYTE_ARRAY" and statistics.has_min_max:
+        try:
+            low, high = statistics.min_raw, statistics.max_raw
+        except (pa.ArrowException, NotImplementedError):
+            low = high = None
+        if low is not None and low == high and low in [null.encode() for null in nulls]:
+            return 0
     return chunk.num_values - (statistics.null_count if statistics.has_null_count else 0)

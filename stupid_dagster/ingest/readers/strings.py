@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import polars as pl
@@ -32,16 +33,21 @@ def _as_string(series: pl.Series) -> pl.Series:
 def _number(series: pl.Series) -> pl.Series:
     """Return `7`, not `7.0`, for a whole number: one missing value makes floats of all ids."""
     value = pl.col(series.name)
-    # Beyond 2^53 not every whole number is a float.
-    whole = (value == value.round()) & (value.abs() < 2.0**53)
+    # Beyond that, no integer type holds them, and they are as good as told by their exponent.
+    whole = (value == value.round()) & (value.abs() < 2.0**63)
     text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String))
-    return series.to_frame().select(text.otherwise(value.cast(pl.String)))[series.name]
+    # Not a number is what some writers put for a missing value.
+    other = pl.when(value.is_not_nan()).then(value.cast(pl.String))
+    return series.to_frame().select(text.otherwise(other).alias(series.name))[series.name]
 
 
 def _as_json(series: pl.Series) -> pl.Series:
     if "Binary" in str(series.dtype):  # Polars' encoder would panic.
         values = [None if v is None else json.dumps(v, default=str) for v in series.to_list()]
         return pl.Series(series.name, values, dtype=pl.String)
-    whole = series.alias("").to_frame().select(pl.struct("").struct.json_encode())
-    text = whole.to_series().str.strip_prefix('{"":').str.strip_suffix("}")
-    return text.set(series.is_null(), None).alias(series.name)
+    lines = series.alias("").to_frame().select(pl.struct("").struct.json_encode()).to_series()
+    if lines.is_empty():
+        return series.cast(pl.String)
+    # Read again, they look like what is nested in a file of JSON.
+    text = "\n".join(lines.to_list()).encode()
+    return pl.read_ndjson(io.BytesIO(text), schema={"": pl.String}).to_series().alias(series.name)

@@ -12,6 +12,7 @@ from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.merge import merge_texts
 from stupid_dagster.compute.plots import cluster_plot, trend_plot
 from stupid_dagster.compute.trends import daily_trends
+from stupid_dagster.embed.packing import unpack_vectors
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.written import Stage, Written
@@ -35,25 +36,10 @@ def make_search_index(project: Project, last_day: str) -> list[Written]:
     stage = Stage(project, last_day)
     days = window_days(project, last_day)
     texts = merge_texts(project.lake.scan_days("texts", days)).collect()
-    vectors = (
-        project.lake.scan_days("vectors", days)
-        .select("text_id", "vector")
-        .unique("text_id", keep="any")
-        .collect()
-    )
-    matched = texts.select("text_id").join(
-        vectors, on="text_id", how="left", maintain_order="left"
-    )["vector"]
-    if matched.null_count():
-        raise ComputeError(
-            f"{matched.null_count()} texts of the window ending on {last_day} have no vector; "
-            "materialise texts and vectors of its days again"
-        )
-    shape = (texts.height, project.embedder.dimensions)
-    array = matched.to_numpy().astype(np.float32).reshape(shape)
+    vectors = _vectors(project, last_day, days, texts["text_id"])
 
     def fill(writer: VersionWriter) -> None:
-        build_search_index(writer.path, texts, array, embedder_id=project.embedder.model_id)
+        build_search_index(writer.path, texts, vectors, embedder_id=project.embedder.model_id)
         writer.rows = texts.height
 
     events = int(texts["count"].sum())
@@ -68,6 +54,22 @@ def make_search_index(project: Project, last_day: str) -> list[Written]:
         },
     )
     return stage.written
+
+
+def _vectors(project: Project, last_day: str, days: list[str], text_ids: pl.Series) -> np.ndarray:
+    """Return the texts' vectors, float32 [texts, dimensions]; holds one day's at a time."""
+    vectors = np.zeros((len(text_ids), project.embedder.dimensions), dtype=np.float32)
+    missing = text_ids.to_frame().with_row_index("place")
+    for day in days:
+        found = missing.join(project.lake.read("vectors", day), on="text_id")
+        vectors[found["place"].to_numpy()] = unpack_vectors(found["vector"])
+        missing = missing.join(found, on="text_id", how="anti")
+    if missing.height:
+        raise ComputeError(
+            f"{missing.height} texts of the window ending on {last_day} have no vector; "
+            "materialise texts and vectors of its days again"
+        )
+    return vectors
 
 
 def make_features(project: Project, last_day: str) -> list[Written]:

@@ -88,7 +88,7 @@ DAY = (
         "day",
         "The embedding of each of the day's distinct texts.",
         (Column("text_id", pl.UInt64, "The text."),),
-        "vector: fixed-size array of float16, a unit vector.",
+        "vector: fixed-size array of int8 that has the embedding's direction; not of unit length.",
     ),
     Table(
         "activity",

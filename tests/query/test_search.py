@@ -23,7 +23,7 @@ def texts(flights_project: Project) -> pl.DataFrame:
     days = [flights_project.lake.read("texts", day).with_columns(day=pl.lit(day)) for day in DAYS]
     distinct = pl.concat(days).group_by("event_type", "text").agg(pl.sum("count"), "day")
     embedder = flights_project.embedder
-    vectors = embedder.embed(distinct["text"].to_list()).astype(np.float16).astype(np.float32)
+    vectors = embedder.embed(distinct["text"].to_list())
     similarity = vectors @ embedder.embed([QUESTION])[0]
     return distinct.with_columns(similarity=similarity).sort("similarity", descending=True)
 

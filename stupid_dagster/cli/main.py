@@ -57,11 +57,12 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
-    from stupid_dagster.cli import check, data, demo, run, serve, status
+    from stupid_dagster.cli import check, data, demo, infer, run, serve, status
 
     for command in (
         data.init,
         data.sample,
+        infer.infer,
         check.check,
         run.run,
         run.evict,

@@ -15,7 +15,9 @@ def pack_vectors(vectors: np.ndarray) -> pl.Series:
     vector stays above 0.9999. Zero vectors stay zero.
     """
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
-    packed = np.rint(vectors / np.where(largest > 0, largest, 1) * 127).astype(np.int8)
+    scaled = vectors / np.where(largest > 0, largest, 1)
+    scaled *= 127
+    packed = np.rint(scaled, out=scaled).astype(np.int8)
     return pl.Series("vector", packed, dtype=pl.Array(pl.Int8, vectors.shape[1]))
 
 

@@ -27,9 +27,9 @@ _MONTH_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=n
 
 
 def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
-    """Return times (UTC, milliseconds) for cleaned texts; null where none of the forms fits.
+    """Return times (UTC, milliseconds) for texts; null where none of the forms fits.
 
-    Years before 2 and after 9998 are no times either.
+    White space around a text doesn't count. Years before 2 and after 9998 are no times either.
 
     The model's own formats come first, then ISO 8601, then epoch seconds (10 digits) and
     milliseconds (13 digits). Times that state no zone are in the rule's timezone.
@@ -41,13 +41,13 @@ def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
     missing = texts.is_not_null() & result.is_null()
     if missing.any():
         todo = missing.arg_true()
+        left = texts.gather(todo).str.strip_chars().alias("text").to_frame()
         for parse in _parsers(rule):
-            left = texts.gather(todo).alias("text").to_frame()
             parsed = left.select(parse.alias("time"))["time"]
             if parsed.null_count() < len(parsed):
                 found = parsed.is_not_null()
                 result = result.scatter(todo.filter(found), parsed.filter(found))
-                todo = todo.filter(~found)
+                todo, left = todo.filter(~found), left.filter(~found)
             if todo.is_empty():
                 break
     # Python's dates end there, and so does what can be a time of an event.

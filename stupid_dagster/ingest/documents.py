@@ -72,7 +72,7 @@ def build_documents(
     unreadable = 0
     for file in files:
         try:
-            if file.problem and not file.event_types:
+            if file.problem and not file.rows:
                 raise IngestError(file.problem)
             for name, rows in reader.read(file).items():
                 frames[name].append(rows)

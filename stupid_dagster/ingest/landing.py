@@ -127,15 +127,19 @@ def index_files(
 def read_timestamps(
     model: EventModel, reader: Reader, records: pl.Series | None = None
 ) -> tuple[pl.Series, pl.Series]:
-    """Return records' times (UTC ms; null where unusable) and the cleaned texts they come from.
+    """Return records' times (UTC ms; null where unusable) and the texts they come from.
 
-    `records` are positions in the file, None is all. Raises IngestError when the file can't be read.
+    `records` are positions in the file, None is all. Raises IngestError when the file can't be
+    read.
     """
     present = set(reader.columns)
     fields = [field for field in timestamp_columns(model) if field in present]
     if not fields:
         height = reader.height if records is None else len(records)
         texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, height)
+    elif len(fields) == 1:
+        # Left as they are: what isn't clean is no time, and few are not.
+        texts = reader.read(fields, records).to_series().alias("timestamp")
     else:
         clean = (cleaned(field, model.nulls) for field in fields)
         frame = reader.read(fields, records)
@@ -148,7 +152,8 @@ def read_event_types(
 ) -> tuple[pl.Series, pl.Series]:
     """Return each record's event type (null where unknown) and the cleaned text that names it.
 
-    `records` are positions in the file, None is all. Raises IngestError when the file can't be read, or names its event types nowhere.
+    `records` are positions in the file, None is all. Raises IngestError when the file can't be
+    read, or names its event types nowhere.
     """
     column = model.event_type_column
     if column is None or column not in reader.columns:

@@ -11,7 +11,9 @@ from stupid_dagster.errors import hint
 from stupid_dagster.event_model import EventModel
 
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d{2})\2(\d{2})")
-_FOLDERS = re.compile(r"(?:^|/)(?:\w+=)?((?:19|20)\d\d)/(?:\w+=)?(\d{1,2})/(?:\w+=)?(\d{1,2})(?=/|$)")
+_FOLDERS = re.compile(
+    r"(?:^|/)(?:\w+=)?((?:19|20)\d\d)/(?:\w+=)?(\d{1,2})/(?:\w+=)?(\d{1,2})(?=/|$)"
+)
 _KIND = re.compile(r"\.(parquet|[ct]sv|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 
 

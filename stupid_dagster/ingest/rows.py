@@ -189,16 +189,18 @@ class DayReader:
 
     def _report_times(self, file: LandingFile, rows: pl.DataFrame) -> None:
         fields = ", ".join(self.model.timestamp.fields)
-        missing = pl.col("timestamp").is_null()
+        missing = rows.filter(pl.col("timestamp").is_null()).with_columns(
+            cleaned(":text", self.model.nulls)
+        )
         if not file.date:
             reason = "is no known time, and the file's name has no date: not used"
-            self.rejects.add_values(rows.filter(missing), fields, ":text", reason, scope="row")
-        elif rows.height and rows[":text"].null_count() == rows.height:
+            self.rejects.add_values(missing, fields, ":text", reason, scope="row")
+        elif rows.height and missing[":text"].null_count() == rows.height:
             reason = f"no timestamp in {fields}: its rows are dated {file.date}"
             self.rejects.add_file_part(file.path, rows.height, "column", fields, reason)
         else:
             reason = f"is no known time: dated {file.date}"
-            self.rejects.add_values(rows.filter(missing), fields, ":text", reason)
+            self.rejects.add_values(missing, fields, ":text", reason)
         first, last = self.partitions
         self.rejects.add_values(
             rows.filter(~pl.col(":day").is_between(first, last)),

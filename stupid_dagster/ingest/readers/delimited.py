@@ -49,9 +49,9 @@ class DelimitedReader(Reader):
         # The columns by place: several may have no name.
         self._places: dict[str, str] = {}
         for place, name in enumerate(header):
-            if name and name in self._places:
-                raise self._unreadable(f"more than one column is named {name}")
-            key = f"column {place + 1}" if name in self._places else name
+            key = name if name or "" not in self._places else f"column {place + 1}"
+            if key in self._places:
+                raise self._unreadable(f"more than one column is named {key}")
             self._places[key] = f"f{place}"
         self.columns = list(self._places)
         # Of another number of fields than the header has, it is told as a bad record.

@@ -14,7 +14,6 @@ from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.readers.base import Reader, from_arrow
 from stupid_dagster.ingest.readers.strings import as_strings
 
-_INDEX = ":index"
 # Fewer of a file's records than this share are picked while it is decoded.
 _FEW = 0.5
 
@@ -51,17 +50,20 @@ class ParquetReader(Reader):
         else:
             # With `glob`, a name such as `2013-02-08[1].parquet` would be a pattern.
             rows = pl.scan_parquet(local, glob=False)
+            # ... and so would a column's name such as `^.*$`.
+            named = pl.selectors.by_name(*columns)
             if records is not None and len(records) < _FEW * self.height:
-                wanted = pl.col(_INDEX).is_in(records.implode())
-                frame = rows.with_row_index(_INDEX).filter(wanted).select(columns).collect()
+                index = ":" * (1 + max(map(len, self.columns)))  # No column's name.
+                wanted = pl.col(index).is_in(records.implode())
+                frame = rows.with_row_index(index).filter(wanted).select(named).collect()
             else:
-                frame = rows.select(columns).collect()
+                frame = rows.select(named).collect()
                 if records is not None and len(records) < frame.height:
                     # A mask is several times faster than a gather.
                     wanted = np.zeros(frame.height, dtype=np.bool_)
                     wanted[records.to_numpy()] = True
                     frame = frame.filter(wanted)
-        return as_strings(frame.select(columns))
+        return as_strings(frame[columns])
 
     def _filled(self, columns: list[str], nulls: Sequence[str]) -> dict[str, int]:
         held = {column: 0 for column in columns if column not in self._nested}

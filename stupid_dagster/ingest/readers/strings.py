@@ -10,7 +10,7 @@ import polars as pl
 
 def as_strings(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with all columns as strings; nested values become JSON."""
-    return frame.select(_as_string(frame[column]) for column in frame.columns)
+    return frame.select([_as_string(series) for series in frame])
 
 
 def _as_string(series: pl.Series) -> pl.Series:
@@ -32,13 +32,13 @@ def _as_string(series: pl.Series) -> pl.Series:
 
 def _number(series: pl.Series) -> pl.Series:
     """Return `7`, not `7.0`, for a whole number: one missing value makes floats of all ids."""
-    value = pl.col(series.name)
+    value = pl.first()
     # Beyond that, no integer type holds them, and they are as good as told by their exponent.
     whole = (value == value.round()) & (value.abs() < 2.0**63)
     text = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String))
     # Not a number is what some writers put for a missing value.
     other = pl.when(value.is_not_nan()).then(value.cast(pl.String))
-    return series.to_frame().select(text.otherwise(other).alias(series.name))[series.name]
+    return series.to_frame().select(text.otherwise(other)).to_series().alias(series.name)
 
 
 def _as_json(series: pl.Series) -> pl.Series:

@@ -235,7 +235,7 @@ def test_what_python_writes_is_read_alike(tmp_path_factory, data: st.DataObject,
 SAMPLE = pl.DataFrame({"a": ["x", 'say "hi", ok', None, "雪\n山"] * 5, "b": range(20)})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     packed=st.booleans(),
     damage=st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), min_size=1, max_size=4),

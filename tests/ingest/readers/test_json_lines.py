@@ -217,7 +217,7 @@ def as_text(value: Any) -> str | None:
     return str(value)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(RECORD | st.sampled_from(["[]", "{", "{'a'}", "7"]), min_size=1, max_size=8))
 def test_any_objects_are_read_as_python_reads_them(tmp_path_factory, records: list[Any]) -> None:
     lines = [r if isinstance(r, str) else json.dumps(r) for r in [*records, {"z": "last"}]]
@@ -246,7 +246,7 @@ SAMPLE = "".join(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     packed=st.booleans(),
     damage=st.lists(st.tuples(st.integers(0, 500), st.binary(max_size=3)), min_size=1, max_size=4),

@@ -11,10 +11,10 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 py
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev serve lint bench clean home lock
+.PHONY: help demo test dev serve lint bench bench-month clean home lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
 
 demo: home ## 30 days of New York's flights, from files to answers
 	@$(BIN)/stupid-dagster demo
@@ -38,6 +38,9 @@ lint: $(READY) ## ruff, pyright, and the layers that import-linter guards
 
 bench: $(READY) ## the benchmarks
 	@$(BIN)/python -m benchmarks
+
+bench-month: $(READY) ## the benchmark of 30 full days; stop it, and it goes on next time
+	@$(BIN)/python -m benchmarks month
 
 clean: ## remove the lake and Dagster's history (not data/landing, not .venv)
 	rm -rf data/lake .dagster_home .env .pytest_cache .ruff_cache .hypothesis .import_linter_cache

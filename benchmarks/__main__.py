@@ -1,128 +1,125 @@
-"""Time each stage of the pipeline over the month of flights: `python -m benchmarks`.
-
-Prints a report in Markdown, and writes it with the same figures as JSON to
-`benchmarks/results/`. Seconds are those of the stage's own process: wall, and CPU of all its
-threads. Imports count for the stage that needs them first, as they do in a run.
-"""
+"""Measure the pipeline: `python -m benchmarks`; see README.md."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import platform
-import resource
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import structlog
+import click
 
-from stupid_dagster.project import Project
-from stupid_dagster.samples import write_flights
-from stupid_dagster.stages import Written, day, graph, publish, window, words
+from benchmarks import flights, gaming, month, report, whole_day
+from benchmarks.child import BenchmarkError
+from benchmarks.data import Sample, default_folder, gaming_sample
+from benchmarks.gaming import Part
+from benchmarks.machine import QUIET_LOAD, describe
+from benchmarks.targets import FULL_DAY, judged
 
-FIRST, DAYS = date(2013, 1, 11), 30
 RESULTS = Path(__file__).parent / "results"
-Stages = list[tuple[str, Callable[[Project, str], list[Written]]]]
-DAY_STAGES: Stages = [
-    ("documents", day.make_documents),
-    ("connections", day.make_connections),
-    ("texts", day.make_texts),
-    ("activity", day.make_activity),
-]
-WINDOW_STAGES: Stages = [
-    ("search_index", window.make_search_index),
-    ("graph", graph.make_graph),
-    ("graph_database", graph.make_graph_database),
-    ("graph_knowledge", graph.make_graph_knowledge),
-    ("features", window.make_features),
-    ("clusters", window.make_clusters),
-    ("trends", window.make_trends),
-    ("labels", words.make_labels),
-    ("insights", words.make_insights),
-    ("catalog", publish.make_catalog),
-]
+PARTS = ("flights", "gaming", "naive", "dagster", "month")
+TITLES = {
+    "gaming": "A day of gaming events, stage by stage",
+    "naive": "A day of gaming events, the naive way",
+    "dagster": "A day of gaming events, through Dagster",
+    "month": "A month of gaming events, day by day",
+}
+DEFAULT = ("flights", "gaming")
 
 
-@dataclass
-class Cost:
-    """What a stage cost over all its partitions."""
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--events", type=int, default=FULL_DAY, show_default=True, help="Events a day.")
+@click.option("--days", type=int, help="Days: of gaming 1, of flights and the month 30.")
+@click.option("--repeat", type=int, default=1, show_default=True, help="Runs of each task.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the sample.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that samples are kept in; default: one under the system's temporary folder.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RESULTS,
+    help="Folder of the reports; default: benchmarks/results.",
+)
+@click.option("--fresh", is_flag=True, help="Let the month begin anew.")
+def main(
+    parts: Sequence[str],
+    events: int,
+    days: int | None,
+    repeat: int,
+    seed: int,
+    data: Path | None,
+    out: Path,
+    fresh: bool,
+) -> None:
+    """Measure PARTS, print their reports, and write them to --out.
 
-    stage: str
-    partitions: int = 0
-    rows: int = 0
-    bytes: int = 0
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-    def add(self, make: Callable[[], list[Written]]) -> None:
-        """Run a stage once and add what it cost."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        written = make()
-        self.wall_seconds += time.perf_counter() - wall
-        self.cpu_seconds += time.process_time() - cpu
-        self.partitions += 1
-        self.rows += sum(w.version.rows for w in written)
-        self.bytes += sum(w.version.bytes for w in written)
-
-
-def measure(root: Path) -> list[Cost]:
-    """Make the days and the window in an empty folder; return the cost of each stage."""
-    days = [(FIRST + timedelta(days=n)).isoformat() for n in range(DAYS)]
-    write_flights(root / "landing", FIRST, date.fromisoformat(days[-1]))
-    (root / "stupid.toml").write_text(
-        f'landing = "landing"\ndata_root = "lake"\npartitions_start = {days[0]}\n'
-        f"partitions_end = {days[-1]}\n",
-        encoding="utf-8",
-    )
-    project = Project.load(root)
-    costs: dict[str, Cost] = {}
-    runs = [(name, make, day_name) for day_name in days for name, make in DAY_STAGES]
-    runs += [(name, make, days[-1]) for name, make in WINDOW_STAGES]
-    for name, make, partition in runs:
-        costs.setdefault(name, Cost(name)).add(partial(make, project, partition))
-    return list(costs.values())
-
-
-def report(costs: list[Cost], peak_bytes: int) -> str:
-    """Return the figures as Markdown."""
-    lines = [
-        f"# {DAYS} days of flights, stage by stage",
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}; peak memory {peak_bytes / 1e6:,.0f} MB",
-        "",
-        "| stage | partitions | rows | bytes | wall s | CPU s |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {c.stage} | {c.partitions} | {c.rows:,} | {c.bytes:,} | {c.wall_seconds:.2f} "
-        f"| {c.cpu_seconds:.2f} |"
-        for c in costs
-    ]
-    wall, cpu = (sum(getattr(c, f"{kind}_seconds") for c in costs) for kind in ("wall", "cpu"))
-    return "\n".join([*lines, f"| all | | | | {wall:.2f} | {cpu:.2f} |", ""])
+    Without any: flights, and gaming, which includes naive and dagster.
+    """
+    folder = data or default_folder()
+    try:
+        for part in parts or DEFAULT:
+            machine = describe()
+            if not machine["quiet"]:
+                click.echo(
+                    f"the load is {machine['load']}, more than {QUIET_LOAD}: other work makes "
+                    f"{part} look slower",
+                    err=True,
+                )
+            if part == "flights":
+                text, figures = flights.measure(machine, days or 30, repeat)
+            else:
+                wanted = days or (30 if part == "month" else 1)
+                # The month's last day has late events in the next day's files.
+                more = {"month": 1, "gaming": 2}.get(part, 0)
+                sample = gaming_sample(folder, max(3, wanted + more), events, seed)
+                kept = folder / f"month-{events}-seed{seed}"
+                text, figures = _measure(part, sample, wanted, repeat, machine, kept, fresh)
+            report.write(out, part, text, figures)
+            click.echo(text)
+    except BenchmarkError as error:
+        sys.exit(str(error))
 
 
-def main() -> None:
-    """Measure, print, and write the report."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+def _measure(
+    part: str,
+    sample: Sample,
+    days: int,
+    repeat: int,
+    machine: dict[str, Any],
+    kept: Path,
+    fresh: bool,
+) -> tuple[str, dict[str, Any]]:
+    """Return the report of a part over the gaming sample, and its figures."""
     with tempfile.TemporaryDirectory() as folder:
-        costs = measure(Path(folder))
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    text = report(costs, peak)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "flights.md").write_text(text, encoding="utf-8")
-    figures = {"peak_bytes": peak, "stages": [asdict(cost) for cost in costs]}
-    (RESULTS / "flights.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(text)
+        work = Path(folder)
+        if part == "month":
+            found = [month.month_part(kept, sample, days, fresh)]
+        elif part == "naive":
+            found = [whole_day.naive_part(work, sample, repeat)]
+        else:
+            stages = [gaming.stage_part(work, sample, days, repeat)] if part == "gaming" else []
+            through, quickest = whole_day.dagster_part(work, sample, repeat)
+            found = [*stages, through]
+            if part == "gaming":
+                found.append(whole_day.naive_part(work, sample, repeat, quickest))
+    return _report(part, machine, [gaming.sample_part(sample), *found], sample.events, days)
+
+
+def _report(
+    part: str, machine: dict[str, Any], found: Sequence[Part], events: int, days: int
+) -> tuple[str, dict[str, Any]]:
+    measured = {name: value for each in found for name, value in each.measured.items()}
+    rows = judged(measured, events, days if part == "month" else 30)
+    first, *rest = found
+    targets = f"## Targets\n\n{report.target_table(rows)}"
+    text = report.page(TITLES[part], machine, first.text, targets, *(p.text for p in rest))
+    figures = {"machine": machine, "targets": rows}
+    return text, figures | {name: value for each in found for name, value in each.figures.items()}
 
 
 if __name__ == "__main__":

@@ -64,6 +64,15 @@ class Settings:
     reject_share: float = _setting(
         0.05, "Share of rejected rows above which a day's check fails.", 0, 1
     )
+    arrival_stable_seconds: float = _setting(
+        60.0, "Seconds that a landing file must not change before the sensor `arrivals` uses it.", 0
+    )
+    arrival_poll_seconds: int = _setting(
+        30, "Seconds between two looks of the sensor `arrivals` at the landing folder.", 1
+    )
+    arrival_runs_most: int = _setting(
+        100, "Most runs that one look of the sensor `arrivals` asks for.", 1
+    )
     trend_baseline_days: int = _setting(
         7, "Days before a day that its metrics are compared with.", 2
     )

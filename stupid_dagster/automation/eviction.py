@@ -1,10 +1,9 @@
 """Evict days that have left the window: one run for all of them, started by a sensor."""
 
-import hashlib
-
 import dagster as dg
 
 from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.automation.run_keys import run_key
 from stupid_dagster.instance import wipe_partitions
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import Eviction, evict, plan_eviction, remove_garbage
@@ -87,12 +86,11 @@ def eviction_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
     if not (eviction.stale or records or garbage.versions):
         return dg.SkipReason(f"nothing lies before the horizon, {eviction.horizon}")
     # The versions take part in the key, so that a day that came back is evicted again.
-    versions = sorted(
+    versions = [
         loaded.lake.live(table, partition).address
         for table, partitions in eviction.stale.items()
         for partition in partitions
-    )
+    ]
     versions += [f"{asset}/{p}" for asset, found in records.items() for p in found]
     versions.append(f"{garbage.versions} versions, {garbage.bytes} bytes")
-    digest = hashlib.sha256("\n".join(versions).encode()).hexdigest()[:16]
-    return dg.RunRequest(run_key=f"{eviction.horizon}:{digest}")
+    return dg.RunRequest(run_key=run_key(eviction.horizon, of=versions))

@@ -3,14 +3,13 @@
 Days and windows have jobs of their own: a backfill of days must not drag in a window a day.
 """
 
-import hashlib
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
+from stupid_dagster.automation.in_progress import days_are_being_made, days_in_progress
 from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.automation.run_keys import run_key
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import open_snapshot, published_id
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
@@ -44,6 +43,28 @@ def daily_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResour
     return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
 
 
+@dg.schedule(
+    job=day_job,
+    name="hourly",
+    cron_schedule="5 * * * *",
+    execution_timezone=_ZONE.key,
+    description="Make the running day with what has come so far, five minutes past each hour.",
+)
+def hourly_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResource):
+    """Ask for today. The day that has ended is left to `daily`, at midnight too."""
+    now = context.scheduled_execution_time
+    today = now.astimezone(_ZONE).date()
+    first, last = project.load().partition_range
+    if not first <= today <= last:
+        return dg.SkipReason(f"{today} is outside the partitions, {first} to {last}")
+    assets = context.repository_def.asset_graph
+    if today.isoformat() in days_in_progress(context.instance, assets):
+        return dg.SkipReason(f"{today} is being made")
+    # UTC, for an hour that comes twice when the clocks are set back.
+    hour = now.astimezone(UTC).isoformat(timespec="minutes")
+    return dg.RunRequest(run_key=f"hourly:{hour}", partition_key=today.isoformat())
+
+
 @dg.sensor(
     job=window_job,
     name="newest_window",
@@ -56,7 +77,7 @@ def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectRe
 
     While days are being made it waits, so that a backfill of days ends with one window.
     """
-    if _days_are_being_made(context.instance):
+    if days_are_being_made(context.instance):
         return dg.SkipReason("days are being made")
     loaded = project.load()
     anchor = loaded.anchor()
@@ -67,18 +88,9 @@ def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectRe
         return dg.SkipReason(f"no day of the window ending on {anchor} is complete yet")
     if wanted == published_day_versions(loaded, anchor):
         return dg.SkipReason(f"the published window ending on {anchor} is up to date")
-    digest = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]
     # With what is published in the key, a window can be asked for again after another one.
-    run_key = f"{anchor}:{digest}:{published_id(loaded.lake)}"
-    return dg.RunRequest(run_key=run_key, partition_key=anchor.isoformat())
-
-
-def _days_are_being_made(instance: dg.DagsterInstance) -> bool:
-    if instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
-        return True
-    statuses = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED]
-    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
-    return any(run.job_name not in ("window", "evict") for run in runs)
+    key = run_key(anchor, published_id(loaded.lake), of=wanted)
+    return dg.RunRequest(run_key=key, partition_key=anchor.isoformat())
 
 
 def day_versions(project: Project, anchor: date) -> set[str]:

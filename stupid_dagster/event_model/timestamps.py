@@ -23,6 +23,7 @@ _TEXT = pl.col("text")
 _ISO = "2025-03-01T12:34:56.789Z"
 _SIGNS = {place: ord(sign) for place, sign in enumerate(_ISO) if not sign.isdigit()}
 _DIGITS = [place for place in range(len(_ISO)) if place not in _SIGNS]
+_BLOCK = 1 << 15
 _MONTH_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int32)
 
 
@@ -89,17 +90,29 @@ def _epoch() -> pl.Expr:
 
 
 def _iso_milliseconds(texts: pl.Series) -> pl.Series:
-    """Return epoch milliseconds of texts that look exactly like `_ISO`; null for all others.
+    """Return epoch milliseconds of texts that look exactly like `_ISO`; null for all others."""
+    fits = (texts.str.len_bytes() == len(_ISO)).fill_null(value=False)
+    same_length = texts.filter(fits)
+    nothing = pl.Series(texts.name, [None], dtype=pl.Int64)
+    if same_length.is_empty():
+        return nothing.new_from_index(0, len(texts))
+    packed = np.frombuffer(same_length.str.join("").item().encode(), dtype=np.uint8)
+    signs = packed.reshape(-1, len(_ISO))
+    # In blocks that stay in the processor's cache.
+    blocks = [_read_iso(signs[start : start + _BLOCK]) for start in range(0, len(signs), _BLOCK)]
+    times = pl.concat(blocks).alias(texts.name)
+    if len(times) == len(texts):
+        return times
+    return nothing.new_from_index(0, len(texts)).scatter(fits.arg_true(), times)
+
+
+def _read_iso(rows: np.ndarray) -> pl.Series:
+    """Return epoch milliseconds of the rows of a byte matrix; null where a row is no `_ISO`.
 
     Reads bytes by columns, which takes a tenth of the time of a general parser.
     """
-    fits = (texts.str.len_bytes() == len(_ISO)).fill_null(value=False)
-    same_length = texts.filter(fits)
-    if same_length.is_empty():
-        return pl.Series(texts.name, [None], dtype=pl.Int64).new_from_index(0, len(texts))
-    packed = np.frombuffer(same_length.str.join("").item().encode(), dtype=np.uint8)
-    signs = np.ascontiguousarray(packed.reshape(-1, len(_ISO)).T)
-    good = np.ones(len(same_length), dtype=np.bool_)
+    signs = np.ascontiguousarray(rows.T)
+    good = np.ones(len(rows), dtype=np.bool_)
     for place, sign in _SIGNS.items():
         good &= signs[place] == sign
     for place in _DIGITS:
@@ -123,8 +136,4 @@ def _iso_milliseconds(texts: pl.Series) -> pl.Series:
     day_of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
     days = years * 365 + years // 4 - years // 100 + years // 400 + day_of_year - 719_468
     seconds = days.astype(np.int64) * 86_400 + ((hour * 60 + minute) * 60 + second)
-    times = pl.Series(texts.name, seconds * 1000 + number(20, 3)).set(pl.Series(~good), None)
-    if len(times) == len(texts):
-        return times
-    nothing = pl.Series(texts.name, [None], dtype=pl.Int64).new_from_index(0, len(texts))
-    return nothing.scatter(fits.arg_true(), times)
+    return pl.Series(seconds * 1000 + number(20, 3)).set(pl.Series(~good), None)

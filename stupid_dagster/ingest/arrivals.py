@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.ingest.landing import LandingFile, _cache_key, index_files, read_cache
+from stupid_dagster.ingest.landing import LandingFile, index_files, read_cache, write_cache
 from stupid_dagster.ingest.readers import reader_of
 from stupid_dagster.ingest.routing import date_of_path
 from stupid_dagster.ingest.source import Source, SourceFile
-from stupid_dagster.stores.lake import write_durably
 
 # A file that has changed for so many times `stable_seconds` holds up nobody but itself.
 _PATIENCE = 10
@@ -126,8 +124,8 @@ def _read(
     return read
 
 
-def _date(file: SourceFile) -> str:
-    return date_of_path(file.path) or date.min.isoformat()
+def _date(file: SourceFile) -> tuple[str, str]:
+    return date_of_path(file.path) or date.min.isoformat(), file.path
 
 
 def _remember(
@@ -135,6 +133,4 @@ def _remember(
 ) -> None:
     """Add files to the kept index, with what runs have added meanwhile; forget absent ones."""
     known = {**read_cache(model, cache), **read}
-    kept = [asdict(known[path]) for path in sorted(known.keys() & set(present))]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(cache, json.dumps({"key": _cache_key(model), "files": kept}))
+    write_cache(model, cache, [known[path] for path in sorted(known.keys() & set(present))])

@@ -118,9 +118,7 @@ def index_files(
         else:
             files.append(_inspect(model, source, file))
     if cache and {file.path: file for file in files} != known:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        tree = {"key": _cache_key(model), "files": [asdict(file) for file in files]}
-        write_durably(cache, json.dumps(tree))
+        write_cache(model, cache, files)
     return LandingIndex(source, tuple(files), tuple(ignored))
 
 
@@ -215,6 +213,13 @@ def _counted(values: pl.Series) -> dict[str, int]:
 
 def _cache_key(model: EventModel) -> str:
     return f"3:{model_hash(model)}"
+
+
+def write_cache(model: EventModel, cache: Path, files: Iterable[LandingFile]) -> None:
+    """Replace the written index by these files."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    tree = {"key": _cache_key(model), "files": [asdict(file) for file in files]}
+    write_durably(cache, json.dumps(tree))
 
 
 def read_cache(model: EventModel, cache: Path | None) -> dict[str, LandingFile]:

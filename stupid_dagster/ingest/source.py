@@ -111,8 +111,14 @@ def _local_files(root: str) -> list[SourceFile]:
     """Return the regular files below a directory, and those that links lead to."""
     if not os.path.isdir(root):
         raise FileNotFoundError(root)
+
+    def refuse(error: OSError) -> None:
+        # A folder that can't be read would look like one whose files are gone.
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
     found = []
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, onerror=refuse):
         for name in names:
             path = os.path.join(folder, name)
             try:

@@ -6,13 +6,14 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import polars as pl
 
 from stupid_dagster import connect
+from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
 from stupid_dagster.project import Project
+from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import read_day
 from stupid_dagster.stores.lake import VersionWriter
@@ -24,7 +25,9 @@ def make_documents(
     """Write `documents` and `rejects` of a day from the landing files."""
     stage = Stage(project, day)
     landing = landing or project.landing_index()
-    made = build_documents(project.model, landing, date.fromisoformat(day), project.partition_range)
+    date_of_day = date.fromisoformat(day)
+    made = build_documents(project.model, landing, date_of_day, project.partition_range)
+    sources = sources_of(landing.for_day(date_of_day))
 
     def fill(writer: VersionWriter) -> None:
         for event_type, frame in made.documents.items():
@@ -33,7 +36,7 @@ def make_documents(
     stage.files(
         "documents",
         fill,
-        metadata=_document_metadata(made),
+        metadata=_document_metadata(made) | {SOURCES: sources},
         details=_details(made),
         verdicts=[
             _reject_verdict(made, project.settings.reject_share),
@@ -60,10 +63,8 @@ def make_texts(project: Project, day: str) -> list[Written]:
     texts = connect.build_texts(project.model, documents, day)
     stage.table("texts", texts, metadata=source)
     embedder = project.embedder
-    vectors = embedder.embed(texts["text"].to_list()).astype(np.float16)
-    frame = texts.select("text_id").with_columns(
-        pl.Series("vector", vectors, dtype=pl.Array(pl.Float16, embedder.dimensions))
-    )
+    vectors = embedder.embed(texts["text"].to_list())
+    frame = texts.select("text_id").with_columns(pack_vectors(vectors))
     stage.table("vectors", frame, metadata=source | {"embedder": embedder.model_id})
     return stage.written
 
@@ -100,7 +101,10 @@ def _document_metadata(made: DayDocuments) -> dict[str, Any]:
 
 def _details(made: DayDocuments) -> dict[str, Any]:
     counts = {name: frame.height for name, frame in made.documents.items()}
-    dropped = {name: len(columns) for name, columns in made.dropped_columns.items()}
+    dropped = {
+        name: dict(sorted(columns.items(), key=lambda item: (-item[1], item[0])))
+        for name, columns in made.dropped_columns.items()
+    }
     return {
         "events": counts,
         "landing_files": made.files,

@@ -14,9 +14,6 @@ from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.readers.base import Reader, from_arrow
 from stupid_dagster.ingest.readers.strings import as_strings
 
-# Fewer of a file's records than this share are picked while it is decoded.
-_FEW = 0.5
-
 
 class ParquetReader(Reader):
     """A Parquet file, on this machine or elsewhere."""
@@ -48,21 +45,17 @@ class ParquetReader(Reader):
             frame = from_arrow(table.select(columns), columns)
             frame = frame if records is None else frame[records]
         else:
-            # With `glob`, a name such as `2013-02-08[1].parquet` would be a pattern.
-            rows = pl.scan_parquet(local, glob=False)
-            # ... and so would a column's name such as `^.*$`.
-            named = pl.selectors.by_name(*columns)
-            if records is not None and len(records) < _FEW * self.height:
-                index = ":" * (1 + max(map(len, self.columns)))  # No column's name.
-                wanted = pl.col(index).is_in(records.implode())
-                frame = rows.with_row_index(index).filter(wanted).select(named).collect()
-            else:
-                frame = rows.select(named).collect()
-                if records is not None and len(records) < frame.height:
-                    # A mask is several times faster than a gather.
-                    wanted = np.zeros(frame.height, dtype=np.bool_)
-                    wanted[records.to_numpy()] = True
-                    frame = frame.filter(wanted)
+            first = 0 if records is None or records.is_empty() else records[0]
+            end = self.height if records is None else records[-1] + 1 if len(records) else 0
+            # With `glob`, a name such as `2013-02-08[1].parquet` would be a pattern, and without
+            # `by_name` a column's such as `^.*$`.
+            rows = pl.scan_parquet(local, glob=False).slice(first, end - first)
+            frame = rows.select(pl.selectors.by_name(*columns)).collect()
+            if records is not None and len(records) < frame.height:
+                # A mask is several times faster than a gather.
+                wanted = np.zeros(frame.height, dtype=np.bool_)
+                wanted[records.to_numpy() - first] = True
+                frame = frame.filter(wanted)
         return as_strings(frame[columns])
 
     def _filled(self, columns: list[str], nulls: Sequence[str]) -> dict[str, int]:

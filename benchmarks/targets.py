@@ -1,0 +1,59 @@
+"""What the pipeline has to reach on two quiet cores, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FULL_DAY = 958_000
+"""Events of the day that the targets are about; a smaller one is measured and not judged."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A limit: `at_least` is False where less is better."""
+
+    says: str
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    def met(self, value: float) -> bool:
+        """Return whether a measured value keeps it."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+TARGETS = {
+    "sample_wall": Target("the sample of a full day is made in", 20.0, "s"),
+    "documents_over_copy": Target("documents: CPU of the stage over that of a bare copy", 3.0, "x"),
+    "connect_cpu": Target(
+        "entities, edges, texts, activity, sequences, metrics: CPU together", 12.0, "s"
+    ),
+    "embed_cpu": Target("texts embedded: CPU", 15.0, "s"),
+    "day_wall": Target("the whole day through Dagster: wall", 75.0, "s"),
+    "day_peak": Target("the whole day through Dagster: peak memory", 3.0, "GiB"),
+    "day_over_naive": Target(
+        "the same against the naive pipeline (to_dict): wall", 20.0, "x", at_least=True
+    ),
+    "day_over_iterrows": Target(
+        "the same against the naive pipeline (iterrows): wall", 20.0, "x", at_least=True
+    ),
+    "search_index_cpu": Target("search index of 30 days: CPU", 90.0, "s"),
+    # "Flat" with room for what days differ by: weekdays alone are 6 % apart from their mean.
+    "last_days_over_first": Target("CPU a day: last five days over first five", 1.1, "x"),
+    "segments_over_landing": Target("day segments on disk over landing files", 1.25, "x"),
+}
+
+
+def judged(measured: Mapping[str, float], events: int, days: int = 30) -> list[dict[str, Any]]:
+    """Return a row per measured target; `met` is None where the data is too small to judge."""
+    full = events >= FULL_DAY and days >= 30
+    rows = []
+    for name, target in TARGETS.items():
+        if name in measured:
+            value = measured[name]
+            row = {"target": name, "says": target.says, "limit": target.limit}
+            row |= {"unit": target.unit, "at_least": target.at_least, "measured": value}
+            rows.append(row | {"met": target.met(value) if full else None})
+    return rows

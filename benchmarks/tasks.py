@@ -1,0 +1,207 @@
+"""What can be measured, each in a process of its own (see worker.py).
+
+Imports of the engine are inside the functions, so that a task's process has only its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import floor, naive
+from benchmarks.usage import Spent, measured
+
+if TYPE_CHECKING:
+    from stupid_dagster.project import Project
+    from stupid_dagster.stages import Written
+
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to measure, and the modules that it would otherwise import while measured."""
+
+    run: Callable[..., Told | Callable[[], Told]]
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline: the function that makes it, and modules that it imports late."""
+
+    module: str
+    function: str
+    imports: tuple[str, ...] = ()
+
+    def make(self, project: Project, partition: str) -> list[Written]:
+        """Write the stage's tables."""
+        return getattr(import_module(f"stupid_dagster.stages.{self.module}"), self.function)(
+            project, partition
+        )
+
+
+_EMBED = ("onnxruntime", "tokenizers")
+_SKLEARN = ("sklearn.cluster", "sklearn.metrics", "threadpoolctl")
+_PLOTS = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.dates")
+DAY_STAGES = {
+    "documents": Stage("day", "make_documents", ("pandera.polars", "hypothesis")),
+    "connections": Stage("day", "make_connections"),
+    "texts": Stage("day", "make_texts", _EMBED),
+    "activity": Stage("day", "make_activity"),
+}
+WINDOW_STAGES = {
+    "search_index": Stage("window", "make_search_index", ("lancedb.index", *_EMBED)),
+    "graph": Stage("graph", "make_graph"),
+    "graph_database": Stage("graph", "make_graph_database", ("kuzu", "pandas", "pyarrow.parquet")),
+    "graph_knowledge": Stage("graph", "make_graph_knowledge", ("networkit", "scipy.sparse")),
+    "features": Stage("window", "make_features"),
+    "clusters": Stage("window", "make_clusters", _SKLEARN + _PLOTS),
+    "trends": Stage("window", "make_trends", _PLOTS),
+    "labels": Stage("words", "make_labels"),
+    "insights": Stage("words", "make_insights"),
+    "catalog": Stage("publish", "make_catalog"),
+}
+STAGES = DAY_STAGES | WINDOW_STAGES
+_PROJECT = ("stupid_dagster.project",)
+
+
+def sample(landing: str, first: str, days: int, events: int, seed: int) -> Told:
+    """Write the gaming sample; tell the rows of each event type."""
+    from datetime import date
+
+    from stupid_dagster.samples.gaming import write_gaming
+
+    return {"rows": write_gaming(Path(landing), date.fromisoformat(first), days, events, seed)}
+
+
+def index(root: str) -> Told:
+    """Make the landing index of a project anew."""
+    project = _project(root)
+    project.landing_cache.unlink(missing_ok=True)
+    found = project.landing_index()
+    return {"rows": sum(f.rows for f in found.files), "bytes": project.landing_cache.stat().st_size}
+
+
+def stage(root: str, name: str, partition: str) -> Told:
+    """Run one stage; tell its rows and bytes, and its embedding's share where it embeds."""
+    project = _project(root)
+    embedding = _meter_embedding(project) if name == "texts" else None
+    written = STAGES[name].make(project, partition)
+    told = _summed(written) | {"tables": [made.table for made in written]}
+    return told | ({"embedding": asdict(embedding)} if embedding else {})
+
+
+def pipeline(root: str, days: list[str], window: bool, index: bool = False) -> Told:
+    """Run all stages of the days, then those of the window if asked, in one process.
+
+    Tells by stage: partitions, rows, bytes and seconds; `index` is a stage where asked for.
+    """
+    project = _project(root)
+    costs: dict[str, Told] = {}
+    if index:
+        with measured() as spent:
+            project.landing_index()
+        costs["index"] = {"partitions": 1, "rows": 0, "bytes": 0} | asdict(spent)
+    runs = [(name, day) for day in days for name in DAY_STAGES]
+    runs += [(name, days[-1]) for name in WINDOW_STAGES] if window else []
+    for name, partition in runs:
+        with measured() as spent:
+            written = STAGES[name].make(project, partition)
+        made = {"partitions": 1} | asdict(spent) | _summed(written)
+        total = costs.setdefault(name, dict.fromkeys(made, 0))
+        for figure, value in made.items():
+            total[figure] += value
+    return {"stages": costs}
+
+
+def flights(root: str, first: str, last: str) -> Told:
+    """Write the flights sample into a project's landing folder."""
+    from datetime import date
+
+    from stupid_dagster.samples import write_flights
+
+    rows = write_flights(
+        Path(root) / "landing", date.fromisoformat(first), date.fromisoformat(last)
+    )
+    return {"rows": rows}
+
+
+def counts(root: str, day: str) -> Told:
+    """Tell the numbers of a day's tables that `naive` must agree with."""
+    import polars as pl
+
+    lake = _project(root).lake
+
+    def total(table: str, column: str) -> int:
+        return int(lake.scan(table, day).select(pl.col(column).sum()).collect().item() or 0)
+
+    tables = {name: lake.live(name, day).rows for name in naive.COUNTED}
+    return tables | {
+        "edge_weight": total("edges", "weight"),
+        "entity_events": total("entities", "events"),
+        "text_events": total("texts", "count"),
+        "activity_events": total("activity", "events"),
+    }
+
+
+def _project(root: str) -> Project:
+    from stupid_dagster.project import Project
+
+    return Project.load(root)
+
+
+def _summed(written: list[Written]) -> Told:
+    versions = [made.version for made in written]
+    return {"rows": sum(v.rows for v in versions), "bytes": sum(v.bytes for v in versions)}
+
+
+class _MeteredEmbedder:
+    """An embedder that keeps account of what it costs."""
+
+    def __init__(self, embedder: Any, spent: Spent) -> None:
+        self._embedder, self._spent = embedder, spent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._embedder, name)
+
+    def embed(self, texts: list[str]) -> Any:
+        with measured() as spent:
+            vectors = self._embedder.embed(texts)
+        self._spent.add(spent)
+        return vectors
+
+
+def _meter_embedding(project: Project) -> Spent:
+    """Return what embedding will have cost a project, the loading of the model included."""
+    with measured() as spent:
+        embedder = project.embedder
+        # The width is read from the model: this loads it.
+        _ = embedder.dimensions
+    # In the place where `cached_property` keeps it.
+    vars(project)["embedder"] = _MeteredEmbedder(embedder, spent)
+    return spent
+
+
+def _modules(stages: Mapping[str, Stage]) -> tuple[str, ...]:
+    """Return what stages import, at once and late."""
+    own = (f"stupid_dagster.stages.{stage.module}" for stage in stages.values())
+    return (*own, *(module for stage in stages.values() for module in stage.imports))
+
+
+_NAIVE = ("pandas", "pyarrow.parquet", "networkx", "xxhash", "stupid_dagster.embed", *_EMBED)
+TASKS = {
+    "sample": Task(sample, ("stupid_dagster.samples.gaming",)),
+    "flights": Task(flights, ("stupid_dagster.samples",)),
+    "index": Task(index, _PROJECT),
+    "counts": Task(counts, _PROJECT),
+    "days": Task(pipeline, _modules(DAY_STAGES)),
+    "days and window": Task(pipeline, _modules(STAGES)),
+    "plan copy": Task(floor.plan, _PROJECT),
+    "copy": Task(floor.copy, ("polars",)),
+    "tenth": Task(floor.tenth, ("polars",)),
+    "naive": Task(naive.run, _NAIVE),
+} | {f"stage {name}": Task(stage, _modules({name: each})) for name, each in STAGES.items()}

@@ -1,0 +1,196 @@
+"""Which days must be made anew because of the landing files.
+
+A day's documents tell which files they were made from. So nothing but the lake and the landing
+folder is asked, days that were made by hand count, and no history has to be kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+
+from stupid_dagster.errors import StoreError
+from stupid_dagster.ingest import LandingFile
+from stupid_dagster.ingest.arrivals import Arrivals
+from stupid_dagster.project import Project
+from stupid_dagster.stores.lake import Version
+
+SOURCES = "sources"
+"""In the metadata of a day's documents: the files they were made from, and their states."""
+
+
+@dataclass(frozen=True)
+class StaleDay:
+    """A day that must be made anew, why, and what that rests on.
+
+    The same `state` means that making the day again would meet the same files and documents.
+    """
+
+    day: str
+    reason: str
+    state: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StaleDays:
+    """The stale days, the newest first; those that wait for files; what there is to tell."""
+
+    days: tuple[StaleDay, ...]
+    waiting: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+def sources_of(files: Iterable[LandingFile]) -> dict[str, str]:
+    """Return what documents record of the files that they were made from."""
+    return {file.path: _mark(file) for file in files}
+
+
+def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
+    """Return the days whose documents weren't made from the landing files as they are now.
+
+    Those are the days that a file touches that they don't record with its present state, those
+    that record a file which has changed since, and those of which only a part was made. A file
+    that is gone makes none stale. Left out are days outside the partitions and those that
+    eviction would take away again, and, until they are whole, days with files that change.
+    """
+    touching = defaultdict(list)
+    for file in arrivals.files.values():
+        for day in {*file.days, *([file.date] if file.date else [])}:
+            touching[day].append(file)
+    first, last = (day.isoformat() for day in project.partition_range)
+    horizon = _horizon(project, touching, first, last)
+    candidates = {*touching, *project.lake.partitions("documents")}
+    kept = sorted((d for d in candidates if max(first, horizon) <= d <= last), reverse=True)
+    notices = _file_notices(arrivals)
+    outside = [day for day in touching if not first <= day <= last]
+    notices += _day_notice(outside, f"outside the partitions, {first} to {last}")
+    old = [day for day in touching if first <= day <= last and day < horizon]
+    notices += _day_notice(old, f"before {horizon}, where eviction begins")
+    stale, waiting, shrunk = [], [], []
+    for day in kept:
+        version = _documents(project, day)
+        found = _stale_day(project, arrivals, day, touching[day], version)
+        if found is None:
+            continue
+        if day in arrivals.expected_days or _sources(version).keys() & arrivals.expected:
+            waiting.append(day)
+        elif version and _would_shrink(version, arrivals, touching[day]):
+            shrunk.append(day)
+        else:
+            stale.append(found)
+    notices += _day_notice(
+        shrunk,
+        "files that they were made of are gone, and those that are there have fewer rows than "
+        "the days have documents; run the job `days` if they are to be made of these alone",
+    )
+    return StaleDays(tuple(stale), tuple(waiting), tuple(notices))
+
+
+def _stale_day(
+    project: Project,
+    arrivals: Arrivals,
+    day: str,
+    touching: list[LandingFile],
+    version: Version | None,
+) -> StaleDay | None:
+    recorded = _sources(version)
+    now = sources_of(touching)
+    now |= {p: _mark(arrivals.files[p]) for p in recorded if p in arrivals.files}
+    changed = sum(recorded.get(path) != mark for path, mark in now.items())
+    if changed:
+        reason = f"files new or changed: {changed}"
+    elif version and not _is_complete(project, day):
+        reason = "only a part was made"
+    else:
+        return None
+    # With the documents in it, a file that is put back as it once was is asked for again.
+    state = [*(f"{path}={mark}" for path, mark in now.items()), version.name if version else ""]
+    return StaleDay(day, reason, tuple(sorted(state)))
+
+
+def _horizon(
+    project: Project, touching: Mapping[str, list[LandingFile]], first: str, last: str
+) -> str:
+    """Return the oldest day that is kept once the newest one that has events is published.
+
+    Not only of what has been made: of a year of files that are new, only the last days would
+    outlive the first eviction.
+    """
+    anchor = None
+    with suppress(StoreError):  # What is damaged is made anew.
+        anchor = project.anchor()
+    newest = [anchor.isoformat()] if anchor else []
+    if not project.settings.window_anchor:
+        has_rows = (day for day, files in touching.items() if any(day in f.days for f in files))
+        newest += [day for day in has_rows if first <= day <= last]
+    if not newest:
+        return first
+    return project.settings.horizon(date.fromisoformat(max(newest))).isoformat()
+
+
+def _would_shrink(version: Version, arrivals: Arrivals, touching: list[LandingFile]) -> bool:
+    """Return whether documents would be lost whose files their owner has cleared out.
+
+    Files that were renamed or replaced by others hold as many rows as before.
+    """
+    gone = _sources(version).keys() - arrivals.present
+    if not gone and SOURCES in version.metadata:
+        return False
+    rows = 0
+    for file in touching:
+        rows += file.days.get(version.partition, 0)
+        if file.date == version.partition:
+            rows += file.rows - sum(file.days.values())
+    return rows < version.rows
+
+
+def _mark(file: LandingFile) -> str:
+    # What made a file unusable may pass without changing it.
+    return f"{file.state}:unusable" if file.problem else file.state
+
+
+def _documents(project: Project, day: str) -> Version | None:
+    try:
+        return project.lake.find("documents", day)
+    except StoreError:  # What is damaged is replaced.
+        return None
+
+
+def _is_complete(project: Project, day: str) -> bool:
+    try:
+        return project.is_complete(day)
+    except StoreError:
+        return False
+
+
+def _sources(version: Version | None) -> Mapping[str, str]:
+    return version.metadata.get(SOURCES, {}) if version else {}
+
+
+def _file_notices(arrivals: Arrivals) -> list[str]:
+    notices = []
+    if arrivals.ignored:
+        some = _some(arrivals.ignored)
+        notices.append(f"files of kinds that can't be read: {len(arrivals.ignored)} ({some})")
+    undated = [file for file in arrivals.files.values() if file.problem and not file.date]
+    if undated:
+        some = _some([f"{file.path}: {file.problem}" for file in undated])
+        notices.append(
+            f"files with problems, and no date in their names by which a day could tell of "
+            f"them: {len(undated)} ({some})"
+        )
+    return notices
+
+
+def _day_notice(days: list[str], why: str) -> list[str]:
+    if not days:
+        return []
+    return [f"days left alone, {min(days)} to {max(days)}: {len(days)} ({why})"]
+
+
+def _some(texts: Iterable[str]) -> str:
+    listed = sorted(texts)
+    return ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")

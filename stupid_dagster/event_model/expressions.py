@@ -31,8 +31,12 @@ POLARS_TYPES: dict[FieldType, type[pl.DataType]] = {
 
 def cleaned(column: str, nulls: Sequence[str]) -> pl.Expr:
     """Return a string column without surrounding white space, null spellings as null."""
-    value = pl.col(column).str.strip_chars()
-    return pl.when(~value.is_in(list(nulls))).then(value).alias(column)
+    return without_nulls(pl.col(column).str.strip_chars(), nulls).alias(column)
+
+
+def without_nulls(value: pl.Expr, nulls: Sequence[str]) -> pl.Expr:
+    """Return a string without surrounding white space with null spellings as null."""
+    return pl.when(~value.is_in(list(nulls))).then(value)
 
 
 def typed_values(
@@ -45,7 +49,8 @@ def typed_values(
     # A column of many different values shows it at once.
     many = values.head(_GLANCE).n_unique() > _GLANCE // 4
     given = values if many else values.unique()
-    texts = given.to_frame().select(cleaned(values.name, nulls)).to_series()
+    texts = given.str.strip_chars()
+    texts = texts.to_frame().select(without_nulls(pl.col(values.name), nulls)).to_series()
     made = texts.to_frame().select(typed(values.name, rule).alias(values.name)).to_series()
     unread = texts.filter(made.is_null() & texts.is_not_null()).unique()
     return (made if many else _spread(values, given, made)), unread

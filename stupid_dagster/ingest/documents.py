@@ -69,23 +69,30 @@ def build_documents(
     """
     rejects = Rejects()
     reader = DayReader(model, landing.source, day, partitions, rejects)
-    frames = {name: [reader.no_rows(name)] for name in model.events}
     files = landing.for_day(day)
-    unreadable = 0
-    for file in files:
-        try:
-            if file.problem and not file.rows:
-                raise IngestError(file.problem)
-            for name, rows in reader.read(file).items():
-                frames[name].append(rows)
-        except IngestError as error:
-            rejects.add_file(file.path, str(error))
-            unreadable += 1
-    documents, duplicates = {}, 0
-    for name, event_type in model.events.items():
-        frame = pl.concat(frames[name], rechunk=True)
-        documents[name], removed = _finished(model, name, event_type, frame)
-        duplicates += removed
+    unread = list(files)
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in model.events}
+    documents: dict[str, pl.DataFrame] = {}
+    unreadable = duplicates = 0
+    # One event type after another, so that not all of the day's raw rows are held at once.
+    for name, event_type in [*model.events.items(), (None, None)]:
+        for file in [f for f in unread if name is None or name in f.event_types]:
+            unread.remove(file)
+            try:
+                if file.problem and not file.rows:
+                    raise IngestError(file.problem)
+                read = reader.read(file)
+                if read.keys() - parts.keys():
+                    raise IngestError(f"{file.path}: the file changed; run the day again")
+                for found, rows in read.items():
+                    parts[found].append(rows)
+            except IngestError as error:
+                rejects.add_file(file.path, str(error))
+                unreadable += 1
+        if name is not None and event_type is not None:
+            frame = reader.typed_rows(name, parts.pop(name))
+            documents[name], removed = _finished(model, name, event_type, frame)
+            duplicates += removed
     result = DayDocuments(
         documents=_with_test_actors(documents),
         rejects=rejects.table(),
@@ -172,13 +179,15 @@ def _with_text_ids(
     frame: pl.DataFrame, name: str, template: str, fields: list[str]
 ) -> pl.DataFrame:
     """Return the frame with `text_id`; a text is rendered and hashed once."""
-    alike = frame.select(pl.struct(fields).hash().alias(":alike") if fields else pl.lit(0))
-    frame = frame.hstack(alike)
+    if not fields:
+        fields = ["row"]  # A template without a field: any column will do to have its rows.
+    alike = frame.select(pl.struct(fields).hash().alias("alike"))
     text = pl.concat_str(pl.lit(f"{name}\x00"), rendered(template))
-    texts = frame.unique(":alike", keep="any").select(":alike", text.alias("text"))
-    hashes = distinct_hashes(texts["text"]).rename({"hash": "text_id"})
-    ids = texts.join(hashes, on="text", how="left").select(":alike", "text_id")
-    return frame.join(ids, on=":alike", how="left", maintain_order="left")
+    texts = frame.select(fields).hstack(alike).unique("alike", keep="any")
+    texts = texts.select("alike", text.alias("text"))
+    hashes = texts.join(distinct_hashes(texts["text"]), on="text")
+    ids = alike.to_series().replace_strict(hashes["alike"], hashes["hash"], return_dtype=pl.UInt64)
+    return frame.with_columns(ids.alias("text_id"))
 
 
 def _with_test_actors(documents: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -24,7 +24,9 @@ from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.ingest.source import Source
 from stupid_dagster.tables import TIME
 
-# No field's name begins with a colon.
+# No field's name begins with a colon, so that a file's columns are kept apart from these.
+_RAW = "raw:"
+_ORIGIN = {":file": pl.String, ":row": pl.UInt32}
 _TIMES = {"timestamp": TIME, "timestamp_missing": pl.Boolean}
 _PLAIN = FieldRule()
 _CHANGED = "{}: the file changed while it was read; run the day again"
@@ -47,18 +49,11 @@ class DayReader:
     rows: int = 0
     dropped_columns: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def no_rows(self, event_type: str) -> pl.DataFrame:
-        """Return what `read` returns of a file with no rows of the day and type."""
-        fields = self.model.events[event_type].fields
-        return pl.DataFrame(
-            schema=_TIMES | {name: POLARS_TYPES[self._rule(name).type] for name in fields}
-        )
-
     def read(self, file: LandingFile) -> dict[str, pl.DataFrame]:
-        """Return the file's rows of the day by event type.
+        """Return the file's rows of the day by event type, for `typed_rows`.
 
-        Their columns are their time, whether it is missing, and the event type's kept fields in
-        their types. Raises IngestError when the file can't be read.
+        They have their time, where they come from, and the columns that fields are taken from as
+        they are. Raises IngestError when the file can't be read.
         """
         reader = open_file(self.source, file.path)
         positions = self._strays(file)
@@ -100,7 +95,7 @@ class DayReader:
             known = rows.drop_nulls(":type").partition_by(":type", as_dict=True)
             parts = {name: part for (name,), part in known.items()}
         return {
-            name: self._fields(reader, name, part) for name, part in parts.items() if part.height
+            name: self._columns(reader, name, part) for name, part in parts.items() if part.height
         }
 
     def _strays(self, file: LandingFile) -> pl.Series | None:
@@ -116,23 +111,34 @@ class DayReader:
             raise IngestError(_CHANGED.format(file.path))
         return pl.Series(strays, dtype=pl.UInt32)
 
-    def _fields(self, reader: Reader, event_type: str, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows with the event type's fields."""
-        kept = self._spellings(reader.columns, event_type)
+    def _columns(self, reader: Reader, event_type: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows with the columns that the event type's fields are taken from."""
+        columns = self._spellings(reader.columns, event_type)
         # Once each: a column may be the spelling of several fields.
-        used = list(dict.fromkeys(spelling for found in kept.values() for spelling in found))
+        used = list(dict.fromkeys(spelling for found in columns.values() for spelling in found))
         raw = reader.read(used, rows[":position"])
         if raw.width:
             self._unchanged(reader, raw.height, rows.height)
         self.rows += rows.height
+        raw.columns = [f"{_RAW}{column}" for column in raw.columns]
+        return rows.select(*_TIMES, *_ORIGIN).hstack(raw)
+
+    def typed_rows(self, event_type: str, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return rows that were read of an event type: time and kept fields in their types.
+
+        Values that don't fit their type become null, and are told.
+        """
+        nothing = pl.DataFrame(schema=_TIMES | _ORIGIN)
+        # Together, for a hundred small files cost as much as a hundred large ones.
+        rows = pl.concat([nothing, *parts], how="diagonal")
+        present = [name.removeprefix(_RAW) for name in rows.columns if name.startswith(_RAW)]
         fields = {
-            name: self._field(name, [raw[spelling] for spelling in found], rows)
-            for name, found in kept.items()
+            name: self._field(name, [rows[f"{_RAW}{spelling}"] for spelling in found], rows)
+            for name, found in self._spellings(present, event_type).items()
         }
         return rows.select(list(_TIMES)).with_columns(**fields)
 
     def _field(self, name: str, spellings: list[pl.Series], rows: pl.DataFrame) -> Any:
-        """Return a field's values in their type; those that don't fit become null, and are told."""
         rule = self._rule(name)
         if not spellings:
             return pl.lit(None, dtype=POLARS_TYPES[rule.type])
@@ -144,7 +150,7 @@ class DayReader:
             texts = texts.to_series()
         values, unread = typed_values(texts, nulls, rule)
         if len(unread):
-            told = rows.select(":file", ":row").with_columns(texts.str.strip_chars())
+            told = rows.select(list(_ORIGIN)).with_columns(texts.str.strip_chars())
             failed = told.filter(pl.col(name).is_in(unread.implode()))
             self.rejects.add_values(failed, name, name, f"is no {rule.type}: left empty")
         return values

@@ -1,4 +1,4 @@
-"""A day's documents to the entities they speak of and the edges between them."""
+"""A day's documents to all that they say: entities, edges, texts, actors, metrics."""
 
 import dagster as dg
 
@@ -7,11 +7,17 @@ from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_connections
 
+DAY_ACTIVITY = ("activity", "sequences", "metrics")
+
 
 @dg.multi_asset(
-    specs=table_specs("entities", "edges", group="connect", deps=["documents"], kinds=["polars"]),
+    specs=[
+        *table_specs("entities", "edges", group="connect", deps=["documents"], kinds=["polars"]),
+        *table_specs("texts", group="embed", deps=["documents"], kinds=["polars"]),
+        *table_specs(*DAY_ACTIVITY, group="behaviour", deps=["documents"], kinds=["polars"]),
+    ],
     backfill_policy=DAY_BACKFILL,
 )
 def connections(context: dg.AssetExecutionContext, project: ProjectResource):
-    """Find entities and typed, weighted, dated edges."""
+    """Read the day's documents once, and write what each actor, entity and hour has of them."""
     yield from materialise(context, project.load(), make_connections)

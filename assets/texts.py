@@ -1,24 +1,21 @@
-"""A day's documents to distinct texts and vectors; a window's to the search index."""
+"""A day's distinct texts to vectors; a window's to the search index."""
 
 import dagster as dg
 
 from assets.partitions import DAY_BACKFILL, WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.stages.day import make_texts
+from stupid_dagster.stages.day import make_vectors
 from stupid_dagster.stages.window import make_search_index
 
 
 @dg.multi_asset(
-    specs=[
-        *table_specs("texts", group="embed", deps=["documents"], kinds=["polars"]),
-        *table_specs("vectors", group="embed", deps=["texts"], kinds=["onnx"]),
-    ],
+    specs=table_specs("vectors", group="embed", deps=["texts"], kinds=["onnx"]),
     backfill_policy=DAY_BACKFILL,
 )
-def texts(context: dg.AssetExecutionContext, project: ProjectResource):
+def vectors(context: dg.AssetExecutionContext, project: ProjectResource):
     """Embed each distinct text of the day once."""
-    yield from materialise(context, project.load(), make_texts)
+    yield from materialise(context, project.load(), make_vectors)
 
 
 @dg.multi_asset(

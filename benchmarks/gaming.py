@@ -56,11 +56,7 @@ def stage_part(work: Path, sample: Sample, days: int, repeat: int) -> Part:
             by_day[name].append(_stage(root, name, day, repeat))
     stages += [_together(name, found) for name, found in by_day.items()]
     window = [_stage(root, name, names[-2], repeat) for name in WINDOW_STAGES]
-    _, connections, texts, activity = stages[1:]
-    embedding = texts.told["embedding"]
-    rest = min(run.cpu - run.told["embedding"]["cpu"] for run in texts.runs)
-    connect_cpu = connections.least("cpu") + rest + activity.least("cpu")
-    embed_cpu = min(run.told["embedding"]["cpu"] for run in texts.runs)
+    _, connections, vectors = stages[1:]
     floor, ratios = _floor(work, root, names[1], by_day["documents"][0], repeat)
     every = [*stages, *window]
     late = [runs.name for runs in every if max(r.late_imports for r in runs.runs) > _FEW]
@@ -74,8 +70,6 @@ def stage_part(work: Path, sample: Sample, days: int, repeat: int) -> Part:
         report.stage_table(stages),
         f"Segments {written / 1e6:,.1f} MB, landing files {landing / 1e6:,.1f} MB: "
         f"{written / landing:.2f} times.",
-        f"Of `texts`, embedding took {embedding['wall']:.2f} s of wall and {embed_cpu:.2f} s of "
-        "CPU, loading the model included.",
         f"## Window of {days} day{'s' * (days > 1)}",
         report.stage_table(window),
         "Each stage ran in a process of its own; seconds and peak are those after its imports, and "
@@ -83,13 +77,13 @@ def stage_part(work: Path, sample: Sample, days: int, repeat: int) -> Part:
         + (f" Imports within the measured time: {', '.join(late)}." if late else ""),
         floor.text,
     ]
-    measured = {"connect_cpu": connect_cpu, "embed_cpu": embed_cpu, **ratios}
+    cpu = {"connect_cpu": connections.least("cpu"), "embed_cpu": vectors.least("cpu")}
     figures = {
         "days": names[1:-1],
         "stages": [runs.figures() for runs in every],
         **floor.figures,
     }
-    return Part("\n\n".join(text), figures, measured)
+    return Part("\n\n".join(text), figures, cpu | ratios)
 
 
 def _stage(root: Path, name: str, day: str, repeat: int) -> Runs:

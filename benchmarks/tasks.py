@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import floor, naive
-from benchmarks.usage import Spent, measured
+from benchmarks.usage import measured
 
 if TYPE_CHECKING:
     from stupid_dagster.project import Project
@@ -50,8 +50,7 @@ _PLOTS = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.da
 DAY_STAGES = {
     "documents": Stage("day", "make_documents", ("pandera.polars", "hypothesis")),
     "connections": Stage("day", "make_connections"),
-    "texts": Stage("day", "make_texts", _EMBED),
-    "activity": Stage("day", "make_activity"),
+    "vectors": Stage("day", "make_vectors", _EMBED),
 }
 WINDOW_STAGES = {
     "search_index": Stage("window", "make_search_index", ("lancedb.index", *_EMBED)),
@@ -87,12 +86,9 @@ def index(root: str) -> Told:
 
 
 def stage(root: str, name: str, partition: str) -> Told:
-    """Run one stage; tell its rows and bytes, and its embedding's share where it embeds."""
-    project = _project(root)
-    embedding = _meter_embedding(project) if name == "texts" else None
-    written = STAGES[name].make(project, partition)
-    told = _summed(written) | {"tables": [made.table for made in written]}
-    return told | ({"embedding": asdict(embedding)} if embedding else {})
+    """Run one stage; tell its rows and bytes."""
+    written = STAGES[name].make(_project(root), partition)
+    return _summed(written) | {"tables": [made.table for made in written]}
 
 
 def pipeline(root: str, days: list[str], window: bool, index: bool = False) -> Told:
@@ -157,33 +153,6 @@ def _project(root: str) -> Project:
 def _summed(written: list[Written]) -> Told:
     versions = [made.version for made in written]
     return {"rows": sum(v.rows for v in versions), "bytes": sum(v.bytes for v in versions)}
-
-
-class _MeteredEmbedder:
-    """An embedder that keeps account of what it costs."""
-
-    def __init__(self, embedder: Any, spent: Spent) -> None:
-        self._embedder, self._spent = embedder, spent
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._embedder, name)
-
-    def embed(self, texts: list[str]) -> Any:
-        with measured() as spent:
-            vectors = self._embedder.embed(texts)
-        self._spent.add(spent)
-        return vectors
-
-
-def _meter_embedding(project: Project) -> Spent:
-    """Return what embedding will have cost a project, the loading of the model included."""
-    with measured() as spent:
-        embedder = project.embedder
-        # The width is read from the model: this loads it.
-        _ = embedder.dimensions
-    # In the place where `cached_property` keeps it.
-    vars(project)["embedder"] = _MeteredEmbedder(embedder, spent)
-    return spent
 
 
 def _modules(stages: Mapping[str, Stage]) -> tuple[str, ...]:

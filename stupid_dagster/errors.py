@@ -3,6 +3,7 @@
     StupidError
     ├── SettingsError          a setting is unknown or has a value that can't be used
     ├── EventModelError        the event model has mistakes (all of them are in `.problems`)
+    ├── InferenceError         no event model can be drafted from a sample
     ├── IngestError            landing files can't be found or read as a whole
     ├── StoreError             a store can't do what was asked
     │   ├── MissingVersionError    a table has no live version for a partition
@@ -42,6 +43,10 @@ class EventModelError(StupidError):
         self.problems = list(problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         super().__init__(f"{source}: {len(self.problems)} mistake(s) in the event model\n{lines}")
+
+
+class InferenceError(StupidError):
+    """No event model can be drafted from a sample; the message says what was looked for."""
 
 
 class IngestError(StupidError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stupid_dagster.project import Project
-from stupid_dagster.stages.day import make_activity, make_connections, make_documents, make_texts
+from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 from stupid_dagster.stages.publish import make_catalog, publish_window
 from stupid_dagster.stages.window import (
@@ -18,7 +18,7 @@ from stupid_dagster.stores.snapshots import Manifest
 
 def make_day(project: Project, day: str) -> None:
     """Run the stages of a day."""
-    for stage in (make_documents, make_connections, make_texts, make_activity):
+    for stage in (make_documents, make_connections, make_vectors):
         stage(project, day)
 
 

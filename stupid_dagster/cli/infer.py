@@ -31,6 +31,7 @@ from stupid_dagster.ingest.sampling import sample_landing
 )
 @click.option("--actor", metavar="COLUMN", help="Column that says who acts, if you know it.")
 @click.option("--timestamp", metavar="COLUMN", help="Column with the events' times, likewise.")
+@click.option("--event-type", metavar="COLUMN", help="Column with the events' types, likewise.")
 def infer(
     folder: str,
     out: Path | None,
@@ -39,6 +40,7 @@ def infer(
     rows: int,
     actor: str | None,
     timestamp: str | None,
+    event_type: str | None,
 ) -> None:
     """Draft an event model from the landing files in DIR, with its reasons."""
     if out is not None and out.exists() and not force:
@@ -48,6 +50,7 @@ def infer(
         name or re.split(r"[/\\]", folder.rstrip("/\\"))[-1],
         actor=actor,
         timestamp=timestamp,
+        event_type=event_type,
     )
     if out is None:
         click.echo(draft.yaml, nl=False)
@@ -68,6 +71,7 @@ def _summarise(draft: Draft, folder: str, out: Path | None) -> None:
         "event types": ", ".join(
             " = ".join([name, *aliases]) for name, aliases in draft.event_types.items()
         ),
+        "told by": draft.event_type_column or "folder or file name",
         "actor": keys[0],
         "timestamp": ", ".join(draft.timestamp_fields),
         "entity types": ", ".join(keys),

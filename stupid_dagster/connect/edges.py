@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.event_model.expressions import entity_id
+from stupid_dagster.event_model.expressions import entity_key, id_of_key
 from stupid_dagster.tables import TABLES, conform
 
 
@@ -34,11 +34,12 @@ def _connected(
     model: EventModel, edge_type: str, frame: pl.LazyFrame, columns: list[str]
 ) -> pl.LazyFrame:
     edge = model.edges[edge_type]
+    # Keys become ids when there is one of each pair left.
     return (
         frame.select(
             "timestamp",
-            source=entity_id(model, edge.source, columns),
-            target=entity_id(model, edge.target, columns),
+            source=entity_key(model, edge.source, columns),
+            target=entity_key(model, edge.target, columns),
         )
         .drop_nulls(["source", "target"])
         .group_by("source", "target")
@@ -47,5 +48,9 @@ def _connected(
             first_seen=pl.col("timestamp").min(),
             last_seen=pl.col("timestamp").max(),
         )
-        .with_columns(type=pl.lit(edge_type))
+        .with_columns(
+            source=id_of_key(model, edge.source, pl.col("source")),
+            target=id_of_key(model, edge.target, pl.col("target")),
+            type=pl.lit(edge_type),
+        )
     )

@@ -174,7 +174,7 @@ def _concat(pieces: Iterable[Piece]) -> pl.Expr:
 def entity_key(model: EventModel, citation: str, columns: Iterable[str]) -> pl.Expr:
     """Return the normalised key of the entity that `Type` or `Type.role` cites; null if missing.
 
-    For `normalise: hash` the key still is the text: `hash_keys` turns distinct ones to hashes.
+    For `normalise: hash` the key still is the text: `id_of_key` turns distinct ones to hashes.
     """
     entity, fields = model.entity_role(citation)
     present = set(columns)
@@ -184,8 +184,12 @@ def entity_key(model: EventModel, citation: str, columns: Iterable[str]) -> pl.E
 
 def entity_id(model: EventModel, citation: str, columns: Iterable[str]) -> pl.Expr:
     """Return `<prefix>:<key>` of the cited entity; null where the event has no key for it."""
+    return id_of_key(model, citation, entity_key(model, citation, columns))
+
+
+def id_of_key(model: EventModel, citation: str, key: pl.Expr) -> pl.Expr:
+    """Return `<prefix>:<key>` of an entity whose key `entity_key` has returned."""
     entity, _ = model.entity_role(citation)
-    key = entity_key(model, citation, columns)
     if entity.normalise == "hash":
         key = key.map_batches(hashed_text, return_dtype=pl.String)
     return pl.concat_str(pl.lit(f"{entity.prefix}:"), key)

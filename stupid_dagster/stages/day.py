@@ -6,8 +6,6 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-import polars as pl
-
 from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
@@ -48,42 +46,36 @@ def make_documents(
 
 
 def make_connections(project: Project, day: str) -> list[Written]:
-    """Write `entities` and `edges` of a day from its documents."""
+    """Write what a day's documents say of entities, edges, texts, actors and metrics.
+
+    The documents are read once for all of `entities`, `edges`, `texts`, `activity`, `sequences`
+    and `metrics`.
+    """
     stage = Stage(project, day)
-    documents, source = _documents(project, day)
-    stage.table("entities", connect.build_entities(project.model, documents), metadata=source)
-    stage.table("edges", connect.build_edges(project.model, documents), metadata=source)
-    return stage.written
-
-
-def make_texts(project: Project, day: str) -> list[Written]:
-    """Write `texts` and their `vectors` of a day from its documents."""
-    stage = Stage(project, day)
-    documents, source = _documents(project, day)
-    texts = connect.build_texts(project.model, documents, day)
-    stage.table("texts", texts, metadata=source)
-    embedder = project.embedder
-    vectors = embedder.embed(texts["text"].to_list())
-    frame = texts.select("text_id").with_columns(pack_vectors(vectors))
-    stage.table("vectors", frame, metadata=source | {"embedder": embedder.model_id})
-    return stage.written
-
-
-def make_activity(project: Project, day: str) -> list[Written]:
-    """Write `activity`, `sequences` and `metrics` of a day from its documents."""
-    stage = Stage(project, day)
-    documents, source = _documents(project, day)
-    stage.table("activity", connect.build_activity(project.model, documents), metadata=source)
-    stage.table("sequences", connect.build_sequences(project.model, documents), metadata=source)
-    stage.table("metrics", connect.build_metrics(project.model, documents), metadata=source)
-    return stage.written
-
-
-def _documents(project: Project, day: str) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
-    """Return the day's documents, and by what a table made of them tells which they were."""
+    model = project.model
     version = project.lake.live("documents", day)
-    documents = connect.enrich(project.model, read_day(project.lake, version, project.model))
-    return documents, {"documents": version.name}
+    documents = connect.enrich(model, read_day(project.lake, version, model))
+    # Tells which documents a table was made of.
+    source = {"documents": version.name}
+    stage.table("entities", connect.build_entities(model, documents), metadata=source)
+    stage.table("edges", connect.build_edges(model, documents), metadata=source)
+    stage.table("texts", connect.build_texts(model, documents, day), metadata=source)
+    stage.table("activity", connect.build_activity(model, documents), metadata=source)
+    stage.table("sequences", connect.build_sequences(model, documents), metadata=source)
+    stage.table("metrics", connect.build_metrics(model, documents), metadata=source)
+    return stage.written
+
+
+def make_vectors(project: Project, day: str) -> list[Written]:
+    """Write the `vectors` of a day's texts."""
+    stage = Stage(project, day)
+    version = project.lake.live("texts", day)
+    texts = project.lake.scan_versions([version]).select("text_id", "text").collect()
+    embedder = project.embedder
+    vectors = pack_vectors(embedder.embed(texts["text"].to_list()))
+    made_of = {"documents": version.metadata["documents"], "embedder": embedder.model_id}
+    stage.table("vectors", texts.select("text_id").with_columns(vectors), metadata=made_of)
+    return stage.written
 
 
 def _document_metadata(made: DayDocuments) -> dict[str, Any]:

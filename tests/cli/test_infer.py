@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
 from stupid_dagster.cli import main
-from stupid_dagster.event_model import parse_event_model
+from stupid_dagster.event_model import load_event_model, parse_event_model
+from stupid_dagster.ingest import build_documents, index_landing
 
 
 def call(*arguments: str) -> Result:
@@ -80,3 +84,46 @@ def test_what_can_not_be_drafted_is_told_without_a_traceback(landing: Path) -> N
     assert unknown.exit_code == missing.exit_code == 1
     assert "error: no column is named 'when'" in unknown.output
     assert missing.output.startswith("error:")
+
+
+def test_event_types_told_by_a_column_run_through_the_engine(tmp_path: Path) -> None:
+    landing, file = tmp_path / "landing", tmp_path / "model.yaml"
+    kinds = ["order", "login", "Order", "search"]
+    own: dict[str, tuple[str, list[Any]]] = {
+        "order": ("product", ["pen", "ink"]),
+        "login": ("browser", ["firefox", "opera"]),
+        "search": ("words", ["red", "blue"]),
+    }
+    (landing / "events").mkdir(parents=True)
+    for day in (1, 2):
+        lines = []
+        for n in range(400):
+            kind = "ping" if n == 9 else kinds[n % 4]
+            row: dict[str, Any] = {"event": kind, "customerId": f"c{n * 7 % 50}"}
+            row["at"] = f"2025-03-0{day}T{n % 24:02}:{n % 60:02}:00Z"
+            if kind != "ping":
+                column, values = own[kind.lower()]
+                row[column] = values[n % 3 % 2]
+            lines.append(json.dumps(row))
+        (landing / "events" / f"2025-03-0{day}.jsonl").write_text("\n".join(lines))
+
+    drafted = call("infer", str(landing), "--out", str(file))
+    checked = call("check", str(file), "--data", str(landing))
+    asked = call("infer", str(landing), "--event-type", "browser")
+
+    assert drafted.exit_code == checked.exit_code == asked.exit_code == 0
+    assert "told by  event" in drafted.stderr
+    assert "ping (2)" in drafted.stderr
+    assert "3 event types" in checked.output
+    assert parse_event_model(asked.stdout).event_type_column == "browser"
+    model, day_1 = load_event_model(file), date(2025, 3, 1)
+    made = build_documents(model, index_landing(model, landing), day_1, (day_1, day_1))
+    heights = {name: frame.height for name, frame in made.documents.items()}
+    # The row that the ping stands in would have been a login.
+    assert {name.lower(): n for name, n in heights.items()} == {
+        "order": 200,
+        "login": 99,
+        "search": 100,
+    }
+    assert made.rows_rejected == 1
+    assert set(made.documents["login"]["browser"]) == {"firefox", "opera"}

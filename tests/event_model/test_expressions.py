@@ -67,7 +67,9 @@ def test_there_is_one_zero() -> None:
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**62), 2**62)))
 def test_numbers_come_back(numbers: list[float | int]) -> None:
     texts = [repr(number) for number in numbers]
-    assert column(texts, typed("x", FieldRule(type="float"))) == [float(number) for number in numbers]
+    assert column(texts, typed("x", FieldRule(type="float"))) == [
+        float(number) for number in numbers
+    ]
     whole = [n if isinstance(n, int) else int(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
     texts = [repr(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
     assert column(texts, typed("x", FieldRule(type="integer"))) == whole

@@ -83,7 +83,7 @@ def test_derived_fields_are_there_where_their_inputs_are() -> None:
     model = gaming_model()
     fields = {name: available_fields(model, event) for name, event in model.events.items()}
     assert fields["API Error"] == {
-        *("memberCode", "error", "platform", "fingerprint", LOCAL_HOUR, "time_of_day")
+        *("memberCode", "error", "platform", "fingerprint", LOCAL_HOUR, "time_of_day", "on_phone")
     }
     assert {"place", "tier"} <= fields["Login"]
     assert {"place", "bet_band", "bet_cents"} <= fields["GameOpened"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from stupid_dagster.errors import EventModelError
+from stupid_dagster.errors import EventModelError, InferenceError
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.dependence import Dependencies
 from stupid_dagster.event_model.inference.entities import (
@@ -16,7 +16,7 @@ from stupid_dagster.event_model.inference.entities import (
     add_properties,
     find_entities,
 )
-from stupid_dagster.event_model.inference.errors import InferenceError
+from stupid_dagster.event_model.inference.event_types import Split, split_samples
 from stupid_dagster.event_model.inference.events import (
     Edge,
     Event,
@@ -46,6 +46,8 @@ class Draft:
     model: EventModel = field(repr=False)
     event_types: dict[str, list[str]]
     """Event type to its other spellings."""
+    event_type_column: str | None
+    """Column that names each row's event type; None where its folder or file does."""
     actor: str
     """The actor's entity type; its column is `entities[actor][0]`."""
     timestamp_fields: list[str]
@@ -69,16 +71,18 @@ def infer_model(
     *,
     actor: str | None = None,
     timestamp: str | None = None,
+    event_type: str | None = None,
 ) -> Draft:
     """Return an event model drafted from samples (event type to rows, all columns strings).
 
     No name of any domain is known here: decisions come from the values (how many, how often, in
     which event types, what determines what) and from words such as id, name, user, session.
-    `actor` and `timestamp` name columns that are taken instead of those that would be found. The
-    draft's YAML has no mistakes. Raises InferenceError when there is no timestamp, no actor, or
-    nothing to draft from.
+    `actor`, `timestamp` and `event_type` name columns that are taken instead of those that would
+    be found. The draft's YAML has no mistakes. Raises InferenceError when there is no timestamp,
+    no actor, or nothing to draft from, and when a named column can't be what it's named for.
     """
-    sample = read_sample(samples)
+    split = split_samples(samples, event_type, (actor, timestamp))
+    sample = read_sample(split.samples)
     dependencies = Dependencies(sample)
     times = find_timestamp(sample, timestamp)
     doer = find_actor(sample, dependencies, times.columns, actor)
@@ -90,12 +94,14 @@ def infer_model(
         sample, dependencies, entities, edges, set(times.columns) - set(doer.columns), test_flag
     )
     features, orders = draft_features(sample, dependencies, entities, events, test_flag)
-    tree = _tree(sample, name, times, entities, edges, events, test_flag)
+    tree = _tree(sample, name, split.column, times, entities, edges, events, test_flag)
     tree["features"] = {"window_days": 7, "columns": features}
     tree["metrics"] = draft_metrics(sample, dependencies, entities, events, test_flag)
-    checks = _checks(sample, times, doer, events, orders)
+    checks = _checks(sample, split, times, doer, events, orders)
     comments = _comments(sample, times, doer, entities, properties, edges, events)
     comments |= {("features", "columns", f): [reason] for f, reason in orders.items()}
+    if split.column:
+        comments["event_type_column",] = split.reasons
     if test_flag:
         flagged = sample.columns[test_flag].describe()
         comments["test_flag",] = [f"a boolean named like a test; {flagged}"]
@@ -119,6 +125,7 @@ def infer_model(
         yaml=text,
         model=model,
         event_types=sample.event_types,
+        event_type_column=split.column,
         actor=entities[0].name,
         timestamp_fields=tree["timestamp"]["fields"],
         nulls=sample.nulls,
@@ -134,6 +141,7 @@ def infer_model(
 def _tree(
     sample: Sample,
     name: str,
+    event_type_column: str | None,
     times: Found,
     entities: list[Entity],
     edges: list[Edge],
@@ -156,6 +164,8 @@ def _tree(
     }
     if stated := [form for form in formats if form]:
         tree["timestamp"]["formats"] = stated
+    if event_type_column:
+        tree["event_type_column"] = event_type_column
     if aliases := {field: other for field, other in sample.aliases.items() if field in kept}:
         tree["aliases"] = aliases
     tree["junk_columns"] = {"containing": sample.junk_parts, "longer_than": 120}
@@ -195,9 +205,14 @@ def _event(event: Event) -> dict[str, Any]:
 
 
 def _checks(
-    sample: Sample, times: Found, doer: Found, events: list[Event], orders: Mapping[str, str]
+    sample: Sample,
+    split: Split,
+    times: Found,
+    doer: Found,
+    events: list[Event],
+    orders: Mapping[str, str],
 ) -> list[str]:
-    checks = [*doer.checks, *times.checks]
+    checks = [*doer.checks, *times.checks, *split.checks]
     checks.append("timezone: days are cut at midnight UTC, and times without a zone are in it")
     kept = dict.fromkeys(field_name for event in events for field_name in event.fields)
     if codes := [name for name in kept if may_be_code(sample.columns[name])]:

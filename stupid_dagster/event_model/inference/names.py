@@ -39,6 +39,8 @@ CODED = _cues(
 OUTCOME = _cues("success result outcome status verdict action click method error")
 MANNER = _cues("type kind state category mode event stage")
 """Words of columns that part events into kinds, less surely than outcomes do."""
+EVENT_TYPE = _cues("event type name kind action")
+"""All words of a column that names event types are among these."""
 ORDERED = _cues("tier level grade rank group class stage degree priority severity")
 BOOLEAN = _cues("is has can was did should flag enabled active success test valid")
 AMOUNT = _cues(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from stupid_dagster.errors import hint
+from stupid_dagster.errors import InferenceError, hint
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.columns import Column
 from stupid_dagster.event_model.inference.dependence import Dependencies, shared_words
-from stupid_dagster.event_model.inference.errors import InferenceError
 from stupid_dagster.event_model.inference.sample import Sample
 
 _WIDE_SPAN = 400

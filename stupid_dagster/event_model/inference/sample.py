@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from stupid_dagster.errors import InferenceError
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.columns import Column, count_values
-from stupid_dagster.event_model.inference.errors import InferenceError
 from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, JunkColumns
 from stupid_dagster.tables import TABLES
 
 DEFAULT_NULLS = EventModel.model_fields["nulls"].get_default()
-_NULLS = frozenset(
+NULLS = frozenset(
     {"", "none", "null", "undefined", "(null)", "<null>", "n/a", "#n/a", "nan", "nil"}
 )
-_WEAK_NULLS = frozenset({"na", "-", "--", "?"})
+WEAK_NULLS = frozenset({"na", "-", "--", "?"})
 """These may be values, too: the sign `-`, the continent NA."""
 RESERVED = {*TABLES["documents"].schema, LOCAL_HOUR}
 """Names that are the engine's own."""
@@ -95,7 +95,8 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
     }
     known = list(dict.fromkeys(column for frame in frames.values() for column in frame.columns))
     junk, junk_parts = _junk(known)
-    good = [column for column in known if column.strip() and column not in set(junk)]
+    unusable = {*junk, *filter(is_pattern, known)}
+    good = [column for column in known if column.strip() and column not in unusable]
     counts = {
         (event_type, column): count_values(frame[column])
         for event_type, frame in frames.items()
@@ -114,6 +115,11 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
         junk_parts=junk_parts,
         without_rows=without_rows,
     )
+
+
+def is_pattern(column: str) -> bool:
+    """Return whether Polars takes the name for a pattern of names, so that it can't be cited."""
+    return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
 def _junk(columns: list[str]) -> tuple[list[str], list[str]]:
@@ -144,16 +150,16 @@ def _found_nulls(tables: Iterable[pl.DataFrame]) -> dict[str, int]:
     for table in tables:
         lower = pl.col("value").str.to_lowercase()
         short = table.filter(pl.col("value").str.len_bytes() <= 9)
-        hits = short.filter(lower.is_in(list(_NULLS | _WEAK_NULLS)))
+        hits = short.filter(lower.is_in(list(NULLS | WEAK_NULLS)))
         for value, count in hits.iter_rows():
-            if value.lower() in _NULLS or not _is_like_others(value, table["value"]):
+            if value.lower() in NULLS or not _is_like_others(value, table["value"]):
                 found[value] = found.get(value, 0) + count
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _is_like_others(value: str, values: pl.Series) -> bool:
     """Return whether the column's other values look like this one, which then is a value."""
-    others = values.filter(~values.str.to_lowercase().is_in([*_NULLS, *_WEAK_NULLS])).to_list()
+    others = values.filter(~values.str.to_lowercase().is_in([*NULLS, *WEAK_NULLS])).to_list()
     if value.isalpha():
         return len(others) > 1 and all(
             len(o) == len(value) and o.isalpha() and o.isupper() == value.isupper() for o in others

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from stupid_dagster.event_model.inference.errors import InferenceError
+from stupid_dagster.errors import InferenceError
 
 _WIDTH = 98
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.$/-]*( [A-Za-z0-9_.$/-]+)*")
@@ -40,7 +40,7 @@ def _entry(key: str, value: Any, path: Path, comments: Mapping[Path, list[str]])
     head = f"{indent}{scalar(key)}:"
     if len(head) > _LONGEST_KEY:
         raise InferenceError(
-            f"the name {key[:40]!r}... is too long for a key in YAML: give its folder a shorter one"
+            f"the name {key[:40]!r}... is too long for a key in YAML: give it a shorter one"
         )
     inside = any(known[: len(path)] == path and known != path for known in comments)
     if isinstance(value, Mapping) and value:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stupid_dagster import connect
-from stupid_dagster.errors import StupidError
+from stupid_dagster.errors import InferenceError, StupidError
 from stupid_dagster.event_model import parse_event_model
-from stupid_dagster.event_model.inference import InferenceError, infer_model
+from stupid_dagster.event_model.inference import infer_model
 from tests.gaming import day_documents, land
 
 ROWS = 2000
@@ -293,6 +293,9 @@ _NAMES = st.one_of(
         [
             "id",
             "user id",
+            "event",
+            "^id$",
+            "*",
             "time",
             "timestamp",
             "day",

@@ -48,6 +48,18 @@ def flights(flights_landing: Path) -> Draft:
     return infer_model(read(flights_landing), "flights")
 
 
+def test_folders_name_the_event_types_of_both(gaming: Draft, flights: Draft) -> None:
+    assert gaming.event_type_column is None
+    assert flights.event_type_column is None
+    assert not any("--event-type" in check for check in [*gaming.checks, *flights.checks])
+
+
+def test_pop_ups_alone_are_not_parted_by_their_type(gaming_landing: Path) -> None:
+    draft = infer_model({"PopupModule": read(gaming_landing)["PopupModule"]}, "pop-ups")
+
+    assert draft.event_type_column is None
+
+
 def test_gaming_roles_and_spellings_are_found(gaming: Draft) -> None:
     assert gaming.timestamp_fields == ["@timestamp"]
     assert gaming.entities[gaming.actor] == ["memberCode"]

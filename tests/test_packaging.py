@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -52,7 +54,7 @@ def test_the_shipped_settings_are_the_demo_s() -> None:
     assert settings.event_model in bundled_models()
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "data/" in ignored
-    assert settings.landing.parts[0] == settings.data_root.parts[0] == "data"
+    assert Path(settings.landing).parts[0] == settings.data_root.parts[0] == "data"
 
 
 def test_every_folder_of_code_is_a_package() -> None:
@@ -112,3 +114,17 @@ def test_make_home_keeps_what_else_is_in_dotenv(clone: Path) -> None:
         done = make("home", folder=clone, DAGSTER_HOME="/the/shell's")
         assert done.returncode == 0, done.stderr
         assert dotenv.read_text() == f"STUPID_SEED=8\nDAGSTER_HOME={clone}/.dagster_home\n"
+
+
+def test_the_allocator_s_setting_is_made_before_polars_is_loaded_and_leaves_the_user_s() -> None:
+    program = (
+        "import os, sys, stupid_dagster;"
+        "assert 'polars' not in sys.modules; print(os.environ['_RJEM_MALLOC_CONF'])"
+    )
+    for given, wanted in ((None, "dirty_decay_ms:10000,muzzy_decay_ms:10000"), ("x:1", "x:1")):
+        environment = {k: v for k, v in os.environ.items() if k != "_RJEM_MALLOC_CONF"}
+        environment |= {"_RJEM_MALLOC_CONF": given} if given else {}
+        found = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+        )
+        assert found.stdout.strip() == wanted, found.stderr

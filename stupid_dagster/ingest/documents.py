@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,7 +18,7 @@ from stupid_dagster.event_model.expressions import (
     with_derived,
 )
 from stupid_dagster.event_model.templates import template_fields
-from stupid_dagster.ingest.landing import LandingIndex
+from stupid_dagster.ingest.landing import LandingFile, LandingIndex
 from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.ingest.rows import DayReader
 from stupid_dagster.tables import TABLES, conform
@@ -70,29 +70,18 @@ def build_documents(
     rejects = Rejects()
     reader = DayReader(model, landing.source, day, partitions, rejects)
     files = landing.for_day(day)
-    unread = list(files)
     parts: dict[str, list[pl.DataFrame]] = {name: [] for name in model.events}
     documents: dict[str, pl.DataFrame] = {}
-    unreadable = duplicates = 0
+    unreadable = _read(reader, [file for file in files if not file.event_types], parts)
+    duplicates = 0
     # One event type after another, so that not all of the day's raw rows are held at once.
-    for name, event_type in [*model.events.items(), (None, None)]:
-        for file in [f for f in unread if name is None or name in f.event_types]:
-            unread.remove(file)
-            try:
-                if file.problem and not file.rows:
-                    raise IngestError(file.problem)
-                read = reader.read(file)
-                if read.keys() - parts.keys():
-                    raise IngestError(f"{file.path}: the file changed; run the day again")
-                for found, rows in read.items():
-                    parts[found].append(rows)
-            except IngestError as error:
-                rejects.add_file(file.path, str(error))
-                unreadable += 1
-        if name is not None and event_type is not None:
-            frame = reader.typed_rows(name, parts.pop(name))
-            documents[name], removed = _finished(model, name, event_type, frame)
-            duplicates += removed
+    unread = [file for file in files if file.event_types]
+    for name, event_type in model.events.items():
+        unreadable += _read(reader, [file for file in unread if name in file.event_types], parts)
+        unread = [file for file in unread if name not in file.event_types]
+        frame = reader.typed_rows(name, parts.pop(name))
+        documents[name], removed = _finished(model, name, event_type, frame)
+        duplicates += removed
     result = DayDocuments(
         documents=_with_test_actors(documents),
         rejects=rejects.table(),
@@ -105,6 +94,27 @@ def build_documents(
     )
     log.info("documents", day=str(day), rows=result.rows, rejected=result.rows_rejected)
     return result
+
+
+def _read(
+    reader: DayReader, files: Iterable[LandingFile], parts: Mapping[str, list[pl.DataFrame]]
+) -> int:
+    """Add the files' rows of the day to `parts`; return how many files can't be used."""
+    unusable = 0
+    for file in files:
+        try:
+            if file.problem and not file.rows:
+                raise IngestError(file.problem)
+            read = reader.read(file)
+            if read.keys() - parts.keys():
+                raise IngestError(f"{file.path}: the file changed; run the day again")
+        except IngestError as error:
+            reader.rejects.add_file(file.path, str(error))
+            unusable += 1
+        else:
+            for name, rows in read.items():
+                parts[name].append(rows)
+    return unusable
 
 
 def _finished(
@@ -181,12 +191,12 @@ def _with_text_ids(
     """Return the frame with `text_id`; a text is rendered and hashed once."""
     if not fields:
         fields = ["row"]  # A template without a field: any column will do to have its rows.
-    alike = frame.select(pl.struct(fields).hash().alias("alike"))
+    alike = frame.select(pl.struct(fields).hash().alias(":alike"))
     text = pl.concat_str(pl.lit(f"{name}\x00"), rendered(template))
-    texts = frame.select(fields).hstack(alike).unique("alike", keep="any")
-    texts = texts.select("alike", text.alias("text"))
+    texts = frame.select(fields).hstack(alike).unique(":alike", keep="any")
+    texts = texts.select(":alike", text.alias("text"))
     hashes = texts.join(distinct_hashes(texts["text"]), on="text")
-    ids = alike.to_series().replace_strict(hashes["alike"], hashes["hash"], return_dtype=pl.UInt64)
+    ids = alike.to_series().replace_strict(hashes[":alike"], hashes["hash"], return_dtype=pl.UInt64)
     return frame.with_columns(ids.alias("text_id"))
 
 

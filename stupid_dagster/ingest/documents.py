@@ -132,8 +132,7 @@ def _finished(
     actor = pl.lit(None, dtype=pl.String)
     if model.actor in event_type.entities:
         actor = entity_id(model, model.actor, full.columns)
-    full = _in_order(full.with_columns(actor=actor), event_type)
-    full = _without_duplicates(model, event_type, full).with_row_index("row")
+    full = _in_order(model, event_type, full.with_columns(actor=actor)).with_row_index("row")
     full = _with_text_ids(full, name, event_type.text, text_fields)
     is_test = pl.lit(value=False)
     if model.test_flag in event_type.fields:
@@ -143,12 +142,13 @@ def _finished(
     return documents, frame.height - documents.height
 
 
-def _in_order(frame: pl.DataFrame, event_type: EventType) -> pl.DataFrame:
-    """Return the rows by actor and time, with these two as `:place` and the rest as `:content`.
+def _in_order(model: EventModel, event_type: EventType, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows by actor and time, the first of each moment and duplicate key.
 
-    All fields take part in the order, so that the same rows, in whatever order and files, always
-    make the same documents with the same row numbers. Two numbers sort several times faster than
-    the strings they stand for: an actor's place among all, with the time, and the fields' hash.
+    Rows of one actor and moment are in the order of all their fields, so that the same rows, in
+    whatever order and files, always make the same documents with the same row numbers. One
+    number, of an actor's place among all and the time, sorts several times faster than what it
+    stands for; the few rows that share it are looked at by themselves.
     """
     actors = frame["actor"].drop_nulls().unique().sort()
     places = pl.int_range(len(actors), dtype=pl.UInt64, eager=True)
@@ -158,31 +158,26 @@ def _in_order(frame: pl.DataFrame, event_type: EventType) -> pl.DataFrame:
     )
     time = pl.col("timestamp").to_physical()
     since = (time - time.min()).cast(pl.UInt64)
-    content = pl.struct("timestamp_missing", *event_type.fields).hash()
-    keys = {":place": place * _DAY_AND_MORE + since, ":content": content}
-    return frame.with_columns(**keys).sort(":place", ":content")
-
-
-def _without_duplicates(
-    model: EventModel, event_type: EventType, frame: pl.DataFrame
-) -> pl.DataFrame:
-    """Return the first row of each moment and duplicate key, in their order."""
+    keys = frame.select(place * _DAY_AND_MORE + since).to_series()
+    order = keys.arg_sort()
+    same = (keys.gather(order).diff() == 0).fill_null(value=False)
+    shared = same | same.shift(-1, fill_value=False)
+    if not shared.any():
+        return frame[order]
+    fields = ["timestamp_missing", *event_type.fields]
+    rows = order.filter(shared)
+    ties = frame[fields][rows].with_columns(keys.gather(rows).alias(":key"))
+    by_all = ties.select(pl.arg_sort_by(":key", *fields, nulls_last=True)).to_series()
+    order = order.scatter(shared.arg_true(), rows.gather(by_all))
     key = model.duplicate_key
     if key and set(key) <= set(frame.columns):
-        return frame.unique(subset=["timestamp", *key], keep="first", maintain_order=True)
-    # Equal rows are neighbours; only those whose hashes are equal are compared by value.
-    keys = pl.col(":place", ":content")
-    alike = frame.select(pl.all_horizontal(keys == keys.shift(1))).to_series()
-    suspects = alike.fill_null(value=False).arg_true()
-    if suspects.is_empty():
-        return frame
-    fields = ["timestamp_missing", *event_type.fields]
-    rows, before = frame[fields][suspects], frame[fields][suspects - 1]
-    equal = pl.Series([True]).new_from_index(0, rows.height)
-    for name in fields:
-        equal &= rows[name].eq_missing(before[name])
-    keep = pl.Series([True]).new_from_index(0, frame.height).scatter(suspects.filter(equal), False)
-    return frame.filter(keep)
+        return frame[order].unique(["timestamp", *key], keep="first", maintain_order=True)
+    ties = ties[by_all]
+    equal = pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))
+    repeated = ties.select(equal & (pl.int_range(pl.len()) > 0)).to_series()
+    kept = pl.Series([True]).new_from_index(0, len(order))
+    kept = kept.scatter(shared.arg_true().filter(repeated), False)
+    return frame[order.filter(kept)]
 
 
 def _with_text_ids(

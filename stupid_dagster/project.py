@@ -16,6 +16,9 @@ from stupid_dagster.settings import Settings, load_settings
 from stupid_dagster.stores.lake import Lake
 from stupid_dagster.tables import DAY_TABLES
 
+STRAYS_ONLY = "strays_only"
+"""In the metadata of a day's documents: no landing file is the day's own, some have rows of it."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -82,11 +85,13 @@ class Project:
         """Return the day that the newest window ends on: the newest that has documents.
 
         None before the first. A day with no events doesn't move it: a source that has fallen
-        silent must not make the window forget what there is.
+        silent must not make the window forget what there is. Nor does one of which there are
+        only the early rows in another day's files: it would look like a day of silence.
         """
         if self.settings.window_anchor:
             return self.settings.window_anchor
         for day in reversed(self.lake.partitions("documents")):
-            if self.lake.live("documents", day).rows:
+            version = self.lake.live("documents", day)
+            if version.rows and not version.metadata.get(STRAYS_ONLY):
                 return date.fromisoformat(day)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -71,24 +71,26 @@ def look_for_arrivals(
 ) -> Arrivals:
     """Return what is in a landing folder at `now` (seconds since 1970).
 
-    A file is whole when the landing index, which is kept in `cache`, has it as it is, or when it
-    hasn't changed for `stable_seconds`; `before` are the files that waited or were unread at the
-    last look. Those that the index lacks are read into it, the newest dates first, until
+    A file is whole when it hasn't changed for `stable_seconds`, which the landing index, kept in
+    `cache`, then remembers; `before` are the files that waited or were unread at the last look.
+    Those that the index lacks are read into it, the newest dates first, until
     `read_seconds` have passed, one at least. Raises IngestError when the folder can't be listed.
     """
     found = source.files()
     usable = [file for file in found if reader_of(file.path)]
     known = read_cache(model, cache)
-    files = {
+    # Runs add what they meet to the index, whole or not.
+    indexed = {
         file.path: old
         for file in usable
         if (old := known.get(file.path)) and (old.size, old.stamp) == (file.size, file.stamp)
     }
+    files = {path: file for path, file in indexed.items() if file.whole}
     new = {file.path: file for file in usable if file.path not in files}
     seen = {path: _seen(file, before.get(path), now) for path, file in new.items()}
     waiting = {path: state for path, state in seen.items() if now - state.seen < stable_seconds}
     unread = seen.keys() - waiting.keys()
-    read = _read(model, source, [new[path] for path in unread], read_seconds)
+    read = _read(model, source, [new[path] for path in unread], indexed, read_seconds)
     if read or known.keys() - {file.path for file in found}:
         _remember(model, cache, read, {file.path for file in found})
     late = {path: state for path, state in seen.items() if path not in read}
@@ -112,7 +114,11 @@ def _seen(file: SourceFile, before: Waiting | None, now: float) -> Waiting:
 
 
 def _read(
-    model: EventModel, source: Source, files: list[SourceFile], seconds: float
+    model: EventModel,
+    source: Source,
+    files: list[SourceFile],
+    indexed: Mapping[str, LandingFile],
+    seconds: float,
 ) -> dict[str, LandingFile]:
     end = time.monotonic() + seconds
     read: dict[str, LandingFile] = {}
@@ -120,7 +126,10 @@ def _read(
     for file in sorted(files, key=_date, reverse=True):
         if read and time.monotonic() >= end:
             break
-        (read[file.path],) = index_files(model, source, [file]).files
+        found = indexed.get(file.path)
+        if found is None or found.problem:
+            (found,) = index_files(model, source, [file]).files
+        read[file.path] = replace(found, whole=True)
     return read
 
 

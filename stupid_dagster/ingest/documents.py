@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -33,14 +33,15 @@ BASE_COLUMNS = list(TABLES["documents"].schema)
 class DayDocuments:
     """A day's documents by event type, what was set aside, and the counts that explain both.
 
-    `dropped_columns` has, by event type, the columns that no field keeps, and how many values
+    `unusable` has the paths of files that could not be read. `dropped_columns` has, by event
+    type (or types, of a file with several), the columns that no field keeps, and how many values
     they held.
     """
 
     documents: Mapping[str, pl.DataFrame]
     rejects: pl.DataFrame
     files: int
-    unreadable_files: int
+    unusable: Sequence[str]
     rows_read: int
     rows_rejected: int
     duplicates: int
@@ -50,6 +51,11 @@ class DayDocuments:
     def rows(self) -> int:
         """Number of documents."""
         return sum(frame.height for frame in self.documents.values())
+
+    @property
+    def unreadable_files(self) -> int:
+        """Number of files that could not be read."""
+        return len(self.unusable)
 
     @property
     def reject_share(self) -> float:
@@ -72,12 +78,12 @@ def build_documents(
     files = landing.for_day(day)
     parts: dict[str, list[pl.DataFrame]] = {name: [] for name in model.events}
     documents: dict[str, pl.DataFrame] = {}
-    unreadable = _read(reader, [file for file in files if not file.event_types], parts)
+    unusable = _read(reader, [file for file in files if not file.event_types], parts)
     duplicates = 0
     # One event type after another, so that not all of the day's raw rows are held at once.
     unread = [file for file in files if file.event_types]
     for name, event_type in model.events.items():
-        unreadable += _read(reader, [file for file in unread if name in file.event_types], parts)
+        unusable += _read(reader, [file for file in unread if name in file.event_types], parts)
         unread = [file for file in unread if name not in file.event_types]
         frame = reader.typed_rows(name, parts.pop(name))
         documents[name], removed = _finished(model, name, event_type, frame)
@@ -86,7 +92,7 @@ def build_documents(
         documents=_with_test_actors(documents),
         rejects=rejects.table(),
         files=len(files),
-        unreadable_files=unreadable,
+        unusable=unusable,
         rows_read=reader.rows + rejects.rows_rejected,
         rows_rejected=rejects.rows_rejected,
         duplicates=duplicates,
@@ -98,9 +104,9 @@ def build_documents(
 
 def _read(
     reader: DayReader, files: Iterable[LandingFile], parts: Mapping[str, list[pl.DataFrame]]
-) -> int:
-    """Add the files' rows of the day to `parts`; return how many files can't be used."""
-    unusable = 0
+) -> list[str]:
+    """Add the files' rows of the day to `parts`; return the paths of files that can't be used."""
+    unusable = []
     for file in files:
         try:
             if file.problem and not file.rows:
@@ -110,7 +116,7 @@ def _read(
                 raise IngestError(f"{file.path}: the file changed; run the day again")
         except IngestError as error:
             reader.rejects.add_file(file.path, str(error))
-            unusable += 1
+            unusable.append(file.path)
         else:
             for name, rows in read.items():
                 parts[name].append(rows)
@@ -171,13 +177,24 @@ def _in_order(model: EventModel, event_type: EventType, frame: pl.DataFrame) -> 
     order = order.scatter(shared.arg_true(), rows.gather(by_all))
     key = model.duplicate_key
     if key and set(key) <= set(frame.columns):
-        return frame[order].unique(["timestamp", *key], keep="first", maintain_order=True)
+        return _first_of_each(frame[order], key, fields)
     ties = ties[by_all]
     equal = pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))
     repeated = ties.select(equal & (pl.int_range(pl.len()) > 0)).to_series()
     kept = pl.Series([True]).new_from_index(0, len(order))
     kept = kept.scatter(shared.arg_true().filter(repeated), False)
     return frame[order.filter(kept)]
+
+
+def _first_of_each(frame: pl.DataFrame, key: list[str], fields: list[str]) -> pl.DataFrame:
+    """Return the first row of each moment and key; of rows that lack either, all that differ."""
+    vague = pl.any_horizontal("timestamp_missing", *(pl.col(name).is_null() for name in key))
+    same_key = pl.struct("timestamp", *key).is_first_distinct()
+    same_fields = pl.struct("timestamp", *fields).is_first_distinct()
+    # Apart, for a row without a time stands at midnight, where others may be.
+    exact = frame.with_row_index(":index").filter(~vague).filter(same_key)[":index"]
+    other = frame.with_row_index(":index").filter(vague).filter(same_fields)[":index"]
+    return frame[pl.concat([exact, other]).sort()]
 
 
 def _with_text_ids(

@@ -18,7 +18,7 @@ import structlog
 
 from stupid_dagster.errors import IngestError
 from stupid_dagster.event_model import EventModel, model_hash
-from stupid_dagster.event_model.expressions import cleaned
+from stupid_dagster.event_model.expressions import cleaned, without_nulls
 from stupid_dagster.event_model.timestamps import parse_timestamps
 from stupid_dagster.ingest.readers import Reader, open_file, reader_of
 from stupid_dagster.ingest.routing import (
@@ -30,7 +30,7 @@ from stupid_dagster.ingest.routing import (
 from stupid_dagster.ingest.source import Source, SourceFile
 from stupid_dagster.stores.lake import write_durably
 
-# A day with fewer of a file's rows than this share is a stray in it.
+# A day with fewer rows in a file than this share of its fullest day's is a stray in it.
 _STRAY = 0.02
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,8 @@ class LandingFile:
 
     `event_types` and `days` have the number of its rows by event type, and by the event day of
     its usable timestamps. `strays` has the positions of the rows of days that have few of its
-    rows, so that they are found without reading all of its timestamps again.
+    rows, so that they are found without reading all of its timestamps again. `whole` is set by
+    the sensor that has seen it unchanged for long enough; a run takes files as they are.
     """
 
     path: str
@@ -53,11 +54,17 @@ class LandingFile:
     days: dict[str, int]
     strays: dict[str, list[int]]
     problem: str | None = None
+    whole: bool = False
 
     @property
     def state(self) -> str:
         """Changes when the file does."""
         return f"{self.size}:{self.stamp}"
+
+    @property
+    def own_days(self) -> set[str]:
+        """The days that it is a file of: its date, and those that aren't strays in it."""
+        return {*(self.days.keys() - self.strays.keys()), *([self.date] if self.date else [])}
 
     def home(self, partitions: tuple[date, date]) -> str | None:
         """Return the day that tells of the file as a whole: its date's, else its first rows'."""
@@ -136,8 +143,10 @@ def read_timestamps(
         height = reader.height if records is None else len(records)
         texts = pl.Series("timestamp", [None], dtype=pl.String).new_from_index(0, height)
     elif len(fields) == 1:
-        # Left as they are: what isn't clean is no time, and few are not.
-        texts = reader.read(fields, records).to_series().alias("timestamp")
+        # Without the white space stripped: few texts have any, and parsing does it for those.
+        texts = reader.read(fields, records).select(
+            without_nulls(pl.first(), model.nulls).alias("timestamp")
+        )["timestamp"]
     else:
         clean = (cleaned(field, model.nulls) for field in fields)
         frame = reader.read(fields, records)
@@ -190,7 +199,7 @@ def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile
         strays = {
             day: (local_days == date.fromisoformat(day)).arg_true().to_list()
             for day, events in days.items()
-            if events <= _STRAY * rows and day != dated
+            if events <= _STRAY * max(days.values()) and day != dated
         }
         if dated is None and times.null_count():
             problem = (
@@ -212,7 +221,7 @@ def _counted(values: pl.Series) -> dict[str, int]:
 
 
 def _cache_key(model: EventModel) -> str:
-    return f"3:{model_hash(model)}"
+    return f"4:{model_hash(model)}"
 
 
 def write_cache(model: EventModel, cache: Path, files: Iterable[LandingFile]) -> None:

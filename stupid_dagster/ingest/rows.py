@@ -21,7 +21,7 @@ from stupid_dagster.ingest.landing import (
 )
 from stupid_dagster.ingest.readers import Reader, open_file
 from stupid_dagster.ingest.rejects import Rejects
-from stupid_dagster.ingest.source import Source
+from stupid_dagster.ingest.source import Source, SourceFile
 from stupid_dagster.tables import TIME
 
 # No field's name begins with a colon, so that a file's columns are kept apart from these.
@@ -55,8 +55,9 @@ class DayReader:
         They have their time, where they come from, and the columns that fields are taken from as
         they are. Raises IngestError when the file can't be read.
         """
+        before = self._look(file)
         reader = open_file(self.source, file.path)
-        positions = self._strays(file)
+        positions = self._strays(file, before)
         times, texts = read_timestamps(self.model, reader, positions)
         types, named = read_event_types(self.model, reader, positions)
         numbers = reader.numbers()
@@ -94,19 +95,26 @@ class DayReader:
             self.rejects.add_values(unknown, column, ":named", "is no event type", scope="row")
             known = rows.drop_nulls(":type").partition_by(":type", as_dict=True)
             parts = {name: part for (name,), part in known.items()}
-        return {
+        read = {
             name: self._columns(reader, name, part) for name, part in parts.items() if part.height
         }
+        # Its columns are read one after another: they must be of one and the same file.
+        if self._look(file) != before:
+            raise IngestError(_CHANGED.format(file.path))
+        self.rows += sum(part.height for part in read.values())
+        return read
 
-    def _strays(self, file: LandingFile) -> pl.Series | None:
+    def _look(self, file: LandingFile) -> SourceFile:
+        try:
+            return self.source.look(file.path)
+        except Exception as error:  # Each file system is another package, with its own errors.
+            raise IngestError(f"{file.path}: the file can't be read: {error}") from error
+
+    def _strays(self, file: LandingFile, now: SourceFile) -> pl.Series | None:
         """Return the positions of the day's rows where the landing index knows them."""
         strays = file.strays.get(self.day.isoformat())
         if strays is None or file.home(self.partitions) == self.day.isoformat():
             return None
-        try:
-            now = self.source.look(file.path)
-        except Exception as error:  # Each file system is another package, with its own errors.
-            raise IngestError(f"{file.path}: the file can't be read: {error}") from error
         if (now.size, now.stamp) != (file.size, file.stamp):
             raise IngestError(_CHANGED.format(file.path))
         return pl.Series(strays, dtype=pl.UInt32)
@@ -119,7 +127,6 @@ class DayReader:
         raw = reader.read(used, rows[":position"])
         if raw.width:
             self._unchanged(reader, raw.height, rows.height)
-        self.rows += rows.height
         raw.columns = [f"{_RAW}{column}" for column in raw.columns]
         return rows.select(*_TIMES, *_ORIGIN).hstack(raw)
 
@@ -185,7 +192,9 @@ class DayReader:
             for found in self._spellings(reader.columns, event_type).values():
                 used.update(found)
         rule = self.model.junk_columns
-        dropped = self.dropped_columns.setdefault(", ".join(file.event_types), {})
+        dropped = self.dropped_columns.setdefault(
+            ", ".join(file.event_types) or "unknown event types", {}
+        )
         unused = [column for column in reader.columns if column not in used]
         for column, values in reader.filled(unused, self.model.nulls).items():
             if len(column) > rule.longer_than or any(part in column for part in rule.containing):

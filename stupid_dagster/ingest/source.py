@@ -127,6 +127,9 @@ def _local_files(root: str) -> list[SourceFile]:
                 continue
             if stat.S_ISREG(state.st_mode):
                 relative = os.path.relpath(path, root).replace(os.sep, "/")
+                # A name that is no text can't be told in any table; so changed, the file is told
+                # as one that isn't there.
+                relative = os.fsencode(relative).decode(errors="replace")
                 found.append(_local_file(relative, state))
     return found
 

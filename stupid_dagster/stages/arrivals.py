@@ -7,7 +7,7 @@ folder is asked, days that were made by hand count, and no history has to be kep
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -43,9 +43,12 @@ class StaleDays:
     notices: tuple[str, ...]
 
 
-def sources_of(files: Iterable[LandingFile]) -> dict[str, str]:
-    """Return what documents record of the files that they were made from."""
-    return {file.path: _mark(file) for file in files}
+def sources_of(files: Iterable[LandingFile], unusable: Container[str] = ()) -> dict[str, str]:
+    """Return what documents record of the files that they were made from.
+
+    `unusable` are the paths of those that could not be read in the end.
+    """
+    return {file.path: _mark(file, file.path in unusable) for file in files}
 
 
 def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
@@ -124,8 +127,12 @@ def _horizon(
         anchor = project.anchor()
     newest = [anchor.isoformat()] if anchor else []
     if not project.settings.window_anchor:
-        has_rows = (day for day, files in touching.items() if any(day in f.days for f in files))
-        newest += [day for day in has_rows if first <= day <= last]
+        own = (
+            day
+            for day, files in touching.items()
+            if any(day in file.days and day in file.own_days for file in files)
+        )
+        newest += [day for day in own if first <= day <= last]
     if not newest:
         return first
     return project.settings.horizon(date.fromisoformat(max(newest))).isoformat()
@@ -147,9 +154,9 @@ def _would_shrink(version: Version, arrivals: Arrivals, touching: list[LandingFi
     return rows < version.rows
 
 
-def _mark(file: LandingFile) -> str:
+def _mark(file: LandingFile, unusable: bool = False) -> str:
     # What made a file unusable may pass without changing it.
-    return f"{file.state}:unusable" if file.problem else file.state
+    return f"{file.state}:unusable" if file.problem or unusable else file.state
 
 
 def _documents(project: Project, day: str) -> Version | None:

@@ -10,7 +10,7 @@ from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
-from stupid_dagster.project import Project
+from stupid_dagster.project import STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import read_day
@@ -25,7 +25,11 @@ def make_documents(
     landing = landing or project.landing_index()
     date_of_day = date.fromisoformat(day)
     made = build_documents(project.model, landing, date_of_day, project.partition_range)
-    sources = sources_of(landing.for_day(date_of_day))
+    files = landing.for_day(date_of_day)
+    metadata = {
+        SOURCES: sources_of(files, made.unusable),
+        STRAYS_ONLY: not any(day in file.own_days for file in files),
+    }
 
     def fill(writer: VersionWriter) -> None:
         for event_type, frame in made.documents.items():
@@ -34,7 +38,7 @@ def make_documents(
     stage.files(
         "documents",
         fill,
-        metadata=_document_metadata(made) | {SOURCES: sources},
+        metadata=_document_metadata(made) | metadata,
         details=_details(made),
         verdicts=[
             _reject_verdict(made, project.settings.reject_share),

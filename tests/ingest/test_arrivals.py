@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from stupid_dagster.errors import IngestError
+from stupid_dagster.ingest import arrivals
 from stupid_dagster.ingest.arrivals import Arrivals, Waiting, look_for_arrivals
 from stupid_dagster.ingest.landing import index_landing, read_cache
 from stupid_dagster.ingest.source import Source
@@ -80,13 +81,21 @@ def test_a_clock_that_was_set_back_starts_the_wait_anew(watched: Watched) -> Non
     assert watched.look(560).files
 
 
-def test_what_the_landing_index_has_already_needs_no_wait(watched: Watched) -> None:
+def test_what_a_run_has_met_must_be_seen_whole_too_but_is_not_read_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run takes what lies there, and a file may be half copied."""
     file = watched.drop(NAMES[0])
     index_landing(MODEL, watched.folder, watched.cache)
-    assert list(watched.look(0).files) == [NAMES[0]]
+    assert list(watched.look(0).waiting) == [NAMES[0]]
+    monkeypatch.setattr(arrivals, "index_files", pytest.fail)
+    assert list(watched.look(60).files) == [NAMES[0]]
+    assert list(watched.look(61).files) == [NAMES[0]]
+    index_landing(MODEL, watched.folder, watched.cache)
+    assert list(watched.look(62).files) == [NAMES[0]], "a run changes nothing of that"
     file.unlink()
     watched.drop(NAMES[0], rows=2)
-    assert list(watched.look(0).waiting) == [NAMES[0]]
+    assert list(watched.look(63).waiting) == [NAMES[0]]
 
 
 def test_a_look_leaves_the_index_of_files_that_wait_alone(watched: Watched) -> None:

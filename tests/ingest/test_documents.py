@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import random
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from stupid_dagster import connect
 from stupid_dagster.event_model import load_event_model
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
+from stupid_dagster.ingest import rows as ingest_rows
 from stupid_dagster.ingest.checks import schema_failures
 from stupid_dagster.samples import write_flights
 from stupid_dagster.tables import TABLES
@@ -288,3 +291,55 @@ def test_partitions_are_inclusive(tmp_path: Path) -> None:
         land(tmp_path, "Login", [{"@timestamp": f"{day}T00:00:00Z"}], f"{day}.parquet")
         made = day_documents(MODEL, tmp_path, day)
         assert (made.rows, made.rows_rejected) == (1, 0)
+
+
+def test_a_duplicate_key_says_nothing_of_rows_that_lack_it_or_a_time(tmp_path: Path) -> None:
+    model = gaming_model(name="games\nduplicate_key: [fingerprint]")
+    moment = f"{DAY}T01:00:00Z"
+    untimed = [{"fingerprint": "f", "memberCode": f"m{n}"} for n in range(3)]
+    keyless = [{"@timestamp": moment, "memberCode": f"m{n}"} for n in range(3)]
+    keyed = [{"@timestamp": moment, "memberCode": f"m{n}", "fingerprint": "f"} for n in range(3)]
+    land(tmp_path, "Login", [*untimed, *untimed[:1], *keyless, *keyless[:1], *keyed])
+    made = day_documents(model, tmp_path)
+    assert (made.rows, made.duplicates) == (3 + 3 + 1, 1 + 1 + 2)
+
+
+def test_a_spelling_of_null_is_no_time_even_where_it_could_be_one(tmp_path: Path) -> None:
+    model = gaming_model(nulls='["", "1970-01-01T00:00:00.000Z"]')
+    model = model.model_copy(
+        update={"timestamp": model.timestamp.model_copy(update={"fields": ["@timestamp"]})}
+    )
+    land(tmp_path, "Login", [{"@timestamp": "1970-01-01T00:00:00.000Z", "memberCode": "ann"}])
+    made = day_documents(model, tmp_path)
+    assert made.rows_rejected == 0
+    assert made.documents["Login"]["timestamp_missing"].to_list() == [True]
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(name: str) -> list[dict[str, str]]:
+        return [{"@timestamp": f"{DAY}T01:00:0{n}Z", "memberCode": f"{name}{n}"} for n in range(3)]
+
+    land(tmp_path, "Login", rows("old"))
+    index = index_landing(gaming_model(), tmp_path)
+    real = ingest_rows.read_event_types
+
+    def replaced(*arguments: Any) -> Any:
+        land(tmp_path, "Login", rows("new and longer"))
+        return real(*arguments)
+
+    monkeypatch.setattr(ingest_rows, "read_event_types", replaced)
+    made = build_documents(gaming_model(), index, DAY, PARTITIONS)
+    assert (made.rows, made.unusable) == (0, ["Login/2025-03-02.parquet"])
+    assert "changed while it was read" in made.rejects["reason"].item()
+
+
+def test_a_file_whose_name_is_no_text_is_told_and_others_are_read(tmp_path: Path) -> None:
+    good = land(tmp_path, "Login", [{"@timestamp": f"{DAY}T01:00:00Z", "memberCode": "ann"}])
+    odd = os.fsencode(str(good.parent)) + b"/2025-03-02-\xff.parquet"
+    with open(odd, "wb") as stream:
+        stream.write(good.read_bytes())
+    made = day_documents(gaming_model(), tmp_path)
+    assert made.rows == 1
+    assert made.unusable == ["Login/2025-03-02-\ufffd.parquet"]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from stupid_dagster.errors import IngestError
+from stupid_dagster.ingest import rows
 from stupid_dagster.ingest.arrivals import Waiting, look_for_arrivals
+from stupid_dagster.ingest.readers import Reader
 from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import SOURCES, StaleDays, find_stale_days
@@ -220,3 +224,45 @@ def test_files_that_no_day_can_tell_of_are_told_here(project: Project) -> None:
     assert ignored.startswith("files of kinds that can't be read: 7 (notes-0.txt, ")
     assert ignored.endswith("notes-4.txt, ...)")
     assert "them: 1 (Login/bad.parquet: " in undated
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_asked_for_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(project, DAYS[0], DAYS[:1])
+    drop(project, "2013-02-04-more", DAYS[:1], rows=5)
+    real = rows.open_file
+
+    def failing(source: Source, path: str) -> Reader:
+        if "more" in path:
+            raise IngestError(f"{path}: the file can't be read: 503")
+        return real(source, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "open_file", failing)
+        make(project, DAYS[0])
+    assert project.lake.live("documents", DAYS[0]).rows == 3
+    assert stale(project) == [DAYS[0]]
+    make(project, DAYS[0])
+    assert project.lake.live("documents", DAYS[0]).rows == 5, "three are in both files"
+    assert stale(project) == []
+
+
+def test_early_rows_in_another_day_s_file_don_t_move_the_newest_window(project: Project) -> None:
+    file = drop(project, DAYS[0], DAYS[:1], rows=100)
+    frame = pl.read_parquet(file)
+    early = frame.head(1).with_columns(pl.lit(f"{DAYS[1]}T00:00:01Z").alias("@timestamp"))
+    pl.concat([frame, early]).write_parquet(file)
+    make(project, *DAYS[:2])
+    assert project.lake.live("documents", DAYS[1]).rows == 1
+    assert str(project.anchor()) == DAYS[0]
+    drop(project, DAYS[1], DAYS[1:2], rows=100)
+    make(project, DAYS[1])
+    assert str(project.anchor()) == DAYS[1]
+
+
+def test_days_of_one_long_file_are_no_strays(project: Project) -> None:
+    days = [f"2013-01-{n}" for n in range(11, 32)] + [f"2013-02-0{n}" for n in range(1, 10)]
+    drop(project, "export", [*days, *days[:-1]], rows=2)
+    make(project, days[-1])
+    assert str(project.anchor()) == days[-1]

@@ -1,9 +1,11 @@
 """Specs of assets that are tables of the lake, and reports of their materialisation."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import dagster as dg
+import polars as pl
 
 from assets.partitions import DAYS, WINDOW
 from stupid_dagster.project import Project
@@ -56,6 +58,9 @@ def report(context: dg.AssetExecutionContext, day: str, written: Written) -> Non
         )
         for title, image in written.pictures.items()
     }
+    previews = {
+        title: dg.MetadataValue.md(_markdown(frame)) for title, frame in written.previews.items()
+    }
     metadata = {
         "dagster/partition_row_count": version.rows,
         "seconds": round(written.seconds, 3),
@@ -63,12 +68,19 @@ def report(context: dg.AssetExecutionContext, day: str, written: Written) -> Non
         "version": version.name,
         **written.details,
         **pictures,
+        **previews,
     }
     context.add_asset_metadata(metadata, asset_key=written.table, partition_key=day)
     context.log.info(
         f"{written.table} {day}: {version.rows:,} rows, {version.bytes:,} bytes, "
         f"{written.seconds:.2f} s"
     )
+
+
+def _markdown(frame: pl.DataFrame) -> str:
+    lines = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
+    cells = (["" if v is None else re.sub(r"[|\s]+", " ", str(v)) for v in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def _description(table: Table) -> str:

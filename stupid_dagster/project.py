@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from stupid_dagster.embed import Embedder, bundled_embedder
-from stupid_dagster.event_model import EventModel, load_event_model
+from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
 from stupid_dagster.settings import Settings, load_settings
 from stupid_dagster.stores.lake import Lake
 from stupid_dagster.tables import DAY_TABLES
 
+MODEL_HASH = "event_model"
+"""In the metadata of a day's documents: the hash of the event model that they were made by."""
 STRAYS_ONLY = "strays_only"
 """In the metadata of a day's documents: no landing file is the day's own, some have rows of it."""
 
@@ -70,6 +72,12 @@ class Project:
             (first + timedelta(days=n)).isoformat() for n in range(self.settings.window_days)
         ]
         return [day for day in calendar if self.is_complete(day)]
+
+    def days_of_other_models(self, days: Iterable[str]) -> list[str]:
+        """Return those of the days whose documents were made by another event model."""
+        wanted = model_hash(self.model)
+        found = ((day, self.lake.find("documents", day)) for day in days)
+        return [day for day, made in found if made and made.metadata.get(MODEL_HASH) != wanted]
 
     def is_complete(self, day: str) -> bool:
         """Return whether all day tables have the day, made of the documents that it has now."""

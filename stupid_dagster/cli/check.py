@@ -1,9 +1,9 @@
-"""`check`: what an event model would extract from a folder, and what it would reject."""
+"""`check` and `rejects`: what an event model would extract and reject, and what was rejected."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 
 import click
 import polars as pl
@@ -14,6 +14,8 @@ from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.event_model import EventModel, load_event_model
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
 from stupid_dagster.settings import Settings
+
+_SHOWN = 20
 
 
 @click.command()
@@ -44,13 +46,20 @@ def check(settings: Settings, model: str, data: str | None, most: int) -> None:
     if not days:
         console.print("[yellow]no file has a usable date[/]")
         return
-    tried = days[-most:]
+    # Not those of which there are only a few rows in another day's file.
+    own = {day for file in landing.files for day in file.own_days & file.days.keys()}
+    tried = [day for day in days if day in own][-most:] or days[-most:]
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
     made = [build_documents(loaded, landing, date.fromisoformat(d), (first, last)) for d in tried]
     console.print(f"tried on {len(made)} of {len(days)} days: {', '.join(tried)}\n")
     for day, documents in zip(tried, made, strict=True):
         _show_extracted(loaded, day, documents)
-    _show_rejects(made)
+    _show_columns(loaded, made)
+    set_aside = pl.concat([documents.rejects for documents in made])
+    if set_aside.is_empty():
+        console.print("nothing would be rejected")
+    else:
+        show_rejects(set_aside)
 
 
 def _show_files(model: EventModel, landing: LandingIndex) -> None:
@@ -89,27 +98,58 @@ def _show_extracted(model: EventModel, day: str, made: DayDocuments) -> None:
             ("rows rejected", made.rows_rejected),
         ],
     )
-    for name, columns in made.dropped_columns.items():
-        if columns:
-            held = sorted(columns.items(), key=lambda item: (-item[1], item[0]))
-            listed = ", ".join(f"{column} ({values:,})" for column, values in held)
-            console.print(
-                f"[dim]{escape(name)}: columns not kept, with the values they hold: "
-                f"{escape(listed)}[/]"
-            )
     console.print()
 
 
-def _show_rejects(made: list[DayDocuments]) -> None:
-    rejects = pl.concat([documents.rejects for documents in made])
-    if rejects.is_empty():
-        console.print("nothing would be rejected")
-        return
-    shown = rejects.sort("rows", descending=True).head(20)
+def _show_columns(model: EventModel, made: list[DayDocuments]) -> None:
+    """Print the kept fields that hold nothing, and the columns that aren't kept."""
+    dropped: dict[str, Counter[str]] = {}
+    for documents in made:
+        for name, columns in documents.dropped_columns.items():
+            dropped.setdefault(name, Counter()).update(columns)
+    for name, event_type in model.events.items():
+        frames = [documents.documents[name] for documents in made]
+        if sum(frame.height for frame in frames):
+            empty = [
+                f for f in event_type.fields if all(d[f].null_count() == d.height for d in frames)
+            ]
+            if empty:
+                listed = ", ".join(empty)
+                console.print(
+                    f"[yellow]{escape(name)}: fields without a value: {escape(listed)}[/]"
+                )
+    for name, columns in dropped.items():
+        held = [f"{column} ({values:,})" for column, values in columns.most_common() if values]
+        nothing = len(columns) - len(held)
+        more = f"{', and ' if held else ''}{nothing} that hold nothing" if nothing else ""
+        console.print(
+            f"[dim]{escape(name)}: columns not kept, with the values they hold: "
+            f"{escape(', '.join(held))}{more}[/]"
+        )
+    console.print()
+
+
+def show_rejects(rejects: pl.DataFrame) -> None:
+    """Print the table `rejects`, what concerns most rows first; junk columns last."""
+    junk = pl.col("scope") == "column"
+    shown = rejects.sort(junk, "rows", descending=[False, True], maintain_order=True).head(_SHOWN)
     show_table(
-        f"Set aside ({rejects.height} entries)",
+        f"Set aside ({rejects.height} entries; rows count from 0, without a header)",
         ["file", "row", "rows", "scope", "reason"],
         shown.select(
-            "file", "row", "rows", "scope", pl.col("reason").str.slice(0, 120)
+            "file", "row", "rows", "scope", pl.col("reason").str.slice(0, 160)
         ).iter_rows(),
     )
+    if rejects.height > _SHOWN:
+        console.print(f"and {rejects.height - _SHOWN} more")
+
+
+@click.command()
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.pass_obj
+def rejects(settings: Settings, day: datetime) -> None:
+    """Show what was set aside of a day that was made, and why."""
+    from stupid_dagster.project import Project
+
+    lake = Project(settings).lake
+    show_rejects(lake.read("rejects", f"{day:%Y-%m-%d}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -23,6 +23,7 @@ def init(settings: Settings) -> None:
 
     with open_instance(Project(settings)) as instance:
         console.print(f"Dagster home: {instance.root_directory}")
+    console.print(f"its UI: stupid-dagster --root {settings.root} dev")
 
 
 @click.group()
@@ -53,3 +54,7 @@ def gaming(out: Path, days: int, events_per_day: int, seed: int, first: datetime
     written = write_gaming(out, first.date(), days, events_per_day, seed)
     for event_type, rows in written.items():
         console.print(f"{rows:>10,}  {event_type}")
+    last = first + timedelta(days=days - 1)
+    console.print(
+        f"{first:%Y-%m-%d} to {last:%Y-%m-%d} in {out}; what was planted: {out / 'truth'}"
+    )

@@ -64,11 +64,13 @@ def _register() -> None:
         data.sample,
         infer.infer,
         check.check,
+        check.rejects,
         run.run,
         run.evict,
         status.status,
         serve.search,
         serve.serve,
+        serve.dev,
         demo.demo,
     ):
         main.add_command(command)

@@ -64,6 +64,11 @@ def run_days_and_window(project: Project, days: Sequence[str], *, window: bool =
             runs.append(run_partition("window", days[-1], instance))
             progress.advance(task)
     _show(runs)
+    if outdated := project.days_of_other_models(project.window_days(date.fromisoformat(days[-1]))):
+        console.print(
+            f"[yellow]{len(outdated)} days of the window were made by another event model than the "
+            f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"
+        )
     failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
     if failed:
         raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))

@@ -1,6 +1,10 @@
-"""`serve` and `search`: the published snapshot, over HTTP and in the terminal."""
+"""`serve`, `search` and `dev`: the published snapshot, and Dagster's UI."""
 
 from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
 
 import click
 
@@ -39,3 +43,27 @@ def search(
     from stupid_dagster.project import Project
 
     show_search(Project(settings), text, limit=limit, event_types=event_types, mode=mode)
+
+
+@click.command()
+@click.option("--port", type=int, default=3000, show_default=True)
+@click.pass_obj
+def dev(settings: Settings, port: int) -> None:
+    """Start Dagster's UI and daemon for this project."""
+    from stupid_dagster.automation.runs import open_instance
+    from stupid_dagster.project import Project
+
+    with open_instance(Project(settings)) as instance:
+        home = instance.root_directory
+    workspace = Path(home) / "workspace.yaml"
+    # The location's name is that of the repository's own workspace.yaml: sensors go by it.
+    workspace.write_text(
+        "load_from:\n"
+        "  - python_module:\n"
+        "      module_name: stupid_dagster.definitions\n"
+        "      location_name: stupid_dagster\n",
+        encoding="utf-8",
+    )
+    command = ["-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    os.chdir(settings.root)
+    os.execv(sys.executable, [sys.executable, *command])

@@ -24,7 +24,7 @@ class Rejects:
 
     def add_column(self, file: str, values: int, column: str) -> None:
         """Add a column that its name gives away as junk, and how many rows have a value in it."""
-        reason = f"junk column: its name has {len(column)} characters, or markup"
+        reason = f"junk column {column[:60]!r}: its name has {len(column)} characters, or markup"
         self._add(file, None, values, "column", None, reason, column[:2000])
 
     def add_record(self, file: str, row: int, reason: str, raw: str) -> None:
@@ -44,14 +44,16 @@ class Rejects:
             self.rows_rejected += failed.height
         if failed.is_empty():
             return
-        shown = pl.col("raw").str.slice(0, 200).fill_null("nothing")
+        shown = pl.concat_str(pl.lit("'"), pl.col("raw").str.slice(0, 200), pl.lit("'"))
         entries = (
             failed.group_by(file=":file", raw=pl.col(column).str.slice(0, 2000))
             .agg(row=pl.col(":row").min(), rows=pl.len())
             .with_columns(
                 scope=pl.lit(scope),
                 field=pl.lit(field),
-                reason=pl.concat_str(pl.lit(f"{field}: '"), shown, pl.lit(f"' {reason}")),
+                reason=pl.concat_str(
+                    pl.lit(f"{field}: "), shown.fill_null("no value"), pl.lit(f" {reason}")
+                ),
             )
         )
         self._frames.append(_shaped(entries))

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from stupid_dagster.errors import StoreError
+from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
 from stupid_dagster.ingest.arrivals import Arrivals
-from stupid_dagster.project import Project
+from stupid_dagster.project import MODEL_HASH, Project
 from stupid_dagster.stores.lake import Version
 
 SOURCES = "sources"
@@ -55,7 +56,8 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
     """Return the days whose documents weren't made from the landing files as they are now.
 
     Those are the days that a file touches that they don't record with its present state, those
-    that record a file which has changed since, and those of which only a part was made. A file
+    that record a file which has changed since, those that were made by another event model, and
+    those of which only a part was made. A file
     that is gone makes none stale. Left out are days outside the partitions and those that
     eviction would take away again, and, until they are whole, days with files that change.
     """
@@ -105,12 +107,15 @@ def _stale_day(
     changed = sum(recorded.get(path) != mark for path, mark in now.items())
     if changed:
         reason = f"files new or changed: {changed}"
+    elif version and version.metadata.get(MODEL_HASH) != model_hash(project.model):
+        reason = "made by another event model"
     elif version and not _is_complete(project, day):
         reason = "only a part was made"
     else:
         return None
     # With the documents in it, a file that is put back as it once was is asked for again.
-    state = [*(f"{path}={mark}" for path, mark in now.items()), version.name if version else ""]
+    marks = (f"{path}={mark}" for path, mark in now.items())
+    state = [*marks, version.name if version else "", model_hash(project.model)]
     return StaleDay(day, reason, tuple(sorted(state)))
 
 

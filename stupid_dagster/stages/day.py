@@ -6,15 +6,20 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+import polars as pl
+
 from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
+from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
-from stupid_dagster.project import STRAYS_ONLY, Project
+from stupid_dagster.project import MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import read_day
 from stupid_dagster.stores.lake import VersionWriter
+
+_SHOWN = 20
 
 
 def make_documents(
@@ -27,6 +32,7 @@ def make_documents(
     made = build_documents(project.model, landing, date_of_day, project.partition_range)
     files = landing.for_day(date_of_day)
     metadata = {
+        MODEL_HASH: model_hash(project.model),
         SOURCES: sources_of(files, made.unusable),
         STRAYS_ONLY: not any(day in file.own_days for file in files),
     }
@@ -45,7 +51,9 @@ def make_documents(
             _schema_verdict(project, made, day),
         ],
     )
-    stage.table("rejects", made.rejects)
+    most = made.rejects.sort("rows", descending=True, maintain_order=True).head(_SHOWN)
+    preview = most.select("file", "row", "rows", "scope", pl.col("reason").str.slice(0, 200))
+    stage.table("rejects", made.rejects, previews={"most_rows": preview})
     return stage.written
 
 
@@ -119,15 +127,23 @@ def _reject_verdict(made: DayDocuments, most: float) -> Verdict:
     failed = made.reject_share > most
     return Verdict(
         "reject_share",
-        passed=made.rejects.is_empty(),
+        # Junk columns and values that are no number are told, and are no cause for alarm each day.
+        passed=made.reject_share == 0,
         description=(
             f"{made.rows_rejected:,} of {made.rows_read:,} rows and {made.unreadable_files} of "
             f"{made.files} files could not be used ({made.reject_share:.1%}, {most:.1%} allowed); "
-            f"{made.rejects.height:,} entries in the table rejects"
+            f"{made.rejects.height:,} entries in the table rejects{_scopes(made)}"
         ),
         details={"reject_share": made.reject_share, "entries": made.rejects.height},
         is_error=failed,
     )
+
+
+def _scopes(made: DayDocuments) -> str:
+    """Return what the rejects are of, such as ` (column 9, value 5)`."""
+    counts = made.rejects.group_by("scope").len().sort("scope").iter_rows()
+    told = ", ".join(f"{scope} {entries}" for scope, entries in counts)
+    return f" ({told})" if told else ""
 
 
 def _schema_verdict(project: Project, made: DayDocuments, day: str) -> Verdict:

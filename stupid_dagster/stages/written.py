@@ -29,13 +29,14 @@ class Verdict:
 class Written:
     """A table's new version, how long its stage took, and what is worth knowing of it.
 
-    `details` has numbers and texts; `pictures` has PNG images by title.
+    `details` has numbers and texts; `pictures` has PNG images, `previews` a few rows, by title.
     """
 
     version: Version
     seconds: float
     details: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    previews: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     verdicts: Sequence[Verdict] = ()
 
     @property
@@ -72,6 +73,7 @@ class Stage:
         metadata: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
         pictures: Mapping[str, bytes] | None = None,
+        previews: Mapping[str, pl.DataFrame] | None = None,
         verdicts: Sequence[Verdict] = (),
     ) -> None:
         """Write a table whose files `fill` makes.
@@ -84,5 +86,7 @@ class Stage:
         now = time.perf_counter()
         seconds, self._started = now - self._started, now
         self.written.append(
-            Written(writer.committed, seconds, details or {}, pictures or {}, verdicts)
+            Written(
+                writer.committed, seconds, details or {}, pictures or {}, previews or {}, verdicts
+            )
         )

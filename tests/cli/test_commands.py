@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from stupid_dagster.cli import main
+from stupid_dagster.event_model import load
 from stupid_dagster.project import Project
 from stupid_dagster.settings import SETTINGS
+from stupid_dagster.stages.day import make_documents
 
 
 def call(*arguments: str) -> Result:
@@ -77,6 +88,84 @@ def test_check_tells_what_it_would_extract(flights_project: Project) -> None:
     assert [
         line.split()[-1] for line in result.output.splitlines() if ": Cancellation" in line
     ] == ["393"]
+
+
+def test_check_tells_what_is_kept_and_empty_and_what_isn_t_kept(
+    flights_project: Project, tmp_path: Path
+) -> None:
+    text = (Path(load.__file__).parent / "models" / "flights.yaml").read_text()
+    model = tmp_path / "model.yaml"
+    model.write_text(text.replace("wind_dir, wind_speed", "banana, wind_speed"))
+
+    result = call("check", str(model), "--data", str(flights_project.settings.path("landing")))
+
+    assert "WeatherReport: fields without a value: banana" in result.output
+    dropped = result.output.split("WeatherReport: columns not kept")[1].split("\n")[0]
+    assert "wind_dir (" in dropped and "time_hour (" in dropped
+
+
+def test_what_was_rejected_of_a_day_is_shown(own_project: Project) -> None:
+    landing = Path(own_project.settings.landing_location)
+    (landing / "Departure" / "2013-02-08.parquet").write_bytes(b"PAR1 but no more")
+    make_documents(own_project, "2013-02-08")
+
+    result = call(*of(own_project), "rejects", "2013-02-08")
+
+    assert "Set aside (1 entries" in result.output
+    assert "Departure/2013-02-08.parquet" in result.output and "can't be read" in result.output
+    assert "materialise it first" in call(*of(own_project), "rejects", "2013-02-05").output
+
+
+def test_days_of_an_older_event_model_are_told(flights_copy: Project) -> None:
+    root = flights_copy.settings.root
+    model = (Path(load.__file__).parent / "models" / "flights.yaml").read_text()
+    (root / "changed.yaml").write_text(model.replace("window_days: 7", "window_days: 5"))
+    config = (root / "stupid.toml").read_text()
+    assert "another event model" not in call(*of(flights_copy), "status").output
+
+    (root / "stupid.toml").write_text(config.replace('"flights"', '"changed.yaml"'))
+
+    assert (
+        "4 of its days were made by another event model" in call(*of(flights_copy), "status").output
+    )
+
+
+def test_dev_starts_dagster_for_the_project_itself(own_project: Project) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = own_project.settings.root
+    environment = {k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "STUPID_ROOT")}
+    command = [sys.executable, "-m", "stupid_dagster.cli", "--root", str(root), "dev"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    nodes = "... on RepositoryConnection { nodes { location { name } } }"
+    query = json.dumps({"query": f"{{ repositoriesOrError {{ {nodes} }} }}"}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql", query, {"Content-Type": "application/json"}
+    )
+    try:
+        deadline = time.monotonic() + 90
+        answer = ""
+        while "stupid_dagster" not in answer and time.monotonic() < deadline:
+            assert process.poll() is None
+            with suppress(OSError), urllib.request.urlopen(request, timeout=5) as reply:
+                answer = reply.read().decode()
+            time.sleep(0.5)
+        assert '"name":"stupid_dagster"' in answer.replace(" ", "")
+        assert (root / ".dagster_home" / "workspace.yaml").exists()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def test_check_tells_all_mistakes_of_a_model_with_their_lines(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_equal_values_of_a_file_are_one_entry_with_their_first_row() -> None:
         ("b", 3, 2, "x"),
     ]
     assert table["reason"].to_list()[:1] == ["bet: 'x' is no float"]
-    assert table["reason"].to_list()[2] == "bet: 'nothing' is no float"
+    assert table["reason"].to_list()[2] == "bet: no value is no float"
     assert set(table["scope"]) == {"value"}
     assert rejects.rows_rejected == 0
 

@@ -102,7 +102,7 @@ def test_times_in_many_spellings_in_one_file(folder: Path) -> None:
         times[
             "far"
         ]: f"@timestamp, clientTime: '{times['far']}' is no known time: dated 2025-03-02",
-        None: "@timestamp, clientTime: 'nothing' is no known time: dated 2025-03-02",
+        None: "@timestamp, clientTime: no value is no known time: dated 2025-03-02",
     }
     assert set(made.rejects["scope"]) == {"value"}
 

@@ -266,3 +266,15 @@ def test_days_of_one_long_file_are_no_strays(project: Project) -> None:
     drop(project, "export", [*days, *days[:-1]], rows=2)
     make(project, days[-1])
     assert str(project.anchor()) == days[-1]
+
+
+def test_days_of_another_event_model_are_stale(project: Project) -> None:
+    drop(project, DAYS[0], DAYS[:1])
+    make(project, DAYS[0])
+    assert stale(project) == []
+    model = project.settings.root / "games.yaml"
+    model.write_text(model.read_text().replace("session_gap_minutes: 30", "session_gap_minutes: 9"))
+    changed = Project.load(project.settings.root)
+    assert [found.reason for found in look(changed).days] == ["made by another event model"]
+    make(changed, DAYS[0])
+    assert stale(changed) == []

@@ -17,10 +17,11 @@ from stupid_dagster.event_model.schema import (
     FieldType,
 )
 from stupid_dagster.event_model.templates import Piece, parse_template
+from stupid_dagster.event_model.values import FALSE, TRUE
 
-_TRUE = ["true", "1", "yes", "y", "t"]
 _GLANCE = 2000
-_FALSE = ["false", "0", "no", "n", "f"]
+_EXACT = 2**53
+"""Floats from here on stand for more than one integer."""
 POLARS_TYPES: dict[FieldType, type[pl.DataType]] = {
     "string": pl.String,
     "integer": pl.Int64,
@@ -53,6 +54,9 @@ def typed_values(
     texts = texts.to_frame().select(without_nulls(pl.col(values.name), nulls)).to_series()
     made = texts.to_frame().select(typed(values.name, rule).alias(values.name)).to_series()
     unread = texts.filter(made.is_null() & texts.is_not_null()).unique()
+    if rule.case != "keep":
+        # Such as `NULL`, which has become `null`.
+        made = made.to_frame().select(without_nulls(pl.col(values.name), nulls)).to_series()
     return (made if many else _spread(values, given, made)), unread
 
 
@@ -80,9 +84,9 @@ def typed(column: str, rule: FieldRule) -> pl.Expr:
     if rule.type == "boolean":
         lower = value.str.to_lowercase()
         return (
-            pl.when(lower.is_in(_TRUE))
+            pl.when(lower.is_in(TRUE))
             .then(pl.lit(value=True))
-            .when(lower.is_in(_FALSE))
+            .when(lower.is_in(FALSE))
             .then(pl.lit(value=False))
             .alias(column)
         )
@@ -91,7 +95,8 @@ def typed(column: str, rule: FieldRule) -> pl.Expr:
     number = pl.when(number == 0).then(0.0).when(number.is_finite()).then(number)
     if rule.type == "integer":
         # Large integers lose digits as floats, so they are read as what they are first.
-        whole = pl.when(number == number.round()).then(number).cast(pl.Int64, strict=False)
+        exact = (number == number.round()) & (number.abs() < _EXACT)
+        whole = pl.when(exact).then(number).cast(pl.Int64, strict=False)
         return pl.coalesce(value.cast(pl.Int64, strict=False), whole).alias(column)
     return number.alias(column)
 

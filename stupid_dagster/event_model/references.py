@@ -7,11 +7,17 @@ from collections.abc import Iterable, Iterator
 from stupid_dagster.errors import hint
 from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, Measure
 from stupid_dagster.event_model.templates import template_fields
+from stupid_dagster.event_model.values import find_bad_values
 from stupid_dagster.tables import TABLES
 
 _OWN_COLUMNS = {*TABLES["documents"].schema, LOCAL_HOUR}
 _OWN_FEATURES = {*TABLES["activity"].schema, *TABLES["features"].schema, "day"}
 BadReference = tuple[tuple[str | int, ...], str]
+
+
+def is_pattern(column: str) -> bool:
+    """Return whether Polars takes the name for a pattern of names, so that it can't be cited."""
+    return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
 def available_fields(model: EventModel, event_type: EventType) -> set[str]:
@@ -48,8 +54,9 @@ def measured_event_types(model: EventModel, measure: Measure) -> list[str]:
 
 
 def find_bad_references(model: EventModel) -> Iterator[BadReference]:
-    """Yield (location in the file, message) for every name that cites nothing."""
+    """Yield (location in the file, message) for every name or value that can't be met."""
     yield from _bad_columns(model)
+    yield from _patterns(model)
     yield from _bad_entities(model)
     yield from _bad_derived(model)
     for name, event_type in model.events.items():
@@ -69,6 +76,7 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
                     yield (*place, "ratio", part), f"{cited!r} must be a count or a sum"
         else:
             yield from _bad_measure(model, place, metric, metric.by)
+    yield from find_bad_values(model)
 
 
 def _missing(
@@ -112,6 +120,25 @@ def _bad_columns(model: EventModel) -> Iterator[BadReference]:
                     f"{field!r} is a column of the engine's; keep it by another name, such as "
                     f"`source_{field}`, with `aliases: {{source_{field}: {field}}}`",
                 )
+
+
+def _patterns(model: EventModel) -> Iterator[BadReference]:
+    cited: list[tuple[tuple[str | int, ...], str]] = [
+        (("timestamp", "fields"), name) for name in model.timestamp.fields
+    ]
+    if model.event_type_column is not None:
+        cited.append((("event_type_column",), model.event_type_column))
+    for field, others in model.aliases.items():
+        cited.extend((("aliases", field), name) for name in (field, *others))
+    for event_type, rule in model.events.items():
+        cited.extend((("events", event_type, "fields"), name) for name in rule.fields)
+    for place, name in cited:
+        if is_pattern(name):
+            yield (
+                place,
+                f"{name!r} can't be a column's name here: it reads as a pattern of names (`*`, or "
+                "from `^` to `$`); rename the column in the files, or leave it out",
+            )
 
 
 def _bad_entities(model: EventModel) -> Iterator[BadReference]:

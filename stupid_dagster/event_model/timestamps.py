@@ -19,6 +19,15 @@ _LOCAL = [
     "%Y/%m/%d %H:%M:%S%.f",
 ]
 _TEXT = pl.col("text")
+# Rarer forms of ISO 8601. `[0-9]`, because `\d` takes the digits of all scripts.
+_BASIC = r"^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})"
+_RARER = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
+)
+_ZONE = r"(?:Z|[+-][0-9:]{2,5})$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_EPOCH_DECIMALS = r"^(?:[0-9]{10}|[0-9]{13})\.[0-9]+$"
 # `2025-03-01T12:34:56.789Z`, the commonest form by far: where its digits and other signs are.
 _ISO = "2025-03-01T12:34:56.789Z"
 _SIGNS = {place: ord(sign) for place, sign in enumerate(_ISO) if not sign.isdigit()}
@@ -33,7 +42,9 @@ def parse_timestamps(texts: pl.Series, rule: TimestampRule) -> pl.Series:
     White space around a text doesn't count. Years before 2 and after 9998 are no times either.
 
     The model's own formats come first, then ISO 8601, then epoch seconds (10 digits) and
-    milliseconds (13 digits). Times that state no zone are in the rule's timezone.
+    milliseconds (13 digits), both with any decimals. Times that state no zone are in the rule's
+    timezone, and a date alone is its midnight there. Finer parts than milliseconds are cut off.
+    Eight digits are no date: they may be anything else.
     """
     if rule.formats:
         result = pl.Series(texts.name, [None], dtype=TIME).new_from_index(0, len(texts))
@@ -67,25 +78,62 @@ def _parsers(rule: TimestampRule) -> Iterator[pl.Expr]:
         yield _aware(form)
     for form in _LOCAL:
         yield _naive(form, rule.timezone)
+    # No text is both, so the commoner comes first.
     yield _epoch()
+    yield _rarer_iso(rule.timezone)
+    yield _date(rule.timezone)
+    yield _epoch_decimals()
 
 
-def _aware(form: str) -> pl.Expr:
-    return _TEXT.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False)
+def _aware(form: str, text: pl.Expr = _TEXT) -> pl.Expr:
+    return text.str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False)
 
 
-def _naive(form: str, zone: str) -> pl.Expr:
-    local = _TEXT.str.to_datetime(form, time_unit="ms", strict=False)
+def _naive(form: str, zone: str, text: pl.Expr = _TEXT) -> pl.Expr:
+    local = text.str.to_datetime(form, time_unit="ms", strict=False)
     # An hour that occurs twice (clocks set back) is taken as the first; one that does not
     # occur at all is no time.
     aware = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     return aware.dt.convert_time_zone("UTC")
 
 
+def _rarer_iso(zone: str) -> pl.Expr:
+    """Return times without seconds, with a short offset, a decimal comma or no separators."""
+    text = _TEXT.str.replace(_BASIC, "${1}-${2}-${3}T${4}:${5}:${6}")
+    text = pl.when(text.str.contains(_RARER)).then(text.str.replace(",", ".", literal=True))
+    day, minute, rest = text.str.slice(0, 10), text.str.slice(11, 5), text.str.slice(16)
+    second = pl.when(rest.str.starts_with(":")).then(pl.lit("")).otherwise(pl.lit(":00"))
+    text = pl.concat_str(day, pl.lit("T"), minute, second, rest)
+    form, zoned = "%Y-%m-%dT%H:%M:%S%.f", rest.str.contains(_ZONE)
+    # Each alone, since nulls cost nothing. `%#z` takes `Z` and offsets without minutes.
+    return pl.coalesce(
+        _aware(f"{form}%#z", pl.when(zoned).then(text)),
+        _naive(form, zone, pl.when(~zoned).then(text)),
+    )
+
+
+def _date(zone: str) -> pl.Expr:
+    """Return the first moment of dates; some zones set clocks forward at midnight."""
+    text = pl.when(_TEXT.str.contains(_DATE)).then(_TEXT)
+    form = "%Y-%m-%dT%H:%M"
+    return pl.coalesce(_naive(form, zone, text + f"T{hour}:00") for hour in ("00", "01"))
+
+
 def _epoch() -> pl.Expr:
     number = _TEXT.cast(pl.Int64, strict=False)
-    digits = _TEXT.str.len_bytes()
-    milliseconds = pl.when(digits == 10).then(number * 1000).when(digits == 13).then(number)
+    signed = _TEXT.str.starts_with("+") | _TEXT.str.starts_with("-")
+    digits = pl.when(~signed).then(_TEXT.str.len_bytes())
+    return _utc(pl.when(digits == 10).then(number * 1000).when(digits == 13).then(number))
+
+
+def _epoch_decimals() -> pl.Expr:
+    text = pl.when(_TEXT.str.contains(_EPOCH_DECIMALS)).then(_TEXT)
+    # By their digits, for floats would be rounded.
+    digits = text.str.replace(".", "", literal=True).str.pad_end(13, "0").str.slice(0, 13)
+    return _utc(digits.cast(pl.Int64, strict=False))
+
+
+def _utc(milliseconds: pl.Expr) -> pl.Expr:
     return milliseconds.cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
 
 

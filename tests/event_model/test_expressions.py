@@ -18,6 +18,7 @@ from stupid_dagster.event_model.expressions import (
     rendered,
     text_of,
     typed,
+    typed_values,
     with_derived,
 )
 from stupid_dagster.event_model.schema import FieldRule, FieldType
@@ -47,10 +48,17 @@ def test_white_space_and_null_spellings_go() -> None:
         ("boolean", ["2", "maybe", "1.0", None], [None] * 4),
         (
             "integer",
-            ["1", "-0", "+5", "1.0", "1e3", "9007199254740993"],
-            [1, 0, 5, 1, 1000, 2**53 + 1],
+            ["1", "-0", "+5", "1.0", "1e3", "9007199254740993", "9007199254740991.0"],
+            [1, 0, 5, 1, 1000, 2**53 + 1, 2**53 - 1],
         ),
         ("integer", ["1.5", "1e30", "nan", "inf", "0x1", "1_0", "\u0661", "", None], [None] * 9),
+        # Each would become another number.
+        (
+            "integer",
+            ["-9223372036854775809", "9223372036854775808", "9007199254740993.0", "-1e16"],
+            [None] * 4,
+        ),
+        ("integer", ["-9223372036854775808", "9223372036854775807"], [-(2**63), 2**63 - 1]),
         ("float", ["1", "-2.5", "1e3", ".5", "-0"], [1.0, -2.5, 1000.0, 0.5, 0.0]),
         ("float", ["nan", "inf", "-inf", "1e400", "1,5", "abc", "", None], [None] * 8),
     ],
@@ -70,8 +78,9 @@ def test_numbers_come_back(numbers: list[float | int]) -> None:
     assert column(texts, typed("x", FieldRule(type="float"))) == [
         float(number) for number in numbers
     ]
-    whole = [n if isinstance(n, int) else int(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
-    texts = [repr(n) for n in numbers if abs(n) < 2**62 and n == int(n)]
+    # Floats from 2**53 on stand for several integers.
+    whole = [n if isinstance(n, int) or abs(n) < 2**53 else None for n in numbers if n == int(n)]
+    texts = [repr(n) for n in numbers if n == int(n)]
     assert column(texts, typed("x", FieldRule(type="integer"))) == whole
 
 
@@ -115,6 +124,29 @@ def test_letters_are_put_into_one_case() -> None:
     values = ["Web-iOS", None, "É"]
     assert column(values, typed("x", FieldRule(case="lower"))) == ["web-ios", None, "é"]
     assert column(values, typed("x", FieldRule(case="upper"))) == ["WEB-IOS", None, "É"]
+
+
+@pytest.mark.parametrize("others", [0, 2000])
+def test_a_null_spelling_that_casing_makes_is_none_too(others: int) -> None:
+    """With `others`, there are too many values to read each distinct one once."""
+    values = ["NULL", " Null ", "Web", "null", "", "None"]
+    texts = pl.Series("x", values + [f"V{n}" for n in range(others)])
+    nulls = ["", "null", "NONE"]
+    made, unread = typed_values(texts, nulls, FieldRule(case="lower"))
+    wanted = [None, None, "web", None, None, "none"]
+    assert made.to_list() == wanted + [f"v{n}" for n in range(others)]
+    assert made.name == "x"
+    assert unread.is_empty()
+    made, unread = typed_values(texts, nulls, FieldRule(case="upper"))
+    assert made.to_list()[:6] == ["NULL", "NULL", "WEB", None, None, None]
+    assert unread.is_empty()
+
+
+def test_integers_that_cannot_be_kept_are_told() -> None:
+    texts = pl.Series("x", ["7", "9007199254740993.0", "-9223372036854775809"])
+    made, unread = typed_values(texts, [], FieldRule(type="integer"))
+    assert made.to_list() == [7, None, None]
+    assert set(unread) == set(texts[1:])
 
 
 def test_one_of_some_values_is_true_of_them_alone() -> None:

@@ -69,6 +69,11 @@ def test_good_models_cite_nothing_that_is_missing(model) -> None:
         ("    staked: {", "    events: {", "'events' is a column of the engine's"),
         ("    staked: {", "    mean_bet__n: {", "is a column of the engine's"),
         ("aliases: [SignIn]", "aliases: [api error]", "'api error' already means"),
+        ("[memberCode, error,", "[memberCode, error, '*',", "'*' can't be a column's name here"),
+        ("[memberCode, error,", "[memberCode, error, '^$',", "events.API Error.fields: '^$' can't"),
+        ('["@timestamp",', '["^.*time$",', "timestamp.fields: '^.*time$' can't be a column's"),
+        ("test_flag:", "event_type_column: '*'\ntest_flag:", "event_type_column: '*' can't be"),
+        ("[affiliateid,", "['^aff$',", "aliases.affiliateId: '^aff$' can't be a column's name"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(old: str, new: str, part: str) -> None:
@@ -77,6 +82,55 @@ def test_what_is_wrong_is_told_with_its_line(old: str, new: str, part: str) -> N
         parse_event_model(GAMING.replace(old, new, 1))
     assert any(part in problem for problem in caught.value.problems), caught.value.problems
     assert all(problem.startswith("line ") for problem in caught.value.problems)
+
+
+def test_names_that_only_look_like_patterns_may_be_cited() -> None:
+    parse_event_model(
+        GAMING.replace("[memberCode, error,", "[memberCode, error, '^a', 'b$', '**',")
+    )
+
+
+CASED = GAMING.replace(
+    "  level: {type", "  platform: {case: lower}\n  rGroup: {case: upper}\n  level: {type"
+)
+
+
+def test_values_in_the_field_s_own_letters_are_good() -> None:
+    parse_event_model(CASED)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (
+            "one_of: [ios, android]",
+            "one_of: [ios, Android]",
+            "derived.on_phone.one_of.1: 'Android' is never a value of 'platform', which is in "
+            "lower case: write 'android'",
+        ),
+        ("VIPS: silver", "vips: silver", "derived.tier.map.vips: 'vips' is never a value of"),
+        ("platform: [ios, web]", "platform: [iOS, web]", "where.platform.0: 'iOS' is never"),
+        ("VIPS: 2", "Vips: 2", "features.columns.vip.encode.Vips: 'Vips' is never a value of"),
+        ('where: {success: "false"}', 'where: {success: "no"}', "a boolean: write 'false'"),
+        ('where: {success: ["false"]', "where: {success: 'False'", "a boolean: write 'false'"),
+        ("platform: [ios, web]", "on_phone: 'Yes'", "a boolean: write 'true'"),
+        ("{last: rGroup, encode: {VIPB: 1, VIPS: 2}}", "{last: success, encode: {ok: 1}}", "e 'tr"),
+        (
+            "time_of_day: {field: local_hour, bands: {night: 6, day: 18}}",
+            "time_of_day: {field: success, map: {'1': done}}",
+            "a boolean: write 'true'",
+        ),
+    ],
+)
+def test_values_that_their_field_never_has_are_told(old: str, new: str, part: str) -> None:
+    assert CASED.count(old) == 1
+    text = CASED.replace(old, new)
+    with pytest.raises(EventModelError) as caught:
+        parse_event_model(text)
+    told = [problem for problem in caught.value.problems if part in problem]
+    assert len(told) == 1, caught.value.problems
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if new in line)
+    assert told[0].startswith(f"line {line}: ")
 
 
 def test_derived_fields_are_there_where_their_inputs_are() -> None:

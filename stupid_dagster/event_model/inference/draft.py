@@ -212,7 +212,7 @@ def _checks(
     events: list[Event],
     orders: Mapping[str, str],
 ) -> list[str]:
-    checks = [*doer.checks, *times.checks, *split.checks]
+    checks = [*doer.checks, *times.checks, *split.checks, *sample.checks]
     checks.append("timezone: days are cut at midnight UTC, and times without a zone are in it")
     kept = dict.fromkeys(field_name for event in events for field_name in event.fields)
     if codes := [name for name in kept if may_be_code(sample.columns[name])]:

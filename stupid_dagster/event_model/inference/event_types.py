@@ -10,7 +10,8 @@ import polars as pl
 
 from stupid_dagster.errors import InferenceError, hint
 from stupid_dagster.event_model.inference import names
-from stupid_dagster.event_model.inference.sample import NULLS, WEAK_NULLS, is_pattern
+from stupid_dagster.event_model.inference.sample import NULLS, WEAK_NULLS
+from stupid_dagster.event_model.references import is_pattern
 
 _FEWEST_ROWS = 10
 """Rows of an event type that tell anything of it."""

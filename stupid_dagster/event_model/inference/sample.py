@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from stupid_dagster.errors import InferenceError
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.columns import Column, count_values
+from stupid_dagster.event_model.references import is_pattern
 from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, JunkColumns
 from stupid_dagster.tables import TABLES
 
@@ -42,6 +43,7 @@ class Sample:
     junk: list[str]
     junk_parts: list[str]
     without_rows: list[str]
+    checks: list[str]
 
     def __post_init__(self) -> None:
         self._codes: dict[tuple[str, str], np.ndarray] = {}
@@ -103,7 +105,7 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
         for column in frame.columns
         if column in set(good)
     }
-    nulls = _found_nulls(counts.values())
+    nulls, checks = _found_nulls(counts)
     columns = _columns(frames, good, counts, list(dict.fromkeys([*DEFAULT_NULLS, *nulls])))
     return Sample(
         event_types=event_types,
@@ -114,12 +116,8 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
         junk=junk,
         junk_parts=junk_parts,
         without_rows=without_rows,
+        checks=checks,
     )
-
-
-def is_pattern(column: str) -> bool:
-    """Return whether Polars takes the name for a pattern of names, so that it can't be cited."""
-    return column == "*" or (column.startswith("^") and column.endswith("$"))
 
 
 def _junk(columns: list[str]) -> tuple[list[str], list[str]]:
@@ -144,17 +142,49 @@ def _merged_event_types(rows: Mapping[str, int]) -> dict[str, list[str]]:
     return {group[0]: group[1:] for group in ordered}
 
 
-def _found_nulls(tables: Iterable[pl.DataFrame]) -> dict[str, int]:
-    """Return spellings of missing values with the number of cells that have them."""
+def _found_nulls(
+    counts: Mapping[tuple[str, str], pl.DataFrame],
+) -> tuple[dict[str, int], list[str]]:
+    """Return spellings of missing values with the number of their cells, and what to look at.
+
+    A weak spelling that looks like a value in any column is none, for they count in all columns.
+    """
+    tables: dict[str, list[pl.DataFrame]] = {}
+    for (_, column), table in counts.items():
+        tables.setdefault(column, []).append(table)
     found: dict[str, int] = {}
-    for table in tables:
+    values: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
+    for column, parts in tables.items():
         lower = pl.col("value").str.to_lowercase()
+        table = pl.concat(parts)
         short = table.filter(pl.col("value").str.len_bytes() <= 9)
         hits = short.filter(lower.is_in(list(NULLS | WEAK_NULLS)))
-        for value, count in hits.iter_rows():
-            if value.lower() in NULLS or not _is_like_others(value, table["value"]):
-                found[value] = found.get(value, 0) + count
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        for value, count in hits.group_by("value").agg(pl.col("count").sum()).iter_rows():
+            if value.lower() in WEAK_NULLS:
+                is_value = _is_like_others(value, table["value"].unique())
+                (values if is_value else missing).setdefault(value, []).append(column)
+            found[value] = found.get(value, 0) + count
+    checks = []
+    for value in sorted({*values, *missing}):
+        where = _shortened(missing.get(value, []))
+        if value not in values:
+            checks.append(
+                f"{value!r} is taken for a missing value, in all columns; found in {where}"
+            )
+            continue
+        del found[value]
+        if value in missing:
+            checks.append(
+                f"{value!r} looks like a value in {_shortened(values[value])}, so it is kept as "
+                f"one in all columns; it may mean a missing one in {where}: empty those cells"
+            )
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))), checks
+
+
+def _shortened(columns: list[str]) -> str:
+    more = f" and {len(columns) - 6} more" if len(columns) > 6 else ""
+    return ", ".join(column[:60] for column in columns[:6]) + more
 
 
 def _is_like_others(value: str, values: pl.Series) -> bool:

@@ -20,9 +20,7 @@ _FORMATS = [
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
     "%d-%m-%Y %H:%M:%S",
-    "%Y%m%dT%H%M%SZ",
     "%Y%m%d%H%M%S",
-    "%Y-%m-%d",
     "%Y/%m/%d",
     "%d.%m.%Y",
     "%m/%d/%Y",
@@ -33,6 +31,7 @@ _TWINS = {
     "%m/%d/%Y %H:%M": "%d/%m/%Y %H:%M",
     "%m/%d/%Y": "%d/%m/%Y",
 }
+_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _ENOUGH = 0.95
 _TRIED = 400
 
@@ -64,7 +63,7 @@ def fit_times(name: str, distinct: pl.Series) -> TimeFit | None:
     looks = starts & tried.str.len_bytes().is_between(8, 40)
     if not len(tried) or looks.mean() < _ENOUGH:  # type: ignore[operator]  # of booleans: a float
         return None
-    digits = bool(tried.str.contains(r"^\d+$").all())
+    digits = bool(tried.str.contains(r"^\d+(\.\d+)?$").all())
     if digits and not names.has(name, names.TIME):
         return None
     best: tuple[float, str | None, pl.Series] | None = None
@@ -82,12 +81,13 @@ def fit_times(name: str, distinct: pl.Series) -> TimeFit | None:
     share, form, found = best
     times = found.dt.epoch("ms")
     twin = _TWINS.get(form or "")
+    dates = len(tried.filter(tried.str.contains(_DATE)))
     span = (float(times.quantile(0.95) or 0) - float(times.quantile(0.05) or 0)) / 86_400_000
     return TimeFit(
         share=share,
         format=form,
         epoch=form is None and digits,
-        has_clock="%H" in form if form else True,
+        has_clock="%H" in form if form else dates < _ENOUGH * len(tried),
         span_days=span,
         ambiguous=twin is not None and _parsed(tried, twin).len() == len(tried),
     )

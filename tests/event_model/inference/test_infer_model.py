@@ -119,6 +119,60 @@ def test_null_spellings_are_those_that_cannot_be_values() -> None:
 
     assert draft.nulls["n/a"] == draft.nulls["-"] == ROWS / 4
     assert "NA" not in draft.nulls
+    assert "'-' is taken for a missing value, in all columns; found in colour" in draft.checks
+
+
+def test_what_is_a_value_in_one_column_is_missing_in_none(tmp_path: Path) -> None:
+    columns = orders()
+    columns["continent"] = [("EU", "NA", "AS", "AF")[n % 4] for n in range(ROWS)]
+    columns["score"] = ["NA" if n % 5 == 0 else str(n % 90) for n in range(ROWS)]
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    assert "NA" not in draft.nulls
+    [check] = [check for check in draft.checks if "'NA'" in check]
+    assert check.index("continent") < check.index("may mean a missing one in score")
+    assert f"CHECK {check}" in " ".join(draft.yaml.replace("#", " ").split())
+    land(tmp_path, "Order", strings(columns), "2025-03-01.parquet")
+    made = day_documents(draft.model, tmp_path, date(2025, 3, 1)).documents["Order"]
+    assert made["continent"].value_counts().sort("continent")["count"].to_list() == [ROWS // 4] * 4
+
+
+def test_a_value_of_one_event_type_is_one_in_all() -> None:
+    one, other = orders(1), orders(2)
+    one["continent"] = [("EU", "AS")[n % 2] for n in range(ROWS)]
+    other["continent"] = ["NA"] * ROWS
+
+    draft = infer_model({"Order": strings(one), "Refund": strings(other)}, "x")
+
+    assert "NA" not in draft.nulls
+
+
+def test_dates_alone_are_times_without_hours() -> None:
+    columns = orders()
+    columns["day"] = [(value or "")[:10] for value in columns["time"]]
+    assert infer_model({"Order": strings(columns)}, "x").timestamp_fields == ["time"]
+    del columns["time"]
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    assert draft.timestamp_fields == ["day"]
+    assert draft.model.timestamp.formats == []
+    assert any("dates but no hours" in check for check in draft.checks)
+
+
+def test_decimals_are_times_only_where_the_name_says_so() -> None:
+    columns = orders()
+    seconds = [f"{1_740_787_200 + 60 * n}.{n % 1000:03}" for n in range(ROWS)]
+    columns["weight"] = [*seconds]
+    assert infer_model({"Order": strings(columns)}, "x").model.field_type("weight") == "float"
+    columns["ts"] = [*seconds]
+    del columns["time"], columns["weight"]
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    assert draft.timestamp_fields == ["ts"]
+    assert "epoch seconds" in draft.yaml
 
 
 def test_junk_columns_are_set_aside_by_their_names() -> None:

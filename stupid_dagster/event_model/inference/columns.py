@@ -24,6 +24,7 @@ _LOOKED_AT = 2000
 """Distinct values, the commonest first, that a column's kind is read from."""
 _FITS = 0.995
 """Share of values that must be of a type; the rest is taken for dirt."""
+_DECIMALS_FIT = 0.9
 _WORD_PAIRS = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"})
 _TRUTHS = {"true", "false", "yes", "no", "1", "0", "y", "n", "t", "f"}
 _IP = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){3,7})$"
@@ -180,7 +181,10 @@ class Column:
     def _number(self) -> Literal["integer", "float", "clock"] | None:
         value = pl.col("value")
         number = value.cast(pl.Float64, strict=False)
-        if self.share(number.is_finite().fill_null(value=False)) < _FITS:
+        # Numbers with decimals are amounts and measures, whatever else a few cells hold.
+        decimal = self.share(value.str.contains(r"^[+-]?\d*\.\d+$")) > 0.5
+        least = _DECIMALS_FIT if decimal else _FITS
+        if self.share(number.is_finite().fill_null(value=False)) < least:
             return None
         coded = names.is_key(self.name) or names.is_person(self.name)
         whole = self.share(value.str.contains(r"^[+-]?\d+$")) >= _FITS

@@ -428,3 +428,18 @@ def test_any_string_survives_yaml(text: str) -> None:
 
     assert yaml.safe_load(f"k: {scalar(text)}") == {"k": text}
     assert yaml.safe_load(f"[{scalar(text)}]") == [text]
+
+
+def test_amounts_of_money_are_measures_though_a_few_cells_hold_words() -> None:
+    rows = 200
+    frame = pl.DataFrame(
+        {
+            "time": [f"2025-03-02T01:{n // 60:02}:{n % 60:02}Z" for n in range(rows)],
+            "customerId": [f"c{n % 40}" for n in range(rows)],
+            "amount": ["lots" if n % 50 == 7 else f"{n * 1.37:.2f}" for n in range(rows)],
+        }
+    )
+    draft = infer_model({"Purchase": frame}, "shop")
+    assert "amount" in draft.model.events["Purchase"].fields
+    assert draft.model.fields["amount"].type == "float"
+    assert any("amount" in (m.sum, m.mean) for m in draft.model.metrics.values())

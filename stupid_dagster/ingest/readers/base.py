@@ -16,14 +16,14 @@ import pyarrow as pa
 from stupid_dagster.errors import IngestError, StupidError
 from stupid_dagster.ingest.source import Source
 
-_GZIP = b"\x1f\x8b"
-_NO_TEXT = {
+GZIP = b"\x1f\x8b"
+NO_TEXT = {
     b"PAR1": "Parquet file",
     b"PK\x03\x04": "zip archive",
     b"\x28\xb5\x2f\xfd": "zstd archive",
     b"\xfd7zXZ": "xz archive",
 }
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,12 @@ def content(source: Source, path: str) -> bytes:
     """
     with source.open(path) as stream:
         text = stream.read()
-    if path.lower().endswith(".gz") or text.startswith(_GZIP):
+    if path.lower().endswith(".gz") or text.startswith(GZIP):
         text = gzip.decompress(text)
-    for magic, kind in _NO_TEXT.items():
+    for magic, kind in NO_TEXT.items():
         if text.startswith(magic):
             raise IngestError(f"{path}: the file can't be read: by its content it is a {kind}")
-    if text.startswith(_UTF_16):
+    if text.startswith(UTF_16):
         return text.decode("utf-16", errors="replace").encode()
     text = text.removeprefix(codecs.BOM_UTF8)
     return text if _is_utf8(text) else as_utf8(text)

@@ -2,47 +2,105 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.json as pajson
 
 from stupid_dagster.errors import IngestError
-from stupid_dagster.ingest.readers.base import BadRecord, Reader, content, from_arrow
+from stupid_dagster.ingest.readers.base import (
+    GZIP,
+    NO_TEXT,
+    UTF_16,
+    BadRecord,
+    Reader,
+    as_utf8,
+    count_values,
+    from_arrow,
+)
 
 _BLOCK = 1 << 23
-# Carries the number of records of a table whose objects are all empty.
-_RECORDS = "\x1a:records:"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# A block's columns (of strings, or of nulls alone), and the number of its records.
+_Columns = tuple[Mapping[str, pa.ChunkedArray], int]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The records of a block of lines, packed column by column."""
+
+    rows: int
+    places: dict[str, int]
+    packed: bytes
+
+    @classmethod
+    def pack(cls, columns: Mapping[str, pa.ChunkedArray], rows: int) -> _Block:
+        table = pa.table(dict(columns))
+        sink = pa.BufferOutputStream()
+        options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+        with pa.ipc.new_stream(sink, table.schema, options=options) as stream:
+            stream.write_table(table)
+        # As bytes: the sink's buffer is up to twice as large.
+        places = {name: place for place, name in enumerate(columns)}
+        return cls(rows, places, sink.getvalue().to_pybytes())
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns as strings; only these are unpacked."""
+        absent = pa.chunked_array([pa.nulls(self.rows, pa.string())])
+        found = dict.fromkeys(columns, absent)
+        if present := [column for column in columns if column in self.places]:
+            options = pa.ipc.IpcReadOptions(
+                included_fields=[self.places[column] for column in present], use_threads=False
+            )
+            with pa.ipc.open_stream(self.packed, options=options) as stream:
+                table = stream.read_all()
+            # The others are of nulls alone.
+            texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            found |= {column: table[column] for column in texts}
+        return pa.table(found)
 
 
 class JsonLinesReader(Reader):
     """A file of one JSON object a line; its columns are the keys of all of them.
 
     A line that is no object is a bad record. Empty lines are no records.
+
+    All keys are known only when all lines were parsed. That is done once, block by block, and
+    each block's columns are kept packed (some quarter of the text); a read unpacks those that it
+    is asked for. To parse the file again for each read would take several times the time.
     """
 
     def _open(self) -> None:
-        text = content(self.source, self.path)
-        self._refuse_a_list(text)
         self._bad: list[BadRecord] = []
         # Columns that were strings so far; pyarrow guesses the types of others.
         self._strings: dict[str, pa.DataType] = {}
-        tables, row = [_table({}, 0)], 0
-        for block in _blocks(text):
-            known = len(self._bad)
-            tables.append(self._plain(block) or self._mixed(block, row))
-            row += tables[-1].num_rows + len(self._bad) - known
-        # Of all values as they stand in the file, and so not more than it.
-        table = pa.concat_tables(tables, promote_options="default")
-        self._table = table
-        self.columns = [name for name in table.schema.names if name != _RECORDS]
-        if self._bad and not table.num_rows:
+        self._blocks: list[_Block] = []
+        self._height = row = 0
+        names: dict[str, None] = {}
+        with self.source.open(self.path) as stream:
+            for number, text in enumerate(_blocks(self._pieces(stream))):
+                if number == 0:
+                    self._refuse_a_list(text)
+                if not (text := text.strip()):
+                    continue
+                known = len(self._bad)
+                block = _Block.pack(*(self._plain(text) or self._mixed(text, row)))
+                self._blocks.append(block)
+                names.update(dict.fromkeys(block.places))
+                self._height += block.rows
+                row += block.rows + len(self._bad) - known
+        self.columns = list(names)
+        if self._bad and not self._height:
             raise self._unreadable(
                 "no line of it is a JSON object (an object a line is expected), the first "
                 + self._bad[0].reason
@@ -50,17 +108,56 @@ class JsonLinesReader(Reader):
 
     @property
     def height(self) -> int:
-        return self._table.num_rows
+        return self._height
 
     @property
     def bad_records(self) -> Sequence[BadRecord]:
         return self._bad
 
     def _read(self, columns: list[str], records: pl.Series | None) -> pl.DataFrame:
-        frame = from_arrow(self._table.select(columns), columns).cast(pl.String)
-        return frame if records is None else frame[records]
+        parts = [pa.table({column: pa.nulls(0, pa.string()) for column in columns})]
+        if records is None:
+            parts += [block.read(columns) for block in self._blocks]
+        else:
+            if len(records) and records[-1] >= self._height:
+                raise IndexError(f"it has no record {records[-1]}")
+            ends = np.cumsum([block.rows for block in self._blocks], dtype=np.int64)
+            places = records.to_numpy()
+            groups = np.split(places, np.searchsorted(places, ends))[: len(ends)]
+            for block, end, wanted in zip(self._blocks, ends, groups, strict=True):
+                if len(wanted) == block.rows:
+                    parts.append(block.read(columns))
+                elif len(wanted):
+                    within = pa.array(wanted - np.int64(end - block.rows))
+                    parts.append(block.read(columns).take(within))
+        return from_arrow(pa.concat_tables(parts), columns)
 
-    def _plain(self, block: bytes) -> pa.Table | None:
+    def _filled(self, columns: list[str], nulls: Sequence[str]) -> dict[str, int]:
+        held = Counter(dict.fromkeys(columns, 0))
+        for block in self._blocks:
+            present = [column for column in columns if column in block.places]
+            if present:
+                held.update(count_values(from_arrow(block.read(present), present), nulls))
+        return dict(held)
+
+    def _pieces(self, stream: IO[bytes]) -> Iterator[bytes]:
+        """Yield a file's text, unpacked and without a byte-order mark; UTF-16 as UTF-8."""
+        text = _Begun(stream)
+        if self.path.lower().endswith(".gz") or text.head.startswith(GZIP):
+            text = _Begun(gzip.GzipFile(fileobj=cast(IO[bytes], text), mode="rb"))
+        for magic, kind in NO_TEXT.items():
+            if text.head.startswith(magic):
+                raise self._unreadable(f"by its content it is a {kind}")
+        wide = None
+        if text.head.startswith(UTF_16):
+            wide = codecs.getincrementaldecoder("utf-16")("replace")
+        text.head = text.head.removeprefix(codecs.BOM_UTF8)
+        while piece := text.read(_BLOCK):
+            yield wide.decode(piece).encode() if wide else piece
+        if wide:
+            yield wide.decode(b"", final=True).encode()
+
+    def _plain(self, block: bytes) -> _Columns | None:
         """Return a block's records; None where one is no object, or a key's type changes."""
         try:
             found = pajson.read_json(
@@ -86,9 +183,9 @@ class JsonLinesReader(Reader):
             if pa.types.is_string(found.schema.field(name).type):
                 self._strings[name] = pa.string()
         columns = {name: texts.get(name, found[name]) for name in found.schema.names}
-        return _table(columns, found.num_rows)
+        return columns, found.num_rows
 
-    def _mixed(self, block: bytes, row: int) -> pa.Table:
+    def _mixed(self, block: bytes, row: int) -> _Columns:
         """Return a block's records, looked at one by one; those that are no objects are set aside.
 
         `row` is the number of the block's first record.
@@ -115,7 +212,7 @@ class JsonLinesReader(Reader):
             # What Polars doesn't take: NaN, numbers of any length, halves of characters.
             plain = (_as_texts(_loads(line)) for line in good)
             columns = _texts(b"\n".join(plain), list(names))
-        return _table(columns, len(good))
+        return columns, len(good)
 
     def _refuse_a_list(self, text: bytes) -> None:
         first = next(_lines(text[:_BLOCK]), b"").strip()
@@ -131,14 +228,41 @@ class JsonLinesReader(Reader):
         return IngestError(f"{self.path}: the file can't be read: {reason}")
 
 
-def _blocks(text: bytes) -> Iterator[bytes]:
-    """Yield the text in blocks of whole lines."""
-    start = 0
-    while start < len(text):
-        end = text.find(b"\n", start + _BLOCK) + 1 or len(text)
-        if block := text[start:end].strip():
-            yield block
-        start = end
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class _Begun:
+    """A stream of which the first bytes were looked at; not all streams can be rewound."""
+
+    def __init__(self, stream: _Readable) -> None:
+        self._stream = stream
+        self.head = b""
+        while len(self.head) < 4 and (more := stream.read(4 - len(self.head))):
+            self.head += more
+
+    def read(self, size: int) -> bytes:
+        head, self.head = self.head[:size], self.head[size:]
+        return head or self._stream.read(size)
+
+
+def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield text in blocks of whole lines, with a replacement character for what is no UTF-8."""
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= _BLOCK and (end := piece.rfind(b"\n") + 1):
+            parts[-1] = piece[:end]
+            yield _whole_text(parts)
+            parts, size = [piece[end:]], len(piece) - end
+    yield _whole_text(parts)
+
+
+def _whole_text(parts: list[bytes]) -> bytes:
+    text = b"".join(parts)
+    return text if text.isascii() else as_utf8(text)
 
 
 def _lines(block: bytes) -> Iterator[bytes]:
@@ -147,10 +271,6 @@ def _lines(block: bytes) -> Iterator[bytes]:
 
 def _count_lines(block: bytes) -> int:
     return block.count(b"\n") + 1
-
-
-def _table(columns: dict[str, Any], records: int) -> pa.Table:
-    return pa.table(columns | {_RECORDS: pa.nulls(records)})
 
 
 def _texts(text: bytes, columns: list[str]) -> dict[str, pa.ChunkedArray]:

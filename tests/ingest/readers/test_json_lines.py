@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stupid_dagster.errors import IngestError
-from stupid_dagster.ingest.readers import json_lines
+from stupid_dagster.ingest.readers import json_lines, open_file
+from stupid_dagster.ingest.source import Source
 from tests.ingest.readers.opening import all_of, opened, survives
 
 
@@ -190,6 +194,69 @@ def test_blocks_fit_together(tmp_path: Path, monkeypatch) -> None:
     for n, row in zip(good, found, strict=True):
         wanted = {k: json.dumps(v) if k == "nested" else str(v) for k, v in records[n].items()}
         assert {key: value for key, value in row.items() if value is not None} == wanted
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 64, 1 << 20])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_is_the_same_in_blocks_of_any_size(
+    tmp_path: Path, monkeypatch, block: int, packed: bool, encoding: str
+) -> None:
+    """Blocks may break anywhere: within characters, line ends, and members of an archive."""
+    monkeypatch.setattr(json_lines, "_BLOCK", block)
+    lines = [f'{{"a":"é😀{n}","{"b" if n > 5 else "雪"}":{n}}}' for n in range(9)]
+    lines[3], lines[7] = "{", "  "
+    text = "\r\n".join(lines).encode(encoding)
+    if packed:
+        text = gzip.compress(text[:77]) + gzip.compress(text[77:])
+    columns, rows, good, bad = all_of(opened(tmp_path, "x.jsonl", text))
+    assert (columns, good, bad) == (["a", "雪", "b"], [0, 1, 2, 4, 5, 6, 7], [3])
+    wanted = [(f"é😀{n}", str(n), None) for n in (0, 1, 2, 4, 5)]
+    assert rows == [*wanted, ("é😀6", None, "6"), ("é😀8", None, "8")]
+
+
+def test_a_byte_that_fits_nowhere_harms_no_other_block(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(json_lines, "_BLOCK", 30)
+    lines = [f'{{"a":"é{n}"}}'.encode() for n in range(20)]
+    lines[7] = b'{"a":"\xc3"}'
+    reader = opened(tmp_path, "x.jsonl", b"\n".join(lines))
+    assert reader.read(["a"])["a"].to_list() == ["\ufffd" if n == 7 else f"é{n}" for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [[], [0], [99], [3, 4, 5], list(range(100)), list(range(0, 100, 7)), list(range(50, 100))],
+)
+def test_records_that_are_wanted(tmp_path: Path, monkeypatch, wanted: list[int]) -> None:
+    monkeypatch.setattr(json_lines, "_BLOCK", 200)
+    lines = [f'{{"a":{n},"{"b" if n < 50 else "c"}":"x{n}"}}' for n in range(100)]
+    reader = opened(tmp_path, "x.jsonl", "\n".join(["[]", *lines]).encode())
+    positions = pl.Series(wanted, dtype=pl.UInt32)
+    found = reader.read(["c", "a"], positions)
+    assert found.schema == {"c": pl.String, "a": pl.String}
+    assert found.rows() == [(f"x{n}" if n >= 50 else None, str(n)) for n in wanted]
+    with pytest.raises(IngestError, match="no record 100"):
+        reader.read(["a"], pl.Series([*wanted, 100], dtype=pl.UInt32))
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+def test_neither_text_nor_values_are_held(tmp_path: Path, monkeypatch, name: str) -> None:
+    """A day of JSON Lines is larger than what a small machine has in memory."""
+    monkeypatch.setattr(json_lines, "_BLOCK", 1 << 18)
+    lines = [json.dumps({f"key {k}": f"value {n * k}" for k in range(80)}) for n in range(4000)]
+    text = "\n".join(lines).encode()
+    (tmp_path / name).write_bytes(gzip.compress(text, 1) if name.endswith("gz") else text)
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    try:
+        reader = open_file(Source(str(tmp_path)), name)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert reader.height == 4000
+    held += pa.total_allocated_bytes() - before
+    assert held < len(text) / 3
+    assert peak < len(text) / 2
 
 
 SCALAR = st.one_of(

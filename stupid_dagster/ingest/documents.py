@@ -156,6 +156,8 @@ def _in_order(model: EventModel, event_type: EventType, frame: pl.DataFrame) -> 
     number, of an actor's place among all and the time, sorts several times faster than what it
     stands for; the few rows that share it are looked at by themselves.
     """
+    # Rows are gathered several times faster from one piece than from one a file.
+    frame = frame.rechunk()
     actors = frame["actor"].drop_nulls().unique().sort()
     places = pl.int_range(len(actors), dtype=pl.UInt64, eager=True)
     # Those without an actor come last; by a number, for `nulls_last` takes twice the time.

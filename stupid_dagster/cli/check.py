@@ -151,5 +151,8 @@ def rejects(settings: Settings, day: datetime) -> None:
     """Show what was set aside of a day that was made, and why."""
     from stupid_dagster.project import Project
 
-    lake = Project(settings).lake
-    show_rejects(lake.read("rejects", f"{day:%Y-%m-%d}"))
+    found = Project(settings).lake.read("rejects", f"{day:%Y-%m-%d}")
+    if found.is_empty():
+        console.print(f"nothing of {day:%Y-%m-%d} was rejected")
+    else:
+        show_rejects(found)

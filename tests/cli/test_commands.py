@@ -106,6 +106,8 @@ def test_check_tells_what_is_kept_and_empty_and_what_isn_t_kept(
 
 def test_what_was_rejected_of_a_day_is_shown(own_project: Project) -> None:
     landing = Path(own_project.settings.landing_location)
+    make_documents(own_project, "2013-02-09")
+    assert "nothing of 2013-02-09 was" in call(*of(own_project), "rejects", "2013-02-09").output
     (landing / "Departure" / "2013-02-08.parquet").write_bytes(b"PAR1 but no more")
     make_documents(own_project, "2013-02-08")
 

@@ -31,7 +31,7 @@ def plan(root: str, day: str) -> dict[str, Any]:
     for file in landing.for_day(date.fromisoformat(day)):
         path = landing.source.local_path(file.path)
         fields = [f for event_type in file.event_types for f in model.events[event_type].fields]
-        spellings = [s for f in fields for s in (f, *model.aliases.get(f, []))]
+        spellings = [s for f in fields for s in model.spellings(f)]
         wanted = {*spellings, *timestamp_columns(model)}
         columns = [name for name in pq.read_schema(path).names if name in wanted]
         entry = {"path": str(path), "columns": columns, "own": file.date == day}

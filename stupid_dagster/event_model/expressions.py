@@ -36,7 +36,7 @@ def cleaned(column: str, nulls: Sequence[str]) -> pl.Expr:
 
 
 def without_nulls(value: pl.Expr, nulls: Sequence[str]) -> pl.Expr:
-    """Return a string without surrounding white space with null spellings as null."""
+    """Return a string as it is, null spellings as null."""
     return pl.when(~value.is_in(list(nulls))).then(value)
 
 

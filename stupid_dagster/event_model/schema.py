@@ -82,6 +82,10 @@ class JunkColumns(Strict):
     containing: list[str] = Field(default=["<"], description="Any of these in the name.")
     longer_than: int = Field(default=120, description="Characters that a name may have.")
 
+    def covers(self, column: str) -> bool:
+        """Return whether the rule takes a column of this name for junk."""
+        return len(column) > self.longer_than or any(part in column for part in self.containing)
+
 
 class FieldRule(Strict):
     """Type and meaning of a column; a column without a rule is a string."""
@@ -301,6 +305,10 @@ class EventModel(Strict):
     def zone(self) -> ZoneInfo:
         """The timezone whose midnights part the days."""
         return ZoneInfo(self.timezone)
+
+    def spellings(self, field: str) -> list[str]:
+        """Return the names of the columns that a field may stand in, its own first."""
+        return [field, *self.aliases.get(field, [])]
 
     def entity_role(self, citation: str) -> tuple[EntityType, list[str]]:
         """Return the entity type and the key fields that `Type` or `Type.role` cites.

@@ -83,7 +83,7 @@ def look_for_arrivals(
     indexed = {
         file.path: old
         for file in usable
-        if (old := known.get(file.path)) and (old.size, old.stamp) == (file.size, file.stamp)
+        if (old := known.get(file.path)) and old.state == file.state
     }
     files = {path: file for path, file in indexed.items() if file.whole}
     new = {file.path: file for file in usable if file.path not in files}

@@ -20,7 +20,7 @@ from stupid_dagster.event_model.expressions import (
 from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.ingest.landing import LandingFile, LandingIndex
 from stupid_dagster.ingest.rejects import Rejects
-from stupid_dagster.ingest.rows import DayReader
+from stupid_dagster.ingest.rows import CHANGED, DayReader
 from stupid_dagster.tables import TABLES, conform
 
 log = structlog.get_logger(__name__)
@@ -113,7 +113,7 @@ def _read(
                 raise IngestError(file.problem)
             read = reader.read(file)
             if read.keys() - parts.keys():
-                raise IngestError(f"{file.path}: the file changed; run the day again")
+                raise IngestError(CHANGED.format(file.path))
         except IngestError as error:
             reader.rejects.add_file(file.path, str(error))
             unusable.append(file.path)
@@ -129,12 +129,8 @@ def _finished(
     """Return the documents of one event type, and how many duplicates were taken out."""
     _, actor_key = model.entity_role(model.actor)
     text_fields = template_fields(event_type.text)
-    full = with_derived(
-        frame,
-        model,
-        event_type,
-        only=[*text_fields, *actor_key, *model.duplicate_key],
-    )
+    needed = [*text_fields, *actor_key, *model.duplicate_key]
+    full = with_derived(frame, model, event_type, only=needed)
     actor = pl.lit(None, dtype=pl.String)
     if model.actor in event_type.entities:
         actor = entity_id(model, model.actor, full.columns)

@@ -58,8 +58,13 @@ class LandingFile:
 
     @property
     def state(self) -> str:
-        """Changes when the file does."""
-        return f"{self.size}:{self.stamp}"
+        """The same as that of the `SourceFile` for as long as the file doesn't change."""
+        return SourceFile(self.path, self.size, self.stamp).state
+
+    @property
+    def untold(self) -> bool:
+        """Whether it has a problem, and no date in its name by which a day could tell of it."""
+        return bool(self.problem) and not self.date
 
     @property
     def own_days(self) -> set[str]:
@@ -93,7 +98,7 @@ class LandingIndex:
     @property
     def undated_problems(self) -> list[LandingFile]:
         """Files that can't be used and whose names tell no day that could report them."""
-        return [file for file in self.files if file.problem and not file.date]
+        return [file for file in self.files if file.untold]
 
 
 def index_landing(
@@ -120,7 +125,7 @@ def index_files(
         if reader_of(file.path) is None:
             ignored.append(file.path)
         # What made a file unreadable may have passed without changing it.
-        elif old and (old.size, old.stamp) == (file.size, file.stamp) and not old.problem:
+        elif old and old.state == file.state and not old.problem:
             files.append(old)
         else:
             files.append(_inspect(model, source, file))
@@ -179,7 +184,7 @@ def read_event_types(
 
 def timestamp_columns(model: EventModel) -> list[str]:
     """Return the columns that an event's time may stand in, with their other spellings."""
-    spellings = (s for f in model.timestamp.fields for s in (f, *model.aliases.get(f, [])))
+    spellings = (s for f in model.timestamp.fields for s in model.spellings(f))
     return list(dict.fromkeys(spellings))
 
 

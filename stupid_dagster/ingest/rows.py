@@ -1,4 +1,4 @@
-"""The rows of landing files that belong to one day, as clean strings."""
+"""The rows of landing files that belong to one day, with the kept fields in their types."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RAW = "raw:"
 _ORIGIN = {":file": pl.String, ":row": pl.UInt32}
 _TIMES = {"timestamp": TIME, "timestamp_missing": pl.Boolean}
 _PLAIN = FieldRule()
-_CHANGED = "{}: the file changed while it was read; run the day again"
+CHANGED = "{}: the file changed while it was read; run the day again"
 
 
 @dataclass
@@ -100,7 +100,7 @@ class DayReader:
         }
         # Its columns are read one after another: they must be of one and the same file.
         if self._look(file) != before:
-            raise IngestError(_CHANGED.format(file.path))
+            raise IngestError(CHANGED.format(file.path))
         self.rows += sum(part.height for part in read.values())
         return read
 
@@ -115,8 +115,8 @@ class DayReader:
         strays = file.strays.get(self.day.isoformat())
         if strays is None or file.home(self.partitions) == self.day.isoformat():
             return None
-        if (now.size, now.stamp) != (file.size, file.stamp):
-            raise IngestError(_CHANGED.format(file.path))
+        if now.state != file.state:
+            raise IngestError(CHANGED.format(file.path))
         return pl.Series(strays, dtype=pl.UInt32)
 
     def _columns(self, reader: Reader, event_type: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -167,12 +167,12 @@ class DayReader:
 
     def _unchanged(self, reader: Reader, found: int, wanted: int) -> None:
         if found != wanted:
-            raise IngestError(_CHANGED.format(reader.path))
+            raise IngestError(CHANGED.format(reader.path))
 
     def _spellings(self, columns: Iterable[str], event_type: str) -> dict[str, list[str]]:
         present = set(columns)
         return {
-            name: [s for s in (name, *self.model.aliases.get(name, [])) if s in present]
+            name: [spelling for spelling in self.model.spellings(name) if spelling in present]
             for name in self.model.events[event_type].fields
         }
 
@@ -191,13 +191,12 @@ class DayReader:
         for event_type in file.event_types:
             for found in self._spellings(reader.columns, event_type).values():
                 used.update(found)
-        rule = self.model.junk_columns
         dropped = self.dropped_columns.setdefault(
             ", ".join(file.event_types) or "unknown event types", {}
         )
         unused = [column for column in reader.columns if column not in used]
         for column, values in reader.filled(unused, self.model.nulls).items():
-            if len(column) > rule.longer_than or any(part in column for part in rule.containing):
+            if self.model.junk_columns.covers(column):
                 self.rejects.add_column(file.path, values, column)
             else:
                 dropped[column] = dropped.get(column, 0) + values

@@ -34,6 +34,11 @@ class SourceFile:
     size: int
     stamp: str
 
+    @property
+    def state(self) -> str:
+        """Changes when the file does."""
+        return f"{self.size}:{self.stamp}"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -63,7 +68,7 @@ class Source:
         """
         files, root = self._root
         try:
-            if isinstance(files, LocalFileSystem):
+            if self.is_local:
                 found = _local_files(root)
             else:
                 files.invalidate_cache()
@@ -83,13 +88,12 @@ class Source:
 
     def local_path(self, path: str) -> Path | None:
         """Return where a file is on this machine; None for one that is elsewhere."""
-        files, root = self._root
-        return Path(root) / path if isinstance(files, LocalFileSystem) else None
+        return Path(self._root[1]) / path if self.is_local else None
 
     def look(self, path: str) -> SourceFile:
         """Return a file as it is now; raises OSError, or what its file system raises."""
         files, root = self._root
-        if isinstance(files, LocalFileSystem):
+        if self.is_local:
             return _local_file(path, os.stat(os.path.join(root, path)))
         return _remote_file(path, files.info(f"{root}/{path}"))
 

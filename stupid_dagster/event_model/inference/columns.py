@@ -16,6 +16,7 @@ import polars as pl
 
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.times import TimeFit, fit_times
+from stupid_dagster.event_model.values import FALSE, TRUE
 
 Kind = Literal[
     "empty", "boolean", "integer", "float", "time", "clock", "json", "url", "ip", "prose", "word"
@@ -25,8 +26,8 @@ _LOOKED_AT = 2000
 _FITS = 0.995
 """Share of values that must be of a type; the rest is taken for dirt."""
 _DECIMALS_FIT = 0.9
-_WORD_PAIRS = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"})
-_TRUTHS = {"true", "false", "yes", "no", "1", "0", "y", "n", "t", "f"}
+_WORD_PAIRS = [{yes, no} for yes, no in zip(TRUE, FALSE, strict=True) if yes.isalpha()]
+_TRUTHS = {*TRUE, *FALSE}
 _IP = r"^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){3,7})$"
 _URL = r"^([a-zA-Z][a-zA-Z0-9+.-]*://|/[^/ ]*/)"
 _OPAQUE = r"^([0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|\d+|[A-Za-z0-9_-]{20,})$"

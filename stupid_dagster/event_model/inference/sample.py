@@ -24,7 +24,6 @@ WEAK_NULLS = frozenset({"na", "-", "--", "?"})
 """These may be values, too: the sign `-`, the continent NA."""
 RESERVED = {*TABLES["documents"].schema, LOCAL_HOUR}
 """Names that are the engine's own."""
-_RULE = JunkColumns()
 _JUNK_PARTS = ("\n", "\r", "\t", '{"')
 
 
@@ -122,15 +121,11 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
 
 def _junk(columns: list[str]) -> tuple[list[str], list[str]]:
     """Return the columns whose names are no names, and the parts that tell them (and length)."""
-    parts = list(_RULE.containing)
-
-    def is_junk(column: str) -> bool:
-        return len(column) > _RULE.longer_than or any(part in column for part in parts)
-
+    rule = JunkColumns()
     for part in _JUNK_PARTS:
-        if any(part in column and not is_junk(column) for column in columns):
-            parts.append(part)
-    return [column for column in columns if is_junk(column)], parts
+        if any(part in column and not rule.covers(column) for column in columns):
+            rule = JunkColumns(containing=[*rule.containing, part])
+    return [column for column in columns if rule.covers(column)], rule.containing
 
 
 def _merged_event_types(rows: Mapping[str, int]) -> dict[str, list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,15 +13,6 @@ import pyarrow as pa
 
 from stupid_dagster.errors import IngestError, StupidError
 from stupid_dagster.ingest.source import Source
-
-GZIP = b"\x1f\x8b"
-NO_TEXT = {
-    b"PAR1": "Parquet file",
-    b"PK\x03\x04": "zip archive",
-    b"\x28\xb5\x2f\xfd": "zstd archive",
-    b"\xfd7zXZ": "xz archive",
-}
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,12 @@ class Reader(ABC):
         # Polars panics on some damaged files, which is no `Exception`.
         except (Exception, pl.exceptions.PanicException) as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise IngestError(f"{self.path}: the file can't be read: {reason}") from error
+            raise unreadable(self.path, reason) from error
+
+
+def unreadable(path: str, reason: str) -> IngestError:
+    """Return what to raise of a file that can't be read."""
+    return IngestError(f"{path}: the file can't be read: {reason}")
 
 
 def from_arrow(table: pa.Table | pa.RecordBatch, columns: list[str]) -> pl.DataFrame:
@@ -122,38 +116,3 @@ def count_values(frame: pl.DataFrame, nulls: Sequence[str]) -> dict[str, int]:
         column: int((~frame[column].str.strip_chars().is_in(spellings)).sum())
         for column in frame.columns
     }
-
-
-def content(source: Source, path: str) -> bytes:
-    """Return a text file's content in UTF-8, unpacked and without a byte-order mark.
-
-    A byte that fits nowhere becomes a replacement character. Raises IngestError for what is no
-    text, and what reading and unpacking raise.
-    """
-    with source.open(path) as stream:
-        text = stream.read()
-    if path.lower().endswith(".gz") or text.startswith(GZIP):
-        text = gzip.decompress(text)
-    for magic, kind in NO_TEXT.items():
-        if text.startswith(magic):
-            raise IngestError(f"{path}: the file can't be read: by its content it is a {kind}")
-    if text.startswith(UTF_16):
-        return text.decode("utf-16", errors="replace").encode()
-    text = text.removeprefix(codecs.BOM_UTF8)
-    return text if _is_utf8(text) else as_utf8(text)
-
-
-def as_utf8(text: bytes) -> bytes:
-    """Return text with a replacement character for each byte that is no UTF-8."""
-    return text.decode(errors="replace").encode()
-
-
-def _is_utf8(text: bytes) -> bool:
-    # Several times faster than to decode it, and in no memory.
-    offsets = pa.array([0, len(text)], pa.int64()).buffers()[1]
-    array = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(text)])
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True

@@ -11,15 +11,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.readers.base import (
     BadRecord,
     Reader,
-    as_utf8,
-    content,
     count_values,
     from_arrow,
+    unreadable,
 )
+from stupid_dagster.ingest.readers.text import as_utf8, content
 
 _DELIMITERS = ",;\t|"
 _HEADER_BLOCK, _BLOCK, _LARGEST_BLOCK = 1 << 16, 1 << 22, (1 << 31) - 1
@@ -51,7 +50,7 @@ class DelimitedReader(Reader):
         for place, name in enumerate(header):
             key = name if name or "" not in self._places else f"column {place + 1}"
             if key in self._places:
-                raise self._unreadable(f"more than one column is named {key}")
+                raise unreadable(self.path, f"more than one column is named {key}")
             self._places[key] = f"f{place}"
         self.columns = list(self._places)
         # Of another number of fields than the header has, it is told as a bad record.
@@ -95,14 +94,14 @@ class DelimitedReader(Reader):
         first = re.sub(rb'"[^"]*"', b"", self._text[:_HEADER_BLOCK]).lstrip(b"\r\n")
         header = re.split(rb"[\r\n]", first, maxsplit=1)[0]
         if b"\0" in header:
-            raise self._unreadable("it is no text")
+            raise unreadable(self.path, "it is no text")
         if self.path.lower().endswith((".tsv", ".tsv.gz")):
             return "\t"
         return max(_DELIMITERS, key=lambda delimiter: header.count(delimiter.encode()))
 
     def _header(self) -> list[str]:
         if not self._text.strip():
-            raise self._unreadable("it has no header")
+            raise unreadable(self.path, "it has no header")
         size = _HEADER_BLOCK
         while True:
             # Another record, for pyarrow can't tell the columns of a header alone.
@@ -116,7 +115,9 @@ class DelimitedReader(Reader):
             if first is not None and (first.num_rows > 1 or size >= len(self._text)):
                 return [value or "" for value in first.slice(0, 1).to_pylist()[0].values()]
             if size >= len(self._text):
-                raise self._unreadable("it has no header, or one with a quote that isn't closed")
+                raise unreadable(
+                    self.path, "it has no header, or one with a quote that isn't closed"
+                )
             size *= 16
 
     def _parsed(self, places: list[str]) -> pa.Table:
@@ -188,7 +189,7 @@ class DelimitedReader(Reader):
         The last record begins with it, and has swallowed all that comes after it.
         """
         if len(self._cut) == _MOST_OPEN_QUOTES:
-            raise self._unreadable("it has too many quotes that are never closed")
+            raise unreadable(self.path, "it has too many quotes that are never closed")
         last = list(self._places.values())[-1]
         value = None
         if bad and self._end in bad[-1].raw:
@@ -197,10 +198,10 @@ class DelimitedReader(Reader):
             for batch in self._batches([last], []):
                 value = batch[0][-1].as_py() if batch.num_rows else value
             if value is None:
-                raise self._unreadable("its header opens a quote that is never closed")
+                raise unreadable(self.path, "its header opens a quote that is never closed")
             opened = self._text.rfind(b'"' + value.replace('"', '""').encode())
         if opened < 0:
-            raise self._unreadable("it has a quote that is never closed")
+            raise unreadable(self.path, "it has a quote that is never closed")
         start = max(self._text.rfind(b"\n", 0, opened), self._text.rfind(b"\r", 0, opened)) + 1
         line = re.compile(rb"[^\r\n]*").match(self._text, start)
         end = line.end() if line else start
@@ -213,6 +214,3 @@ class DelimitedReader(Reader):
         if line is None:
             return record
         return BadRecord(record.row, line, "opens a quote that is never closed")
-
-    def _unreadable(self, reason: str) -> IngestError:
-        return IngestError(f"{self.path}: the file can't be read: {reason}")

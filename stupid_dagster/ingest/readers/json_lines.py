@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.json as pajson
 
-from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.readers.base import (
-    GZIP,
-    NO_TEXT,
-    UTF_16,
     BadRecord,
     Reader,
-    as_utf8,
     count_values,
     from_arrow,
+    unreadable,
 )
+from stupid_dagster.ingest.readers.text import as_utf8, text_pieces
 
 _BLOCK = 1 << 23
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -88,7 +83,7 @@ class JsonLinesReader(Reader):
         self._height = row = 0
         names: dict[str, None] = {}
         with self.source.open(self.path) as stream:
-            for number, text in enumerate(_blocks(self._pieces(stream))):
+            for number, text in enumerate(_blocks(text_pieces(stream, self.path, _BLOCK))):
                 if number == 0:
                     self._refuse_a_list(text)
                 if not (text := text.strip()):
@@ -101,9 +96,10 @@ class JsonLinesReader(Reader):
                 row += block.rows + len(self._bad) - known
         self.columns = list(names)
         if self._bad and not self._height:
-            raise self._unreadable(
+            raise unreadable(
+                self.path,
                 "no line of it is a JSON object (an object a line is expected), the first "
-                + self._bad[0].reason
+                + self._bad[0].reason,
             )
 
     @property
@@ -139,23 +135,6 @@ class JsonLinesReader(Reader):
             if present:
                 held.update(count_values(from_arrow(block.read(present), present), nulls))
         return dict(held)
-
-    def _pieces(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Yield a file's text, unpacked and without a byte-order mark; UTF-16 as UTF-8."""
-        text = _Begun(stream)
-        if self.path.lower().endswith(".gz") or text.head.startswith(GZIP):
-            text = _Begun(gzip.GzipFile(fileobj=cast(IO[bytes], text), mode="rb"))
-        for magic, kind in NO_TEXT.items():
-            if text.head.startswith(magic):
-                raise self._unreadable(f"by its content it is a {kind}")
-        wide = None
-        if text.head.startswith(UTF_16):
-            wide = codecs.getincrementaldecoder("utf-16")("replace")
-        text.head = text.head.removeprefix(codecs.BOM_UTF8)
-        while piece := text.read(_BLOCK):
-            yield wide.decode(piece).encode() if wide else piece
-        if wide:
-            yield wide.decode(b"", final=True).encode()
 
     def _plain(self, block: bytes) -> _Columns | None:
         """Return a block's records; None where one is no object, or a key's type changes."""
@@ -220,30 +199,10 @@ class JsonLinesReader(Reader):
             try:
                 json.loads(first)
             except (ValueError, RecursionError):
-                raise self._unreadable(
-                    "it is one JSON list; an object a line is expected, without a list around them"
+                raise unreadable(
+                    self.path,
+                    "it is one JSON list; an object a line is expected, without a list around them",
                 ) from None
-
-    def _unreadable(self, reason: str) -> IngestError:
-        return IngestError(f"{self.path}: the file can't be read: {reason}")
-
-
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-class _Begun:
-    """A stream of which the first bytes were looked at; not all streams can be rewound."""
-
-    def __init__(self, stream: _Readable) -> None:
-        self._stream = stream
-        self.head = b""
-        while len(self.head) < 4 and (more := stream.read(4 - len(self.head))):
-            self.head += more
-
-    def read(self, size: int) -> bytes:
-        head, self.head = self.head[:size], self.head[size:]
-        return head or self._stream.read(size)
 
 
 def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:

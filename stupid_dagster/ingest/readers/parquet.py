@@ -10,8 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stupid_dagster.errors import IngestError
-from stupid_dagster.ingest.readers.base import Reader, from_arrow
+from stupid_dagster.ingest.readers.base import Reader, from_arrow, unreadable
 from stupid_dagster.ingest.readers.strings import as_strings
 
 
@@ -26,10 +25,8 @@ class ParquetReader(Reader):
         self.columns = schema.names
         self._nested = {field.name for field in schema if pa.types.is_nested(field.type)}
         if repeated := {name for name in self.columns if self.columns.count(name) > 1}:
-            raise IngestError(
-                f"{self.path}: the file can't be read: more than one column is named "
-                + ", ".join(sorted(repeated))
-            )
+            named = ", ".join(sorted(repeated))
+            raise unreadable(self.path, f"more than one column is named {named}")
 
     @property
     def height(self) -> int:

@@ -53,9 +53,9 @@ def stage_part(work: Path, sample: Sample, days: int, repeat: int) -> Part:
     by_day: dict[str, list[Runs]] = {name: [] for name in DAY_STAGES}
     for day in names[1:-1]:
         for name in DAY_STAGES:
-            by_day[name].append(_stage(root, name, day, repeat))
+            by_day[name].append(stage_runs(root, name, day, repeat))
     stages += [_together(name, found) for name, found in by_day.items()]
-    window = [_stage(root, name, names[-2], repeat) for name in WINDOW_STAGES]
+    window = [stage_runs(root, name, names[-2], repeat) for name in WINDOW_STAGES]
     _, connections, vectors = stages[1:]
     floor, ratios = _floor(work, root, names[1], by_day["documents"][0], repeat)
     every = [*stages, *window]
@@ -86,7 +86,7 @@ def stage_part(work: Path, sample: Sample, days: int, repeat: int) -> Part:
     return Part("\n\n".join(text), figures, cpu | ratios)
 
 
-def _stage(root: Path, name: str, day: str, repeat: int) -> Runs:
+def stage_runs(root: Path, name: str, day: str, repeat: int = 1) -> Runs:
     """Return the runs of a stage; what a run wrote is removed before the next."""
     runs: list[Run] = []
     for _ in range(repeat):

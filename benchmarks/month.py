@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.child import Run, Runs, run_task
 from benchmarks.data import Sample, land, make_project
-from benchmarks.gaming import Part
+from benchmarks.gaming import Part, stage_runs
 from benchmarks.machine import code_state
 from benchmarks.tasks import DAY_STAGES, WINDOW_STAGES
 
@@ -50,15 +50,8 @@ def month_part(folder: Path, sample: Sample, days: int, fresh: bool = False) -> 
             # A line of its own, whatever a run that was killed has left there.
             costs.write("\n" + json.dumps(done[day]))
     rows = [done[day] for day in names]
-    window = [
-        Runs(name, run_task(f"stage {name}", _stage(root, name, names[-1])).runs)
-        for name in WINDOW_STAGES
-    ]
+    window = [stage_runs(root, name, names[-1]) for name in WINDOW_STAGES]
     return _part(sample, names, rows, window)
-
-
-def _stage(root: Path, name: str, day: str) -> dict[str, Any]:
-    return {"root": root, "name": name, "partition": day}
 
 
 def _done(folder: Path) -> dict[str, dict[str, Any]]:

@@ -18,11 +18,6 @@ class Spent:
     wall: float = 0.0
     cpu: float = 0.0
 
-    def add(self, other: Spent) -> None:
-        """Add another piece of work's seconds."""
-        self.wall += other.wall
-        self.cpu += other.cpu
-
 
 def cpu_seconds() -> float:
     """Return the CPU seconds of this process so far, its threads and ended children included."""

@@ -22,6 +22,11 @@ STRAYS_ONLY = "strays_only"
 """In the metadata of a day's documents: no landing file is the day's own, some have rows of it."""
 
 
+def days_between(first: date, last: date) -> list[str]:
+    """Return the days of the calendar from `first` to `last` (both are in it), ascending."""
+    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+
+
 @dataclass(frozen=True)
 class Project:
     """Everything that a stage of the pipeline needs, made when first asked for."""
@@ -68,10 +73,7 @@ class Project:
     def window_days(self, last_day: date) -> list[str]:
         """Return the complete days of the window ending on `last_day` (see `is_complete`)."""
         first = last_day - timedelta(days=self.settings.window_days - 1)
-        calendar = [
-            (first + timedelta(days=n)).isoformat() for n in range(self.settings.window_days)
-        ]
-        return [day for day in calendar if self.is_complete(day)]
+        return [day for day in days_between(first, last_day) if self.is_complete(day)]
 
     def days_of_other_models(self, days: Iterable[str]) -> list[str]:
         """Return those of the days whose documents were made by another event model."""

@@ -13,6 +13,7 @@ from stupid_dagster.automation.in_progress import days_in_progress
 from stupid_dagster.automation.jobs import day_job
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.automation.run_keys import run_key
+from stupid_dagster.compute.words import first_few
 from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.arrivals import Arrivals, Waiting, look_for_arrivals
 from stupid_dagster.ingest.source import Source
@@ -134,8 +135,7 @@ def _was_asked_for(instance: dg.DagsterInstance, key: str) -> bool:
 def _days(what: str, days: Sequence[str]) -> list[str]:
     if not days:
         return []
-    names = ", ".join(days[:5]) + (", ..." if len(days) > 5 else "")
-    return [f"days {what}: {len(days)} ({names})"]
+    return [f"days {what}: {len(days)} ({first_few(days)})"]
 
 
 def _late(arrivals: Arrivals, now: float) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -15,6 +15,8 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
+
+from stupid_dagster.project import days_between
 
 _DOCUMENTS = dg.AssetKey("documents")
 _NOT_OF_DAYS = ("window", "evict")
@@ -34,7 +36,7 @@ def days_in_progress(instance: dg.DagsterInstance, assets: BaseAssetGraph | None
         first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG)
         last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG)
         if first and last:
-            days.update(_between(first, last))
+            days.update(days_between(date.fromisoformat(first), date.fromisoformat(last)))
     for backfill in _backfills(instance):
         days.update(_days_of(backfill, assets))
     return days
@@ -63,8 +65,3 @@ def _days_of(backfill: PartitionBackfill, assets: BaseAssetGraph | None) -> Iter
     if _DOCUMENTS not in data.target_subset.partitions_subsets_by_asset_key:
         return []
     return data.target_subset.get_partitions_subset(_DOCUMENTS).get_partition_keys()
-
-
-def _between(first: str, last: str) -> list[str]:
-    start, end = date.fromisoformat(first), date.fromisoformat(last)
-    return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days + 1)]

@@ -37,9 +37,8 @@ _ZONE = Project.load().model.zone
 def daily_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResource):
     """Ask for yesterday. The last partition would be the wrong day: the running one has one."""
     yesterday = context.scheduled_execution_time.astimezone(_ZONE).date() - timedelta(days=1)
-    first, last = project.load().partition_range
-    if not first <= yesterday <= last:
-        return dg.SkipReason(f"{yesterday} is outside the partitions, {first} to {last}")
+    if skip := _outside_partitions(project.load(), yesterday):
+        return skip
     return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
 
 
@@ -54,15 +53,21 @@ def hourly_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResou
     """Ask for today. The day that has ended is left to `daily`, at midnight too."""
     now = context.scheduled_execution_time
     today = now.astimezone(_ZONE).date()
-    first, last = project.load().partition_range
-    if not first <= today <= last:
-        return dg.SkipReason(f"{today} is outside the partitions, {first} to {last}")
+    if skip := _outside_partitions(project.load(), today):
+        return skip
     assets = context.repository_def.asset_graph
     if today.isoformat() in days_in_progress(context.instance, assets):
         return dg.SkipReason(f"{today} is being made")
     # UTC, for an hour that comes twice when the clocks are set back.
     hour = now.astimezone(UTC).isoformat(timespec="minutes")
     return dg.RunRequest(run_key=f"hourly:{hour}", partition_key=today.isoformat())
+
+
+def _outside_partitions(project: Project, day: date) -> dg.SkipReason | None:
+    first, last = project.partition_range
+    if first <= day <= last:
+        return None
+    return dg.SkipReason(f"{day} is outside the partitions, {first} to {last}")
 
 
 @dg.sensor(

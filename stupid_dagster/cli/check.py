@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from stupid_dagster import connect
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.compute.words import first_few
 from stupid_dagster.event_model import EventModel, load_event_model
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
+from stupid_dagster.ingest.rejects import weightiest
 from stupid_dagster.settings import Settings
-
-_SHOWN = 20
 
 
 @click.command()
@@ -77,7 +77,7 @@ def _show_files(model: EventModel, landing: LandingIndex) -> None:
         if file.problem:
             console.print(f"[yellow]{escape(file.path)}[/]: {escape(file.problem)}")
     if landing.ignored:
-        some = ", ".join(landing.ignored[:5])
+        some = first_few(landing.ignored)
         console.print(f"{len(landing.ignored)} files of kinds that aren't read: {escape(some)}")
 
 
@@ -131,17 +131,14 @@ def _show_columns(model: EventModel, made: list[DayDocuments]) -> None:
 
 def show_rejects(rejects: pl.DataFrame) -> None:
     """Print the table `rejects`, what concerns most rows first; junk columns last."""
-    junk = pl.col("scope") == "column"
-    shown = rejects.sort(junk, "rows", descending=[False, True], maintain_order=True).head(_SHOWN)
+    shown = weightiest(rejects)
     show_table(
         f"Set aside ({rejects.height} entries; rows count from 0, without a header)",
-        ["file", "row", "rows", "scope", "reason"],
-        shown.select(
-            "file", "row", "rows", "scope", pl.col("reason").str.slice(0, 160)
-        ).iter_rows(),
+        shown.columns,
+        shown.iter_rows(),
     )
-    if rejects.height > _SHOWN:
-        console.print(f"and {rejects.height - _SHOWN} more")
+    if rejects.height > shown.height:
+        console.print(f"and {rejects.height - shown.height} more")
 
 
 @click.command()

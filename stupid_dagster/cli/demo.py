@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -22,7 +21,7 @@ def demo(settings: Settings) -> None:
     """Make the sample's days and window, and print what they show."""
     from stupid_dagster.cli.findings import show_findings, show_search
     from stupid_dagster.cli.run import run_days_and_window
-    from stupid_dagster.project import Project
+    from stupid_dagster.project import Project, days_between
 
     first, last = settings.partitions_start, settings.partitions_end
     if settings.event_model != "flights" or last is None or "://" in settings.landing:
@@ -35,8 +34,7 @@ def demo(settings: Settings) -> None:
     landing = Path(settings.landing_location)
     rows = write_flights(landing, first, last)
     console.print(f"sample: {sum(rows.values()):,} events of {first} to {last} in {landing}\n")
-    days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-    run_days_and_window(project, days)
+    run_days_and_window(project, days_between(first, last))
     show_findings(project, ranked=["Airport"])
     show_search(project, QUESTION, limit=3)
     console.print(f"done in {time.perf_counter() - started:.0f} seconds; next:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -64,14 +64,19 @@ def run_days_and_window(project: Project, days: Sequence[str], *, window: bool =
             runs.append(run_partition("window", days[-1], instance))
             progress.advance(task)
     _show(runs)
-    if outdated := project.days_of_other_models(project.window_days(date.fromisoformat(days[-1]))):
+    tell_days_of_other_models(project, project.window_days(date.fromisoformat(days[-1])))
+    failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
+    if failed:
+        raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
+
+
+def tell_days_of_other_models(project: Project, window: Sequence[str]) -> None:
+    """Print how many of a window's days were made by another event model, if any were."""
+    if outdated := project.days_of_other_models(window):
         console.print(
             f"[yellow]{len(outdated)} days of the window were made by another event model than the "
             f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"
         )
-    failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
-    if failed:
-        raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
 
 
 @click.command()
@@ -122,6 +127,8 @@ def _bytes(project: Project, table: str, partitions: Sequence[str]) -> int:
 
 
 def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
+    from stupid_dagster.project import days_between
+
     start, end = partitions
     if first > last:
         raise SettingsError(f"the first day, {first}, comes after the last, {last}")
@@ -130,7 +137,7 @@ def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
             f"days {first} to {last} are not within the partitions, {start} to {end}; set "
             "`partitions_start` and `partitions_end` in stupid.toml"
         )
-    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    return days_between(first, last)
 
 
 def _progress() -> Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.run import tell_days_of_other_models
 from stupid_dagster.settings import SETTINGS, Settings
 
 
@@ -55,8 +56,4 @@ def status(settings: Settings, show_settings: bool) -> None:
         f"published: {manifest.id}, window {manifest.first_day} to {manifest.last_day} "
         f"({len(manifest.days)} days with events), {len(snapshot_ids(lake))} snapshots kept"
     )
-    if outdated := project.days_of_other_models(manifest.days):
-        console.print(
-            f"[yellow]{len(outdated)} of its days were made by another event model than the "
-            f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"
-        )
+    tell_days_of_other_models(project, manifest.days)

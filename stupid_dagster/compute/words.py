@@ -75,6 +75,11 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([*([", ".join(items[:-1])] if len(items) > 1 else []), *items[-1:]])
 
 
+def first_few(items: Sequence[str]) -> str:
+    """Return "a, b, c": the first five of the items, and ", ..." where there are more."""
+    return ", ".join(items[:5]) + (", ..." if len(items) > 5 else "")
+
+
 def capitalised(text: str) -> str:
     """Return the text with a capital first letter, the rest as it is."""
     return text[:1].upper() + text[1:]

@@ -9,6 +9,7 @@ import polars as pl
 from stupid_dagster.tables import TABLES
 
 Scope = Literal["file", "column", "row", "value"]
+_SHOWN = 20
 
 
 class Rejects:
@@ -75,6 +76,16 @@ class Rejects:
     ) -> None:
         entry = {"file": file, "row": row, "rows": rows, "scope": scope, "field": field}
         self._frames.append(_shaped(pl.DataFrame([entry | {"reason": reason, "raw": raw}])))
+
+
+def weightiest(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Return the first entries to look at of a table `rejects`, 20 at most, without raw values.
+
+    What concerns most rows comes first, junk columns last; reasons are cut to 200 characters.
+    """
+    junk = pl.col("scope") == "column"
+    first = rejects.sort(junk, "rows", descending=[False, True], maintain_order=True).head(_SHOWN)
+    return first.select("file", "row", "rows", "scope", pl.col("reason").str.slice(0, 200))
 
 
 def _shaped(entries: pl.DataFrame) -> pl.DataFrame:

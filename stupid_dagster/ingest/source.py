@@ -95,6 +95,9 @@ class Source:
         files, root = self._root
         if self.is_local:
             return _local_file(path, os.stat(os.path.join(root, path)))
+        # Many answer from listings that they keep. Without a path, for some (FTP), given that of a
+        # file, keep its folder's listing.
+        files.invalidate_cache()
         return _remote_file(path, files.info(f"{root}/{path}"))
 
     def open(self, path: str) -> IO[bytes]:

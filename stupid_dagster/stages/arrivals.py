@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
+from stupid_dagster.compute.words import first_few
 from stupid_dagster.errors import StoreError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
@@ -185,11 +186,11 @@ def _sources(version: Version | None) -> Mapping[str, str]:
 def _file_notices(arrivals: Arrivals) -> list[str]:
     notices = []
     if arrivals.ignored:
-        some = _some(arrivals.ignored)
+        some = first_few(sorted(arrivals.ignored))
         notices.append(f"files of kinds that can't be read: {len(arrivals.ignored)} ({some})")
-    undated = [file for file in arrivals.files.values() if file.problem and not file.date]
+    undated = [file for file in arrivals.files.values() if file.untold]
     if undated:
-        some = _some([f"{file.path}: {file.problem}" for file in undated])
+        some = first_few(sorted(f"{file.path}: {file.problem}" for file in undated))
         notices.append(
             f"files with problems, and no date in their names by which a day could tell of "
             f"them: {len(undated)} ({some})"
@@ -201,8 +202,3 @@ def _day_notice(days: list[str], why: str) -> list[str]:
     if not days:
         return []
     return [f"days left alone, {min(days)} to {max(days)}: {len(days)} ({why})"]
-
-
-def _some(texts: Iterable[str]) -> str:
-    listed = sorted(texts)
-    return ", ".join(listed[:5]) + (", ..." if len(listed) > 5 else "")

@@ -6,20 +6,17 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-import polars as pl
-
 from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
+from stupid_dagster.ingest.rejects import weightiest
 from stupid_dagster.project import MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import read_day
 from stupid_dagster.stores.lake import VersionWriter
-
-_SHOWN = 20
 
 
 def make_documents(
@@ -51,9 +48,7 @@ def make_documents(
             _schema_verdict(project, made, day),
         ],
     )
-    most = made.rejects.sort("rows", descending=True, maintain_order=True).head(_SHOWN)
-    preview = most.select("file", "row", "rows", "scope", pl.col("reason").str.slice(0, 200))
-    stage.table("rejects", made.rejects, previews={"most_rows": preview})
+    stage.table("rejects", made.rejects, previews={"most_rows": weightiest(made.rejects)})
     return stage.written
 
 

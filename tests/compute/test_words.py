@@ -78,6 +78,8 @@ def test_shares_periods_and_lists() -> None:
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b"]) == "a and b"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.first_few("abcde") == "a, b, c, d, e"
+    assert words.first_few("abcdef") == "a, b, c, d, e, ..."
     assert words.counted(1, "city") == "1 city"
     assert words.counted(1234, "city") == "1,234 cities"
 

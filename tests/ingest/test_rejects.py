@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.ingest.rejects import Rejects
+from stupid_dagster.ingest.rejects import Rejects, weightiest
 from stupid_dagster.tables import TABLES
 
 
@@ -61,3 +61,21 @@ def test_long_values_are_cut() -> None:
     rejects.add_values(failed(("a", 1, "x" * 100_000)), "bet", "bet", "is no float")
     [row] = rejects.table().to_dicts()
     assert (len(row["raw"]), len(row["reason"])) == (2000, 200 + len("bet: '' is no float"))
+
+
+def test_what_concerns_most_rows_is_told_first_and_junk_columns_last() -> None:
+    rejects = Rejects()
+    rejects.add_column("a", 90, "<html>" * 1000)
+    for row in range(30):
+        rejects.add_record("b", row, "broken " * 100, "{")
+    rejects.add_file_part("c", 5, "row", "time", "no timestamp")
+    table = rejects.table()
+
+    first = weightiest(table)
+
+    assert first["file"].to_list() == ["c"] + ["b"] * 19
+    assert first["row"].to_list() == [0, *range(19)]
+    assert first["reason"].str.len_chars().max() == 200
+    few = weightiest(table.filter(pl.col("file") != "b"))
+    assert few["file"].to_list() == ["c", "a"]
+    assert weightiest(table.clear()).is_empty()

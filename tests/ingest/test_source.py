@@ -7,6 +7,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from stupid_dagster.errors import IngestError
@@ -95,14 +96,20 @@ def test_files_in_an_archive(tmp_path: Path) -> None:
         Source(place).files()
 
 
-class Untold(MemoryFileSystem):
-    """Lists no sizes, as a web server's folder does."""
+class Remote(MemoryFileSystem):
+    """The files in memory, under another protocol."""
 
-    protocol = "untold"
+    protocol = "remote"
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return super()._strip_protocol(path.replace("untold://", "memory://"))
+        return super()._strip_protocol(path.replace(f"{cls.protocol}://", "memory://"))
+
+
+class Untold(Remote):
+    """Lists no sizes, as a web server's folder does."""
+
+    protocol = "untold"
 
     def find(self, path: str, maxdepth=None, withdirs=False, detail=False, **kwargs: Any) -> Any:
         found = super().find(path, maxdepth, withdirs, detail=True, **kwargs)
@@ -121,6 +128,48 @@ def test_what_a_listing_does_not_tell_is_asked_for() -> None:
     found = Source("untold://untold land").files()
     assert [(file.path, file.size) for file in found] == [("a.csv", 4), ("stream.csv", -1)]
     assert found[0].stamp == "e1"
+
+
+class Listed(Remote):
+    """Answers from listings that it keeps, and forgets no more than it is told to, as FTP's."""
+
+    protocol = "listed"
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        if path not in self.dircache:
+            self.dircache[path] = super().ls(path, detail=True, **kwargs)
+        found = self.dircache[path]
+        return found if detail else [entry["name"] for entry in found]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        return AbstractFileSystem.info(self, path, **kwargs)
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        if path is None:
+            self.dircache.clear()
+        else:
+            self.dircache.pop(self._strip_protocol(path), None)
+
+
+def test_a_look_tells_a_file_as_it_is_now_not_as_it_was_listed() -> None:
+    fsspec.register_implementation("listed", Listed, clobber=True)
+    owner = fsspec.filesystem("memory")
+    owner.pipe("/listed land/deep/a.csv", b"a\n1\n")
+    source = Source("listed://listed land")
+    [listed] = source.files()
+    assert source.look("deep/a.csv") == listed
+
+    owner.pipe("/listed land/deep/a.csv", b"a\n12\n")
+    changed = source.look("deep/a.csv")
+    owner.pipe("/listed land/deep/a.csv", b"a\n21\n")
+    again = source.look("deep/a.csv")
+
+    assert (listed.size, changed.size, again.size) == (4, 5, 5)
+    assert len({listed.stamp, changed.stamp, again.stamp}) == 3
+    owner.rm("/listed land/deep/a.csv")
+    with pytest.raises(FileNotFoundError):
+        source.look("deep/a.csv")
 
 
 @pytest.mark.parametrize("place", ["nowhere", "file:///nowhere", "memory://nowhere", "a.csv"])

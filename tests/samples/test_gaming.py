@@ -6,7 +6,6 @@ import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -40,16 +39,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("gaming")
     write_gaming(out, FIRST, DAYS, EVENTS)
     return out
-
-
-@pytest.fixture(scope="module")
-def truth(sample: Path) -> dict[str, Any]:
-    return json.loads((sample / "truth" / "truth.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def members(sample: Path) -> pl.DataFrame:
-    return pl.read_ipc(sample / "truth" / "members.arrow")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import dagster as dg
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.stages.window import make_clusters, make_features
+from stupid_dagster.stages.clusters import make_clusters, make_features
 
 CLUSTERS = ("clusters", "cluster_members", "cluster_choice")
 

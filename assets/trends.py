@@ -5,7 +5,7 @@ import dagster as dg
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.stages.window import make_trends
+from stupid_dagster.stages.trends import make_trends
 
 
 @dg.multi_asset(

@@ -77,6 +77,27 @@ class Settings:
         7, "Days before a day that its metrics are compared with.", 2
     )
     max_clusters: int = _setting(20, "Most k-means clusters that are tried.", 2)
+    dbscan_eps: float = _setting(
+        0.3, "Cosine distance within which two texts are neighbours, for DBSCAN.", 0, 2
+    )
+    dbscan_min_events: int = _setting(
+        5, "Events that must lie that near for a text to be a core of an event cluster.", 1
+    )
+    dbscan_exact_texts: int = _setting(
+        200_000, "Distinct texts up to which DBSCAN is exact; of more it is approximate.", 1
+    )
+    community_algorithm: Literal["leiden", "louvain", "label_propagation"] = _setting(
+        "leiden", "Whose communities are kept, profiled and followed from window to window."
+    )
+    pattern_days: int = _setting(7, "Last days of the window whose sequences are mined.", 1)
+    pattern_min_support: float = _setting(
+        0.01, "Share of the actors with a sequence that a pattern needs.", 0, 1
+    )
+    pattern_min_actors: int = _setting(50, "Actors that a pattern needs.", 1)
+    pattern_max_length: int = _setting(10, "Symbols that a pattern has at most.", 1, 50)
+    patterns_most: int = _setting(
+        5_000, "Patterns that are kept, those of most actors first.", 1, 1_000_000
+    )
     seed: int = _setting(7, "Seed of every algorithm that draws random numbers.", 0)
     graph_engine: Literal["kuzu", "ladybug"] = _setting(
         "kuzu", "Engine of the graph database; `ladybug` needs the extra of that name."

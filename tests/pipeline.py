@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from stupid_dagster.project import Project
+from stupid_dagster.stages.clusters import make_clusters, make_features
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 from stupid_dagster.stages.publish import make_catalog, publish_window
-from stupid_dagster.stages.window import (
-    make_clusters,
-    make_features,
-    make_search_index,
-    make_trends,
-)
+from stupid_dagster.stages.trends import make_trends
+from stupid_dagster.stages.window import make_search_index
 from stupid_dagster.stages.words import make_insights, make_labels
 from stupid_dagster.stores.snapshots import Manifest
 

@@ -76,7 +76,27 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
                     yield (*place, "ratio", part), f"{cited!r} must be a count or a sum"
         else:
             yield from _bad_measure(model, place, metric, metric.by)
+    yield from _bad_patterns(model)
+    for number, pair in enumerate(model.cooccurrence):
+        yield from _missing(("cooccurrence", number), "entity type", pair, model.entities)
     yield from find_bad_values(model)
+
+
+def _bad_patterns(model: EventModel) -> Iterator[BadReference]:
+    silence = model.patterns.silence
+    codes = [e.symbol.code for e in model.events.values() if e.symbol]
+    if silence:
+        place = ("patterns", "silence")
+        yield from _missing((*place, "of"), "event type", silence.of, model.events)
+        if silence.code in codes:
+            yield (*place, "code"), f"{silence.code!r} is an event type's symbol already"
+        codes.append(silence.code)
+    for number, category in enumerate(model.patterns.categories):
+        place = ("patterns", "categories", number)
+        parts = [part.partition(":")[0] for part in (*category.contains, *category.without)]
+        yield from _missing(place, "symbol's code", dict.fromkeys(parts), codes)
+        if not parts:
+            yield place, "say what it `contains`, or what it is `without`"
 
 
 def _missing(

@@ -266,6 +266,33 @@ class Features(Strict):
     columns: dict[Identifier, Feature] = Field(min_length=1)
 
 
+class Silence(Strict):
+    """A symbol for what didn't happen: none of some event types for some hours."""
+
+    code: str
+    of: Names = Field(min_length=1, description="Event types that fell silent.")
+    hours: float = Field(gt=0, description="After the last of them, within what is known.")
+
+
+class PatternCategory(Strict):
+    """A kind of frequent sequence; parts are `code`, or `code:value` of a symbol."""
+
+    name: str
+    contains: list[str] = Field(
+        default=[], description="Parts in this order, others may lie between them."
+    )
+    without: Names = Field(default=[], description="None of these is in it.")
+
+
+class Patterns(Strict):
+    """How frequent sequences of symbols are found and named."""
+
+    silence: Silence | None = None
+    categories: list[PatternCategory] = Field(
+        default=[], description="The first that fits names a pattern; none: `Other`."
+    )
+
+
 class EventModel(Strict):
     """All that the engine knows of a domain."""
 
@@ -300,6 +327,10 @@ class EventModel(Strict):
     events: dict[str, EventType] = Field(min_length=1)
     features: Features
     metrics: dict[Identifier, Metric] = {}
+    patterns: Patterns = Patterns()
+    cooccurrence: list[tuple[str, str]] = Field(
+        default=[], description="Pairs of entity types that actors are linked to."
+    )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -1,17 +1,16 @@
-"""Stages of a window: they combine small tables of its days, and never read its events."""
+"""What all stages of a window need, and its search index.
+
+They combine small tables of its days, and never read its events.
+"""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.clusters import Centroids, cluster_actors
-from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.merge import merge_texts
-from stupid_dagster.compute.plots import cluster_plot, trend_plot
-from stupid_dagster.compute.trends import daily_trends
 from stupid_dagster.embed.packing import unpack_vectors
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.project import Project
@@ -29,6 +28,12 @@ def window_days(project: Project, last_day: str) -> list[str]:
             "days first: `stupid-dagster run --from DAY --to DAY`"
         )
     return days
+
+
+def previous_window(project: Project, table: str, last_day: str) -> pl.DataFrame | None:
+    """Return the table of the newest window before the one ending on `last_day`; None without."""
+    earlier = [day for day in project.lake.partitions(table) if day < last_day]
+    return project.lake.read(table, earlier[-1]) if earlier else None
 
 
 def make_search_index(project: Project, last_day: str) -> list[Written]:
@@ -70,78 +75,3 @@ def _vectors(project: Project, last_day: str, days: list[str], text_ids: pl.Seri
             "materialise texts and vectors of its days again"
         )
     return vectors
-
-
-def make_features(project: Project, last_day: str) -> list[Written]:
-    """Write `features` over the last days of the window, as many as the event model says."""
-    stage = Stage(project, last_day)
-    span = timedelta(days=project.model.features.window_days - 1)
-    first_day = (date.fromisoformat(last_day) - span).isoformat()
-    window = window_days(project, last_day)
-    days = [day for day in window if day >= first_day]
-    # Of a window without recent days one is read, for its columns, but none of its rows.
-    activity = project.lake.scan_days("activity", days or window[-1:])
-    recent = activity.filter(pl.col("day") >= date.fromisoformat(first_day))
-    features = build_features(project.model, recent)
-    stage.table("features", features, metadata={"days": days}, details={"days": len(days)})
-    return stage.written
-
-
-def make_clusters(project: Project, last_day: str) -> list[Written]:
-    """Write `clusters`, `cluster_members` and `cluster_choice` of the window's actors."""
-    stage = Stage(project, last_day)
-    settings = project.settings
-    features = project.lake.read("features", last_day)
-    earlier = [p for p in project.lake.partitions("clusters") if p < last_day]
-    result = cluster_actors(
-        features,
-        seed=settings.seed,
-        max_clusters=settings.max_clusters,
-        previous_centroids=(
-            Centroids.of(project.lake.read("clusters", earlier[-1])) if earlier else None
-        ),
-    )
-    stage.table(
-        "clusters",
-        result.clusters,
-        details={
-            "k": result.k,
-            "silhouette": result.silhouette,
-            "warm_start": result.warm_start,
-            "features": ", ".join(result.scaling.used),
-            "features_dropped": ", ".join(result.scaling.dropped),
-        },
-        pictures={"plot": cluster_plot(result.clusters, result.choice)},
-    )
-    stage.table("cluster_members", result.members)
-    stage.table("cluster_choice", result.choice)
-    return stage.written
-
-
-def make_trends(project: Project, last_day: str) -> list[Written]:
-    """Write `trends` of each day of the window."""
-    stage = Stage(project, last_day)
-    days = window_days(project, last_day)
-    trends = daily_trends(
-        project.model,
-        project.lake.scan_days("metrics", days),
-        baseline_days=project.settings.trend_baseline_days,
-        days=[date.fromisoformat(day) for day in days],
-    )
-    whole = trends.filter(pl.col("dimension") == "")
-    severities = whole.group_by("severity").len().sort("severity")
-    stage.table(
-        "trends",
-        trends,
-        metadata={"days": days},
-        details={"days": len(days), **dict(severities.iter_rows())},
-        pictures={f"plot: {metric}": trend_plot(trends, metric) for metric in _loudest(whole)},
-    )
-    return stage.written
-
-
-def _loudest(trends: pl.DataFrame, most: int = 3) -> list[str]:
-    """Return the metrics whose last judged days deviate most."""
-    judged = trends.filter(pl.col("z").is_not_null())
-    ranked = judged.group_by("metric").agg(pl.col("z").abs().max()).sort("z", descending=True)
-    return ranked["metric"].head(most).to_list()

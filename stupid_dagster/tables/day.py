@@ -91,6 +91,17 @@ DAY = (
         "vector: fixed-size array of int8 that has the embedding's direction; not of unit length.",
     ),
     Table(
+        "actor_texts",
+        "day",
+        "Which texts each actor's events had.",
+        (
+            ACTOR,
+            Column("text_id", pl.UInt64, "The text."),
+            Column("count", pl.UInt32, "Events of the actor with this text."),
+            Column("row", pl.UInt32, "Row of the first of them within day and event type."),
+        ),
+    ),
+    Table(
         "activity",
         "day",
         "What each actor did, in numbers that add up over days.",

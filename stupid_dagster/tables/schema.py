@@ -49,3 +49,39 @@ SEEN = (
 )
 IS_TEST = Column("is_test", pl.Boolean, "Belongs to a test account; left out of knowledge.")
 ACTOR = Column("actor", pl.String, "Entity id of the actor.")
+
+
+def group_changes(name: str, groups: str) -> Table:
+    """Return the table that says how groups changed since the previous window."""
+    return Table(
+        name,
+        "window",
+        f"{groups} of this window and the previous one, matched.",
+        (
+            Column("group_id", pl.String, "Id; of one that is gone, its last."),
+            Column(
+                "change",
+                pl.String,
+                "born, continued, split (off others), merged (of others) or died.",
+            ),
+            Column("previous_ids", STRINGS, "Groups of the previous window that it comes from."),
+            Column("size", pl.UInt32, "Members now; 0 for one that died."),
+            Column("previous_size", pl.UInt32, "Members of its id in the previous window, or 0."),
+            Column("kept", pl.UInt32, "Members of its id in both windows."),
+            Column("overlap", pl.Float64, "kept over the members in either: 1 is the same."),
+        ),
+    )
+
+
+def group_moves(name: str, groups: str, members: str) -> Table:
+    """Return the table that says how many members moved from which group to which."""
+    return Table(
+        name,
+        "window",
+        f"How many {members} were in which {groups} in the previous window and in this one.",
+        (
+            Column("from_id", pl.String, "Group in the previous window; null: in none."),
+            Column("to_id", pl.String, "Group in this window; null: in none."),
+            Column("members", pl.UInt32, "Members."),
+        ),
+    )

@@ -1,0 +1,6 @@
+"""Small pictures for the metadata of assets, as PNG."""
+
+from stupid_dagster.compute.plots.clusters import cluster_plot
+from stupid_dagster.compute.plots.trends import trend_plot
+
+__all__ = ["cluster_plot", "trend_plot"]

@@ -1,0 +1,180 @@
+"""The tables of what a window shows; a partition is named by the window's last day."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stupid_dagster.tables.schema import ACTOR, ENTITY_ID, STRINGS, TIME, Column, Table
+
+FINDINGS = (
+    Table(
+        "trends",
+        "window",
+        "Each hour's and day's metrics against the days before it.",
+        (
+            Column("grain", pl.String, "hour or day."),
+            Column("time", TIME, "Start of the hour, or of the (local) day."),
+            Column(
+                "metric",
+                pl.String,
+                "Metric of the event model, or the engine's: new_actors, cluster_size, "
+                "community_size.",
+            ),
+            Column("dimension", pl.String, "Field it is split by; empty for the whole."),
+            Column("member", pl.String, "Value of that field; empty for the whole."),
+            Column("value", pl.Float64, "The hour's or day's value."),
+            Column(
+                "baseline",
+                pl.Float64,
+                "Median of the baseline days, adjusted for the weekday (and hour of the day).",
+            ),
+            Column("scale", pl.Float64, "Robust deviation of the baseline days."),
+            Column("z", pl.Float64, "(value - baseline) / scale."),
+            Column(
+                "severity", pl.String, "normal, notable (|z| >= 2), significant (3), critical (4)."
+            ),
+            Column("direction", pl.String, "up, down or flat."),
+            Column("since", TIME, "Start of the run of notable times this way that it belongs to."),
+            Column(
+                "drivers",
+                pl.List(
+                    pl.Struct(
+                        {"dimension": pl.String, "member": pl.String, "contribution": pl.Float64}
+                    )
+                ),
+                "Members that make up the change, as shares of it, largest first.",
+            ),
+        ),
+    ),
+    Table(
+        "anomalies",
+        "window",
+        "How unusual each actor of the last day is, and why.",
+        (
+            ACTOR,
+            Column(
+                "score",
+                pl.Float64,
+                "0 to 1: 0.2 statistical + 0.3 noise + 0.3 behaviour + 0.2 graph.",
+            ),
+            Column(
+                "severity",
+                pl.String,
+                "normal, notable (score >= 0.3), significant (0.5), critical (0.7).",
+            ),
+            Column("rank", pl.UInt32, "1 is the highest score."),
+            Column("statistical", pl.Float64, "0 to 1: features far from the other actors'."),
+            Column("noise", pl.Float64, "0 to 1: events whose texts are noise by DBSCAN."),
+            Column(
+                "behaviour", pl.Float64, "0 to 1: the last day against the actor's own days before."
+            ),
+            Column(
+                "graph",
+                pl.Float64,
+                "0 to 1: links never seen before, against the own rate; communities touched.",
+            ),
+            Column("signals", STRINGS, "Signals that make the score, strongest first."),
+            Column(
+                "features",
+                pl.List(
+                    pl.Struct(
+                        {
+                            "signal": pl.String,
+                            "name": pl.String,
+                            "value": pl.Float64,
+                            "usual": pl.Float64,
+                            "z": pl.Float64,
+                        }
+                    )
+                ),
+                "Numbers behind the signals, farthest first; of notable actors and worse.",
+            ),
+            Column(
+                "documents",
+                STRINGS,
+                "Ids of example documents of the last day, at most 3; of notable actors and worse.",
+            ),
+            Column("shared", STRINGS, "Entities of `anomaly_causes` that it is linked to."),
+        ),
+    ),
+    Table(
+        "anomaly_causes",
+        "window",
+        "What anomalous actors have in common: where to look for the cause.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("relation", pl.String, "Edge type that links actors to it."),
+            Column("anomalous", pl.UInt32, "Anomalous actors linked to it on the last day."),
+            Column("actors", pl.UInt32, "All actors linked to it on the last day."),
+            Column("share", pl.Float64, "Share of the anomalous actors that are linked to it."),
+            Column("lift", pl.Float64, "That share over the same of all actors."),
+            Column(
+                "p_value",
+                pl.Float64,
+                "Chance of so many by accident (hypergeometric), times the entities compared.",
+            ),
+            Column(
+                "examples",
+                STRINGS,
+                "Anomalous actors linked to it, at most 5, highest score first.",
+            ),
+        ),
+    ),
+    Table(
+        "history",
+        "window",
+        "What is kept of days after their eviction: counts and measures, no ids of entities.",
+        (
+            Column("day", pl.Date, "The day; of what a window found, its last day."),
+            Column(
+                "kind",
+                pl.String,
+                "metric, cluster, community, graph, trends, anomalies, patterns, event_clusters.",
+            ),
+            Column("name", pl.String, "Metric, cluster, statistic, severity, category, ..."),
+            Column("value", pl.Float64, "Its value."),
+        ),
+    ),
+    Table(
+        "labels",
+        "window",
+        "Words for segments and communities.",
+        (
+            Column("subject", pl.String, "Id of the cluster or community."),
+            Column("kind", pl.String, "cluster or community."),
+            Column("label", pl.String, "A few words, unique within its kind."),
+            Column("description", pl.String, "A sentence or two, every number from the profile."),
+            Column("distinguishing", STRINGS, "What sets it apart, strongest first."),
+            Column("provenance", pl.String, "rule, or provider/model."),
+            Column("profile_hash", pl.String, "Hash of the profile that the words describe."),
+        ),
+    ),
+    Table(
+        "insights",
+        "window",
+        "What is worth knowing about the window's last days, ranked.",
+        (
+            Column("insight_id", pl.String, "Stable id: kind and subject."),
+            Column("rank", pl.UInt32, "1 is the most important."),
+            Column(
+                "kind", pl.String, "trend, anomaly, cause, bots, pattern, cluster or community."
+            ),
+            Column("severity", pl.String, "info, notable, significant or critical."),
+            Column(
+                "status",
+                pl.String,
+                "new, ongoing, or resolved: there in the previous window, and no more.",
+            ),
+            Column("since", pl.Date, "Last day of the first window that told it."),
+            Column("title", pl.String, "One line."),
+            Column("text", pl.String, "What happened, against what, driven by what."),
+            Column("subjects", STRINGS, "Ids or names that it is about."),
+            Column("evidence", pl.String, "JSON: tables, rows and parameters that show it."),
+            Column("plan", pl.String, "JSON: the query plan that follows it up."),
+            Column(
+                "series", pl.List(pl.Float64), "Daily values behind it, oldest first: a sparkline."
+            ),
+        ),
+    ),
+)

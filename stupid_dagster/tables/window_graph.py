@@ -1,0 +1,137 @@
+"""The tables of a window's graph; a partition is named by the window's last day."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stupid_dagster.tables.schema import (
+    ENTITY_ID,
+    IS_TEST,
+    SEEN,
+    STRINGS,
+    Column,
+    Table,
+    group_changes,
+    group_moves,
+)
+
+GRAPH = (
+    Table("graph_database", "window", "Graph database of the window's nodes and edges."),
+    Table(
+        "graph_nodes",
+        "window",
+        "Entities of the window.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("key", pl.String, "Its key, normalised."),
+            Column("events", pl.UInt32, "Events that speak of it."),
+            Column("days", pl.UInt16, "Days on which it was seen."),
+            *SEEN,
+            IS_TEST,
+        ),
+        "properties: struct of the model's entity properties, last known values as strings.",
+    ),
+    Table(
+        "graph_edges",
+        "window",
+        "Edges of the window, weights added up over its days.",
+        (
+            Column("source", pl.String, ENTITY_ID),
+            Column("target", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Edge type."),
+            Column("weight", pl.UInt32, "Events that show it."),
+            Column("days", pl.UInt16, "Days on which it was seen."),
+            *SEEN,
+        ),
+    ),
+    Table(
+        "graph_statistics",
+        "window",
+        "Counts, density and components of the graph.",
+        (
+            Column("statistic", pl.String, "nodes, edges, weight, density, components, ..."),
+            Column("type", pl.String, "Entity or edge type; empty for the whole graph."),
+            Column("value", pl.Float64, "Its value."),
+        ),
+    ),
+    Table(
+        "degrees",
+        "window",
+        "Degrees of each node.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("in_degree", pl.UInt32, "Edges that end here."),
+            Column("out_degree", pl.UInt32, "Edges that start here."),
+            Column("degree", pl.UInt32, "Both."),
+            Column("weighted_degree", pl.Float64, "Sum of both's weights."),
+        ),
+    ),
+    Table(
+        "pagerank",
+        "window",
+        "Weighted PageRank on the undirected graph of the window.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("score", pl.Float64, "Share of the stationary probability; all add up to 1."),
+            Column("rank", pl.UInt32, "1 is the highest of all."),
+            Column("type_rank", pl.UInt32, "1 is the highest of its entity type."),
+            Column("previous_score", pl.Float64, "In the previous window; null if it is new."),
+            Column("previous_type_rank", pl.UInt32, "In the previous window; null if it is new."),
+        ),
+    ),
+    Table(
+        "communities",
+        "window",
+        "Groups of nodes that are more connected with each other than with the rest.",
+        (
+            Column(
+                "community_id",
+                pl.String,
+                "Id, `community:<n>`; kept from window to window while it is the same group.",
+            ),
+            Column("size", pl.UInt32, "Members."),
+            Column("actors", pl.UInt32, "Members that are actors."),
+            Column("internal_weight", pl.Float64, "Weight of the edges inside."),
+            Column("external_weight", pl.Float64, "Weight of the edges to the outside."),
+            Column("key_members", STRINGS, "Members of highest PageRank, best first."),
+            Column(
+                "types",
+                pl.List(pl.Struct({"type": pl.String, "members": pl.UInt32})),
+                "Members per entity type, most first.",
+            ),
+        ),
+    ),
+    Table(
+        "community_members",
+        "window",
+        "Which community each node is in; nodes without edges to others are in none.",
+        (
+            Column("entity_id", pl.String, ENTITY_ID),
+            Column("type", pl.String, "Entity type."),
+            Column("community_id", pl.String, "Its community, by the algorithm that is chosen."),
+            Column("louvain", pl.UInt32, "Its community by Louvain, 0 is the largest."),
+            Column("leiden", pl.UInt32, "Its community by Leiden, 0 is the largest."),
+            Column(
+                "label_propagation", pl.UInt32, "Its community by label propagation, 0 is largest."
+            ),
+        ),
+    ),
+    Table(
+        "community_methods",
+        "window",
+        "How the algorithms divide the graph.",
+        (
+            Column("algorithm", pl.String, "louvain, leiden or label_propagation."),
+            Column("chosen", pl.Boolean, "The one that `communities` are of."),
+            Column("communities", pl.UInt32, "Communities of more than one member."),
+            Column("largest", pl.UInt32, "Members of the largest."),
+            Column("modularity", pl.Float64, "Weighted modularity at resolution 1."),
+            Column("agreement", pl.Float64, "Adjusted Rand index with the chosen algorithm."),
+        ),
+    ),
+    group_changes("community_changes", "Communities"),
+    group_moves("community_moves", "communities", "members"),
+)

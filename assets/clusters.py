@@ -1,4 +1,4 @@
-"""The window's actors as segments of like behaviour."""
+"""The window's actors as segments of like behaviour, and its last day's events as clusters."""
 
 import dagster as dg
 
@@ -6,8 +6,13 @@ from assets.partitions import WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.clusters import make_clusters, make_features
+from stupid_dagster.stages.event_clusters import make_event_clusters
 
-CLUSTERS = ("clusters", "cluster_members", "cluster_choice")
+CLUSTERS = (
+    *("clusters", "cluster_members", "cluster_choice", "cluster_entities"),
+    *("cluster_changes", "cluster_moves"),
+)
+EVENT_CLUSTERS = ("event_clusters", "text_clusters", "actor_noise", "bot_candidates")
 
 
 @dg.multi_asset(
@@ -20,9 +25,25 @@ def features(context: dg.AssetExecutionContext, project: ProjectResource):
 
 
 @dg.multi_asset(
-    specs=table_specs(*CLUSTERS, group="behaviour", deps=["features"], kinds=["scikitlearn"]),
+    specs=table_specs(
+        *CLUSTERS, group="behaviour", deps=["features", "graph_edges"], kinds=["scikitlearn"]
+    ),
     backfill_policy=WINDOW_BACKFILL,
 )
 def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
-    """Segment the actors by k-means; the number of segments is chosen by silhouette."""
+    """Segment the actors by k-means, and follow the segments from window to window."""
     yield from materialise(context, project.load(), make_clusters)
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        *EVENT_CLUSTERS,
+        group="behaviour",
+        deps=["texts", "vectors", "actor_texts", "sequences"],
+        kinds=["numpy"],
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def event_clusters(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Cluster the last day's distinct texts by DBSCAN; name noise and bot candidates."""
+    yield from materialise(context, project.load(), make_event_clusters)

@@ -13,7 +13,7 @@ DAY_ACTIVITY = ("activity", "sequences", "metrics")
 @dg.multi_asset(
     specs=[
         *table_specs("entities", "edges", group="connect", deps=["documents"], kinds=["polars"]),
-        *table_specs("texts", group="embed", deps=["documents"], kinds=["polars"]),
+        *table_specs("texts", "actor_texts", group="embed", deps=["documents"], kinds=["polars"]),
         *table_specs(*DAY_ACTIVITY, group="behaviour", deps=["documents"], kinds=["polars"]),
     ],
     backfill_policy=DAY_BACKFILL,

@@ -8,7 +8,11 @@ from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 
 GRAPH = ("graph_nodes", "graph_edges")
-KNOWLEDGE = ("graph_statistics", "degrees", "pagerank", "communities", "community_members")
+KNOWLEDGE = (
+    *("graph_statistics", "degrees", "pagerank"),
+    *("communities", "community_members", "community_methods"),
+    *("community_changes", "community_moves"),
+)
 
 
 @dg.multi_asset(
@@ -34,5 +38,5 @@ def graph_database(context: dg.AssetExecutionContext, project: ProjectResource):
     backfill_policy=WINDOW_BACKFILL,
 )
 def graph_knowledge(context: dg.AssetExecutionContext, project: ProjectResource):
-    """Rank nodes, find communities, and measure the graph."""
+    """Rank nodes, find communities by three algorithms, and measure the graph."""
     yield from materialise(context, project.load(), make_graph_knowledge)

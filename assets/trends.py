@@ -1,17 +1,57 @@
-"""The window's metrics against the days before them."""
+"""What changed: metrics against the days before, actors against the others and themselves."""
 
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.stages.trends import make_trends
+from stupid_dagster.stages.anomalies import make_anomalies
+from stupid_dagster.stages.trends import make_history, make_trends
 
 
 @dg.multi_asset(
-    specs=table_specs("trends", group="behaviour", deps=["metrics"], kinds=["polars"]),
+    specs=table_specs(
+        "trends",
+        group="changes",
+        deps=["metrics", "activity", "clusters", "communities"],
+        kinds=["polars"],
+    ),
     backfill_policy=WINDOW_BACKFILL,
 )
 def trends(context: dg.AssetExecutionContext, project: ProjectResource):
-    """Judge each day's metrics against a robust baseline, and find what drives the change."""
+    """Judge each hour's and day's metrics by a robust baseline, and find what drives a change."""
     yield from materialise(context, project.load(), make_trends)
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        *("anomalies", "anomaly_causes"),
+        group="changes",
+        deps=[
+            *("activity", "edges", "actor_texts", "texts"),
+            *("features", "actor_noise", "text_clusters", "community_members"),
+        ],
+        kinds=["polars"],
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def anomalies(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Score the last day's actors by four signals, and find what the odd ones share."""
+    yield from materialise(context, project.load(), make_anomalies)
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        "history",
+        group="changes",
+        deps=[
+            *("metrics", "activity", "clusters", "communities", "graph_statistics"),
+            *("trends", "anomalies", "patterns", "event_clusters"),
+        ],
+        kinds=["polars"],
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def history(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Keep the counts that outlive their days."""
+    yield from materialise(context, project.load(), make_history)

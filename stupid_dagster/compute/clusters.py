@@ -1,248 +1,216 @@
-"""Segments of actors by what they do: k-means on scaled features."""
+"""Segments of actors by what they do: k-means on features, followed from window to window."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 import structlog
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.identity import Identity, centre_distances, match_groups
+from stupid_dagster.compute.kmeans import Fit, Floats, k_means, nearest, silhouette_of
 from stupid_dagster.compute.scaling import Scaling, scale_features
-from stupid_dagster.compute.silhouette import distance_matrix, mean_silhouette
 from stupid_dagster.errors import ComputeError
+from stupid_dagster.event_model.schema import Features
 from stupid_dagster.tables import TABLES, conform
 
-Floats = NDArray[np.float64]
-
-FIT_SAMPLE = 10_000
-"""Actors that the number of segments is chosen on, at most."""
-SILHOUETTE_SAMPLE = 2_000
-"""Actors whose silhouettes are taken, at most: the cost is quadratic."""
-MINI_BATCH_FROM = 100_000
-"""Actors from which the last fit is by mini-batches."""
-STARTS = 5
-"""k-means++ starts per number of segments; the best one counts."""
-WEAK = 0.5
-"""A silhouette below is weak structure (Kaufman and Rousseeuw 1990)."""
-TELLING, TELLING_COST = 4, 0.05
-"""In weak structure at least so many segments, where they cost no more silhouette than that."""
-WARM_COST = 1.02
-"""Factor on the inertia that a fit from the previous centres may have, to be preferred."""
-LOYALTY = 0.02
-"""The previous number of segments stays unless another's silhouette is better by more."""
+DOUBT = 3.0
+"""Events' worth of the average in what is believed of an actor's means and ratios."""
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Centroids:
-    """Centres [k, features] in scaled features, and those features' names."""
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """The previous window's `clusters` and `cluster_members`.
 
-    features: tuple[str, ...]
-    centers: Floats
+    `next_number` is above the number of every segment that there ever was.
+    """
 
-    @classmethod
-    def of(cls, clusters: pl.DataFrame) -> Centroids | None:
-        """Return the centres that a table `clusters` holds; None when it has none."""
-        if not len(clusters):
+    clusters: pl.DataFrame
+    members: pl.DataFrame
+    next_number: int = 0
+
+    def centers(self, features: tuple[str, ...]) -> Floats | None:
+        """Return the centres [k, features]; None if they are of other features."""
+        if not len(self.clusters):
             return None
-        names = [feature["feature"] for feature in clusters["features"][0]]
-        rows = clusters["centroid"].to_list()
+        names = [feature["feature"] for feature in self.clusters["features"][0]]
+        rows = self.clusters["centroid"].to_list()
         used = [n for n, value in enumerate(rows[0]) if value is not None]
-        centers = np.array([[row[n] for n in used] for row in rows], dtype=np.float64)
-        return cls(tuple(names[n] for n in used), centers.reshape(len(rows), len(used)))
+        if tuple(names[n] for n in used) != features:
+            return None
+        return np.array([[row[n] for n in used] for row in rows]).reshape(len(rows), len(used))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClusterResult:
-    """Tables `clusters`, `cluster_members` and `cluster_choice`, and how they came about."""
+    """Tables of those names, `identity` with the changes and moves, and how they came about.
+
+    `shaping` is the number of actors that the segments were made of.
+    """
 
     clusters: pl.DataFrame
     members: pl.DataFrame
     choice: pl.DataFrame
+    identity: Identity
     k: int
     silhouette: float | None
     scaling: Scaling
     warm_start: bool
+    shaping: int
 
 
 def cluster_actors(
     features: pl.DataFrame,
+    rules: Features,
     *,
     seed: int,
     max_clusters: int,
-    previous_centroids: Centroids | None = None,
+    earlier: Earlier | None = None,
 ) -> ClusterResult:
     """Return k-means segments of the actors of a table `features`.
 
-    Features are scaled as `scale_features` says; the number of `events` isn't one. k is the
-    one of 2..max_clusters with the best mean silhouette on a fixed sample (2,000 actors), each
-    fitted on a fixed sample (10,000 actors) by k-means++ with 5 starts. Weak structure (best
-    silhouette below 0.5) has no one true k, and its best is mostly a 2 that says little: there
-    the best k of at least 4 is taken if it costs at most 0.05. Centres of the previous run, of
-    the same features, are one more start for their k, preferred unless its inertia is more
-    than 2 % worse; and their k stays unless another's silhouette is better by more than 0.02.
-    The last fit starts from the chosen centres and takes in all actors, by mini-batches from
-    100,000 on. Every actor belongs to the nearest centre.
+    The event model's `rules` say which features part segments; the number of `events` isn't one.
+    Actors of at least `segment_min_events` events (all, where none has) shape the segments; the
+    others are put to the nearest one, for a share of one event is 0 or 1 whatever the actor is
+    like: of means and ratios only events / (events + 3) is believed, the rest is the average of
+    all (shrinkage towards the mean, James and Stein 1961). Features are scaled as
+    `scale_features` says, and groups and their number found as `k_means` says, from the
+    `earlier` window's centres if they are of the same features. Every actor belongs to the
+    nearest centre.
 
-    `cluster:0` is the largest; equal sizes are ordered by centre. Fewer than 3 distinct points
-    are one segment, with no silhouette. In `clusters`, z is null for features without spread;
-    centroids are null at features that were dropped. Inertia is that of all actors, in the
-    rows not chosen estimated from the sample. The same actors in another order give the same
-    result. Raises ComputeError when max_clusters is below 1.
+    Segments are in order of size, of equals the one with the smallest actor comes first.
+    Their ids are the earlier window's where `match_groups` finds them the same, by their members
+    and by their means; without one `cluster:0` is the largest. In `clusters`, z is null for
+    features without spread, and centroids at those that were dropped or don't part segments.
+    Inertia is that of the shaping actors, in the rows not chosen estimated from a sample. The
+    same actors in another order give the same result. Raises ComputeError when max_clusters is
+    below 1, and for features that the table lacks.
     """
     if max_clusters < 1:
         raise ComputeError(f"max_clusters is {max_clusters}; it must be at least 1")
     started = time.perf_counter()
     features = features.sort("actor")
-    names = [name for name in features.columns if name not in ("actor", "events")]
+    names = list(rules.columns)
+    if missing := [name for name in names if name not in features.columns]:
+        raise ComputeError(
+            f"features lack {', '.join(missing)}: they were made with another event model; "
+            "materialise features again"
+        )
     values = features.select(pl.col(names).cast(pl.Float64)).to_numpy().reshape(-1, len(names))
-    points, scaling = scale_features(values, names)
-    previous = previous_centroids
-    if previous and (previous.features != scaling.used or not len(previous.centers)):
-        previous = None
-    fits = _fits(points, seed, max_clusters, previous)
-    chosen = _choose(fits, previous)
-    centers = _final_fit(points, chosen.centers, seed)
-    labels, centers = _ordered(points, centers)
-    sample = _sample(len(points), SILHOUETTE_SAMPLE, seed)
-    silhouette = mean_silhouette(distance_matrix(points[sample]), labels[sample])
-    distances = np.sqrt(((points - centers[labels]) ** 2).sum(axis=1))
+    shaping = _shaping(features, rules)
+    parting = [name for name in names if name in (rules.segment_by or names)]
+    points, scaling = scale_features(_believed(features, parting, rules), parting, shaping)
+    previous = earlier.centers(scaling.used) if earlier else None
+    found = k_means(points[shaping], seed=seed, max_clusters=max_clusters, previous=previous)
+    labels, centers = _ordered(points, found.centers)
+    silhouette = silhouette_of(points[shaping], labels[shaping], seed)
+    squares = ((points - centers[labels]) ** 2).sum(axis=1)
+    spread = float(np.sqrt(squares.mean())) if len(squares) else 0.0
+    clusters = _clusters(values, names, scaling, labels, centers)
+    identity = _identity(features["actor"], labels, clusters, scaling, spread, earlier)
+    ids = identity.ids["group_id"]
     log.info(
         "clustered actors",
         actors=len(points),
+        shaping=int(shaping.sum()),
         clusters=len(centers),
         silhouette=round(silhouette, 4),
         seconds=round(time.perf_counter() - started, 2),
     )
-    ids = pl.Series([f"cluster:{n}" for n in range(len(centers))], dtype=pl.String)
     return ClusterResult(
-        clusters=_clusters(values, names, scaling, labels, centers, ids),
+        clusters=clusters.with_columns(cluster_id=ids),
         members=conform(
             "cluster_members",
             features.select("actor").with_columns(
-                cluster_id=ids.gather(labels), distance=pl.Series(distances)
+                cluster_id=ids.gather(labels), distance=pl.Series(np.sqrt(squares))
             ),
         ),
-        choice=_choice(fits, chosen, silhouette, float((distances**2).sum())),
+        choice=_choice(found.fits, found.chosen, silhouette, float(squares[shaping].sum())),
+        identity=identity,
         k=len(centers),
         silhouette=None if np.isnan(silhouette) else silhouette,
         scaling=scaling,
-        warm_start=chosen.warm,
+        warm_start=found.chosen.warm,
+        shaping=int(shaping.sum()),
     )
 
 
-@dataclass(frozen=True)
-class _Fit:
-    k: int
-    centers: Floats
-    silhouette: float
-    inertia: float
-    warm: bool = False
+def _shaping(features: pl.DataFrame, rules: Features) -> NDArray[np.bool_]:
+    """Return which actors have enough events to shape segments; all, where none has."""
+    enough = (features["events"] >= rules.segment_min_events).to_numpy()
+    return enough if enough.any() else np.ones(len(enough), dtype=bool)
 
 
-def _sample(size: int, at_most: int, seed: int) -> NDArray[np.int_]:
-    """Return sorted row numbers: all, or a sample that only depends on size and seed."""
-    if size <= at_most:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(seed).choice(size, at_most, replace=False))
+def _believed(features: pl.DataFrame, names: list[str], rules: Features) -> Floats:
+    """Return features [actors, names], averages of few events moved towards the mean of all."""
+    values = features.select(pl.col(names).cast(pl.Float64)).to_numpy().reshape(-1, len(names))
+    events = features["events"].cast(pl.Float64).to_numpy()
+    believed = values.copy()
+    for n, name in enumerate(names):
+        known = np.isfinite(values[:, n]) & (events > 0)
+        if rules.columns[name].kind in ("mean", "ratio") and known.any():
+            mean = np.average(values[known, n], weights=events[known])
+            believed[:, n] = mean + events / (events + DOUBT) * (values[:, n] - mean)
+    return believed
 
 
-def _fits(points: Floats, seed: int, max_clusters: int, previous: Centroids | None) -> list[_Fit]:
-    """Return a fit for each number of segments: 1 alone when the points are too few."""
-    if not len(points):
-        return [_Fit(0, points, np.nan, 0.0)]
-    sample = points[_sample(len(points), FIT_SAMPLE, seed)]
-    distinct = len(np.unique(sample, axis=0))
-    if distinct < 3 or max_clusters < 2:
-        center = points.mean(axis=0, keepdims=True)
-        return [_Fit(1, center, np.nan, float(((points - center) ** 2).sum()))]
-    small = points[_sample(len(points), SILHOUETTE_SAMPLE, seed)]
-    distances = distance_matrix(small)
-    fits = []
-    for k in range(2, min(max_clusters, distinct - 1) + 1):
-        centers, inertia, warm = _best_start(sample, k, seed, previous)
-        silhouette = mean_silhouette(distances, _nearest(small, centers))
-        fits.append(_Fit(k, centers, silhouette, inertia * len(points) / len(sample), warm))
-    return fits
-
-
-def _best_start(
-    sample: Floats, k: int, seed: int, previous: Centroids | None
-) -> tuple[Floats, float, bool]:
-    centers, inertia = _k_means(sample, seed, n_clusters=k, n_init=STARTS)
-    if previous is not None and len(previous.centers) == k:
-        warm, warm_inertia = _k_means(sample, seed, n_clusters=k, init=previous.centers, n_init=1)
-        if warm_inertia <= WARM_COST * inertia:
-            return warm, warm_inertia, True
-    return centers, inertia, False
-
-
-def _k_means(
-    points: Floats, seed: int, *, mini_batches: bool = False, **parameters: Any
-) -> tuple[Floats, float]:
-    """Return the centres and the inertia that scikit-learn finds."""
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
-    method: Any = MiniBatchKMeans if mini_batches else KMeans
-    # Threads add up in any order; with one, the same input gives the same bits.
-    with threadpool_limits(1):
-        fit = method(random_state=seed, **parameters).fit(points)
-    return np.asarray(fit.cluster_centers_, dtype=np.float64), float(fit.inertia_)
-
-
-def _choose(fits: list[_Fit], previous: Centroids | None) -> _Fit:
-    best = max(fits, key=_fitness)
-    telling = max((fit for fit in fits if fit.k >= TELLING), key=_fitness, default=best)
-    if best.silhouette < WEAK and telling.silhouette >= best.silhouette - TELLING_COST:
-        best = telling
-    for fit in fits:
-        loyal = previous is not None and fit.k == len(previous.centers)
-        if loyal and fit.silhouette >= best.silhouette - LOYALTY:
-            return fit
-    return best
-
-
-def _fitness(fit: _Fit) -> tuple[float, int]:
-    return float(np.nan_to_num(fit.silhouette, nan=-1.0)), -fit.k
-
-
-def _final_fit(points: Floats, centers: Floats, seed: int) -> Floats:
-    if len(centers) < 2 or len(points) <= FIT_SAMPLE:
-        return centers
-    found, _ = _k_means(
-        points,
-        seed,
-        mini_batches=len(points) >= MINI_BATCH_FROM,
-        n_clusters=len(centers),
-        init=centers,
-        n_init=1,
+def _identity(
+    actors: pl.Series,
+    labels: NDArray[np.int_],
+    clusters: pl.DataFrame,
+    scaling: Scaling,
+    spread: float,
+    earlier: Earlier | None,
+) -> Identity:
+    members = pl.DataFrame({"member": actors, "group": labels})
+    if earlier is None:
+        return match_groups("cluster", members)
+    distances = None
+    now, before = (_means(table, scaling.used) for table in (clusters, earlier.clusters))
+    if now is not None and before is not None:
+        # Means, not centres: those of another window are in coordinates of its own.
+        distances = centre_distances(
+            scaling.coordinates(now),
+            earlier.clusters["cluster_id"].to_list(),
+            scaling.coordinates(before),
+            spread,
+        )
+    return match_groups(
+        "cluster",
+        members,
+        earlier.members.select(member="actor", group="cluster_id"),
+        distances=distances,
+        next_number=earlier.next_number,
     )
-    return found
 
 
-def _nearest(points: Floats, centers: Floats) -> NDArray[np.int_]:
-    # |p - c|^2 less |p|^2, which is the same for all centres.
-    return ((centers**2).sum(axis=1) - 2 * points @ centers.T).argmin(axis=1)
+def _means(clusters: pl.DataFrame, features: tuple[str, ...]) -> Floats | None:
+    """Return the segments' means [k, features], NaN where undefined; None if a feature lacks."""
+    rows = [{f["feature"]: f["mean"] for f in found} for found in clusters["features"]]
+    if not rows or not rows[0].keys() >= set(features):
+        return None
+    means = [[row[name] for name in features] for row in rows]
+    return np.array(means, dtype=np.float64).reshape(len(rows), len(features))
 
 
 def _ordered(points: Floats, centers: Floats) -> tuple[NDArray[np.int_], Floats]:
-    """Return each point's centre and the centres: largest first, those without points left out."""
+    """Return each point's centre and the centres, largest first, of equals that of the first point.
+
+    Centres without points are left out.
+    """
     if not len(points):
         return np.zeros(0, dtype=int), centers
-    sizes = np.bincount(_nearest(points, centers), minlength=len(centers))
-    order = sorted(
-        np.flatnonzero(sizes).tolist(), key=lambda n: (-sizes[n], tuple(centers[n].tolist()))
-    )
-    return _nearest(points, centers[order]), centers[order]
+    used, first, sizes = np.unique(nearest(points, centers), return_index=True, return_counts=True)
+    order = used[np.lexsort((first, -sizes))]
+    return nearest(points, centers[order]), centers[order]
 
 
-def _choice(fits: list[_Fit], chosen: _Fit, silhouette: float, inertia: float) -> pl.DataFrame:
+def _choice(fits: list[Fit], chosen: Fit, silhouette: float, inertia: float) -> pl.DataFrame:
     rows = [
         (f.k, silhouette, inertia, True) if f is chosen else (f.k, f.silhouette, f.inertia, False)
         for f in fits
@@ -258,11 +226,11 @@ def _clusters(
     scaling: Scaling,
     labels: NDArray[np.int_],
     centers: Floats,
-    ids: pl.Series,
 ) -> pl.DataFrame:
+    """Return the table `clusters`; ids are numbers, in order."""
     overall_mean, overall_deviation = _moments(values)
     rows = []
-    for n, (cluster_id, center) in enumerate(zip(ids, centers, strict=True)):
+    for n, center in enumerate(centers):
         members = values[labels == n]
         mean, deviation = _moments(members)
         z = np.full_like(mean, np.nan)
@@ -271,7 +239,7 @@ def _clusters(
         coordinates = dict(zip(scaling.used, center.tolist(), strict=True))
         rows.append(
             {
-                "cluster_id": cluster_id,
+                "cluster_id": str(n),
                 "size": len(members),
                 "share": len(members) / len(values),
                 "features": [

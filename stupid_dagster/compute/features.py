@@ -11,6 +11,7 @@ from stupid_dagster.tables import conform
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_MADE_LATER = ("sessions", "ratio")
 _BASE = ("actor", "day", "events", "is_test", "sessions")
 
 
@@ -25,6 +26,7 @@ def build_features(model: EventModel, activity_days: pl.LazyFrame) -> pl.DataFra
     - distinct: number of distinct values over all days.
     - last: value of the last day that has one, as `encode` has it, or, with nothing to
       encode, as a number; null when it is neither.
+    - ratio: of two of these, or of one and all events; null where nothing is divided by.
     - sessions: of the days' sessions, joined where the gap between them (across midnight) is
       at most the model's session gap: their number, the mean gap between them in hours (null
       with one session), or their mean length in minutes (null with none).
@@ -39,7 +41,7 @@ def build_features(model: EventModel, activity_days: pl.LazyFrame) -> pl.DataFra
         .group_by("actor", maintain_order=True)
         .agg(
             pl.col("events").cast(pl.UInt64).sum(),
-            *(_combined(name, f) for name, f in features.items() if f.kind != "sessions"),
+            *(_combined(name, f) for name, f in features.items() if f.kind not in _MADE_LATER),
         )
     )
     if any(feature.kind == "sessions" for feature in features.values()):
@@ -51,7 +53,7 @@ def build_features(model: EventModel, activity_days: pl.LazyFrame) -> pl.DataFra
 def _check_columns(activity_days: pl.LazyFrame, features: dict[str, Feature]) -> None:
     needed = list(_BASE)
     for name, feature in features.items():
-        needed += [name] if feature.kind != "sessions" else []
+        needed += [name] if feature.kind not in _MADE_LATER else []
         needed += [f"{name}__n"] if feature.kind == "mean" else []
     found = activity_days.collect_schema().names()
     if missing := [column for column in needed if column not in found]:
@@ -110,6 +112,8 @@ def _finished(name: str, feature: Feature) -> pl.Expr:
             value = value.cast(pl.String).replace_strict(
                 feature.encode, default=None, return_dtype=pl.Float64
             )
+        case "ratio" if feature.ratio:
+            value = pl.col(feature.ratio.numerator) / pl.col(feature.ratio.denominator)
         case "sessions":
             count = pl.col("sessions:count").fill_null(0.0)
             match feature.sessions:

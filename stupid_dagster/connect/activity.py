@@ -26,7 +26,7 @@ def build_activity(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> 
         .join(_sessions(model, events), on="actor", how="left")
     )
     for name, feature in model.features.columns.items():
-        if feature.kind == "sessions":
+        if feature.kind in ("sessions", "ratio"):  # made of the others, over the window
             continue
         columns = _feature(model, name, feature, documents)
         if columns is None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stupid_dagster.errors import hint
-from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, Measure
+from stupid_dagster.event_model.schema import (
+    LOCAL_HOUR,
+    Derived,
+    EventModel,
+    EventType,
+    Measure,
+    Ratio,
+)
 from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.event_model.values import find_bad_values
 from stupid_dagster.tables import TABLES
@@ -65,7 +72,12 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
         place = ("features", "columns", name)
         if name in _OWN_FEATURES or name.endswith("__n"):
             yield place, f"{name!r} is a column of the engine's; give the feature another name"
-        yield from _bad_measure(model, place, feature)
+        if feature.ratio:
+            yield from _bad_ratio(model, place, feature.ratio)
+        else:
+            yield from _bad_measure(model, place, feature)
+    features = model.features
+    yield from _missing(("features", "segment_by"), "feature", features.segment_by, features.columns)
     for name, metric in model.metrics.items():
         place = ("metrics", name)
         if metric.ratio:
@@ -80,6 +92,17 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
     for number, pair in enumerate(model.cooccurrence):
         yield from _missing(("cooccurrence", number), "entity type", pair, model.entities)
     yield from find_bad_values(model)
+
+
+def _bad_ratio(
+    model: EventModel, place: tuple[str | int, ...], ratio: Ratio
+) -> Iterator[BadReference]:
+    columns = model.features.columns
+    for part in ("numerator", "denominator"):
+        cited = getattr(ratio, part)
+        yield from _missing((*place, "ratio", part), "feature", [cited], ["events", *columns])
+        if cited in columns and columns[cited].kind not in ("count", "sum", "distinct"):
+            yield (*place, "ratio", part), f"{cited!r} must be a count, a sum or distinct"
 
 
 def _bad_patterns(model: EventModel) -> Iterator[BadReference]:

@@ -220,27 +220,30 @@ class Measure(Strict):
         return self.count if isinstance(self.count, list) else self.of
 
 
+class Ratio(Strict):
+    """One metric or feature divided by another; a feature's may be `events`."""
+
+    numerator: str
+    denominator: str
+
+
 class Feature(Measure):
     """One column of an actor's features."""
 
     last: str | None = Field(default=None, description="Last known value, as `encode` has it.")
     encode: dict[str, float] = Field(default={}, description="Numbers for the values of `last`.")
     sessions: Literal["count", "mean_gap_hours", "mean_minutes"] | None = None
+    ratio: Ratio | None = Field(
+        default=None, description="Of two counts, sums or numbers of distinct values."
+    )
     unit: str | None = None
 
-    _kinds = ("count", "sum", "mean", "distinct", "last", "sessions")
+    _kinds = ("count", "sum", "mean", "distinct", "last", "sessions", "ratio")
 
     @property
     def field(self) -> str | None:
-        """The field that is aggregated; None for counts and sessions."""
-        return None if self.kind == "sessions" else super().field
-
-
-class Ratio(Strict):
-    """A metric that is one metric divided by another."""
-
-    numerator: str
-    denominator: str
+        """The field that is aggregated; None for counts, sessions and ratios."""
+        return None if self.kind in ("sessions", "ratio") else super().field
 
 
 class Metric(Measure):
@@ -263,6 +266,10 @@ class Features(Strict):
     """What an actor's behaviour is described by."""
 
     window_days: int = Field(default=7, ge=1, description="Days that features are taken over.")
+    segment_by: Names = Field(default=[], description="Features that part segments; empty: all.")
+    segment_min_events: int = Field(
+        default=1, ge=1, description="Actors of fewer events are put to segments, but shape none."
+    )
     columns: dict[Identifier, Feature] = Field(min_length=1)
 
 

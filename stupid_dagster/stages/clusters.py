@@ -6,12 +6,20 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from stupid_dagster.compute.clusters import Centroids, cluster_actors
+from stupid_dagster.compute.cluster_entities import cluster_entities
+from stupid_dagster.compute.clusters import Earlier, cluster_actors
 from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.plots import cluster_plot
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import previous_window, window_days
+from stupid_dagster.stages.window import (
+    NEXT_NUMBER,
+    next_number,
+    previous_window,
+    window_days,
+)
 from stupid_dagster.stages.written import Stage, Written
+
+_PREVIEWED = 10
 
 
 def make_features(project: Project, last_day: str) -> list[Written]:
@@ -30,29 +38,55 @@ def make_features(project: Project, last_day: str) -> list[Written]:
 
 
 def make_clusters(project: Project, last_day: str) -> list[Written]:
-    """Write `clusters`, `cluster_members` and `cluster_choice` of the window's actors."""
+    """Write the window's segments of actors, and how they changed since the previous window.
+
+    The tables are `clusters`, `cluster_members`, `cluster_choice`, `cluster_entities`,
+    `cluster_changes` and `cluster_moves`.
+    """
     stage = Stage(project, last_day)
-    settings = project.settings
-    features = project.lake.read("features", last_day)
-    previous = previous_window(project, "clusters", last_day)
     result = cluster_actors(
-        features,
-        seed=settings.seed,
-        max_clusters=settings.max_clusters,
-        previous_centroids=Centroids.of(previous) if previous is not None else None,
+        project.lake.read("features", last_day),
+        project.model.features,
+        seed=project.settings.seed,
+        max_clusters=project.settings.max_clusters,
+        earlier=_earlier(project, last_day),
     )
     stage.table(
         "clusters",
         result.clusters,
+        metadata={NEXT_NUMBER: result.identity.next_number},
         details={
             "k": result.k,
             "silhouette": result.silhouette,
             "warm_start": result.warm_start,
+            "shaping_actors": result.shaping,
             "features": ", ".join(result.scaling.used),
             "features_dropped": ", ".join(result.scaling.dropped),
         },
         pictures={"plot": cluster_plot(result.clusters, result.choice)},
     )
     stage.table("cluster_members", result.members)
-    stage.table("cluster_choice", result.choice)
+    stage.table("cluster_choice", result.choice, previews={"choice": result.choice})
+    edges = project.lake.scan("graph_edges", last_day)
+    entities = cluster_entities(result.members, edges, project.model)
+    telling = entities.filter(pl.col("lift_rank") == 1).sort("lift", descending=True)
+    stage.table("cluster_entities", entities, previews={"telling": telling.head(_PREVIEWED)})
+    changes = result.identity.changes
+    stage.table(
+        "cluster_changes",
+        changes,
+        details=dict(changes.group_by("change").len().sort("change").iter_rows()),
+        previews={"changes": changes.with_columns(pl.col("previous_ids").list.join(", "))},
+    )
+    moves = result.identity.moves
+    moved = moves.filter(pl.col("from_id").ne_missing(pl.col("to_id")))
+    stage.table("cluster_moves", moves, previews={"largest": moved.head(_PREVIEWED)})
     return stage.written
+
+
+def _earlier(project: Project, last_day: str) -> Earlier | None:
+    clusters = previous_window(project, "clusters", last_day)
+    members = previous_window(project, "cluster_members", last_day)
+    if clusters is None or members is None:
+        return None
+    return Earlier(clusters, members, next_number(project, "clusters", last_day))

@@ -15,8 +15,12 @@ from stupid_dagster.embed.packing import unpack_vectors
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.written import Stage, Written
-from stupid_dagster.stores.lake import VersionWriter
+from stupid_dagster.stores.lake import Version, VersionWriter
 from stupid_dagster.stores.vectors import build_search_index
+
+
+NEXT_NUMBER = "next_number"
+"""In the metadata of a table of groups: above the number of every id that was ever used."""
 
 
 def window_days(project: Project, last_day: str) -> list[str]:
@@ -32,8 +36,22 @@ def window_days(project: Project, last_day: str) -> list[str]:
 
 def previous_window(project: Project, table: str, last_day: str) -> pl.DataFrame | None:
     """Return the table of the newest window before the one ending on `last_day`; None without."""
+    version = _previous_version(project, table, last_day)
+    return project.lake.scan_versions([version]).collect() if version else None
+
+
+def next_number(project: Project, table: str, last_day: str) -> int:
+    """Return the number from which a window's new groups are counted.
+
+    It stands as `NEXT_NUMBER` in the metadata of the previous window's table.
+    """
+    version = _previous_version(project, table, last_day)
+    return version.metadata.get(NEXT_NUMBER, 0) if version else 0
+
+
+def _previous_version(project: Project, table: str, last_day: str) -> Version | None:
     earlier = [day for day in project.lake.partitions(table) if day < last_day]
-    return project.lake.read(table, earlier[-1]) if earlier else None
+    return project.lake.live(table, earlier[-1]) if earlier else None
 
 
 def make_search_index(project: Project, last_day: str) -> list[Written]:

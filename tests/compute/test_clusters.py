@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,14 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from stupid_dagster.compute import clusters as module
-from stupid_dagster.compute.clusters import Centroids, ClusterResult, cluster_actors
+from stupid_dagster.compute import kmeans
+from stupid_dagster.compute.clusters import ClusterResult, Earlier
+from stupid_dagster.compute.clusters import cluster_actors as _cluster_actors
 from stupid_dagster.compute.scaling import scale_features
 from stupid_dagster.errors import ComputeError
+from stupid_dagster.event_model.schema import Feature, Features
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import unhurried
 
 SIZES = (160, 90, 50)
+
+
+def cluster_actors(features: pl.DataFrame, **options: Any) -> ClusterResult:
+    """Return the segments by all features, as sums: none of them is an average."""
+    columns = {name: Feature(sum="amount") for name in features.columns[2:]}
+    return _cluster_actors(features, Features(columns=columns), **options)
+
+
+def earlier(result: ClusterResult) -> Earlier:
+    return Earlier(result.clusters, result.members, result.identity.next_number)
 
 
 def planted(seed: int = 0, spread: float = 0.5) -> tuple[pl.DataFrame, np.ndarray]:
@@ -64,9 +78,9 @@ def test_planted_groups_are_found() -> None:
 def assert_nearest(features: pl.DataFrame, result: ClusterResult) -> None:
     """Check every member's centre and distance by brute force."""
     points = points_of(features)
-    centroids = Centroids.of(result.clusters)
-    assert centroids is not None and centroids.features == result.scaling.used
-    gaps = np.linalg.norm(points[:, None, :] - centroids.centers[None, :, :], axis=2)
+    centers = earlier(result).centers(result.scaling.used)
+    assert centers is not None
+    gaps = np.linalg.norm(points[:, None, :] - centers[None, :, :], axis=2)
     own = gaps[np.arange(len(points)), labels_of(result)]
     np.testing.assert_allclose(own, gaps.min(axis=1), atol=1e-9)
     np.testing.assert_allclose(result.members["distance"], own, atol=1e-9)
@@ -140,29 +154,96 @@ def test_weak_structure_is_told_in_four_segments_or_more() -> None:
 def test_previous_centres_keep_their_number_and_places() -> None:
     features, _ = planted(seed=8, spread=4.0)
     first = cluster_actors(features, seed=1, max_clusters=6)
-    before = Centroids.of(first.clusters)
-    assert before is not None
-    again = cluster_actors(features, seed=2, max_clusters=6, previous_centroids=before)
+    again = cluster_actors(features, seed=2, max_clusters=6, earlier=earlier(first))
     assert again.warm_start and not first.warm_start
     assert adjusted_rand_score(labels_of(first), labels_of(again)) > 0.99
+    assert set(again.identity.changes["change"]) == {"continued"}
+    same = first.members.join(again.members, on="actor")
+    assert same.select((pl.col("cluster_id") == pl.col("cluster_id_right")).mean()).item() > 0.99
 
 
 def test_previous_centres_of_other_features_are_not_used() -> None:
     features, _ = planted(seed=8)
-    centers = Centroids(("x", "other", "z"), np.zeros((3, 3)))
-    result = cluster_actors(features, seed=1, max_clusters=6, previous_centroids=centers)
+    first = cluster_actors(features, seed=1, max_clusters=6)
+    renamed = features.rename({"y": "other"})
+    result = cluster_actors(renamed, seed=1, max_clusters=6, earlier=earlier(first))
     assert not result.warm_start
-    plain = cluster_actors(features, seed=1, max_clusters=6)
-    assert result.clusters.equals(plain.clusters)
+    # The members still tell which segment is which.
+    assert result.members["cluster_id"].equals(first.members["cluster_id"])
+
+
+def test_segments_of_other_actors_are_told_by_their_centres() -> None:
+    first = cluster_actors(planted(seed=9)[0], seed=1, max_clusters=6)
+    other, _ = planted(seed=19)
+    # A few less of the largest group, whose places the next largest takes twice.
+    other = pl.concat([other.slice(40), other.slice(160, 40)]).with_columns(
+        actor=pl.format("b:{}", pl.int_range(pl.len()))
+    )
+    again = cluster_actors(other, seed=1, max_clusters=6, earlier=earlier(first))
+    assert again.clusters["cluster_id"].to_list() == ["cluster:1", "cluster:0", "cluster:2"]
+    assert again.clusters["size"].to_list() == [130, 120, 50]
+    assert set(again.identity.changes["change"]) == {"continued"}
+
+
+def test_a_new_segment_gets_a_number_that_none_has_had() -> None:
+    features, _ = planted(seed=11)
+    first = cluster_actors(features, seed=1, max_clusters=6)
+    two = first.members.filter(pl.col("cluster_id") != "cluster:2")
+    used = Earlier(first.clusters.head(2), two, next_number=7)
+    again = cluster_actors(features, seed=1, max_clusters=6, earlier=used)
+    assert again.clusters["cluster_id"].to_list() == ["cluster:0", "cluster:1", "cluster:7"]
+    born = again.identity.changes.filter(pl.col("change") == "born")
+    assert born["group_id"].to_list() == ["cluster:7"]
+    assert again.identity.next_number == 8
+
+
+def test_few_events_shape_nothing_and_are_hardly_believed() -> None:
+    """Shares of one event are 0 or 1; with them alone there would be two segments of nothing."""
+    random = np.random.default_rng(12)
+    groups = np.repeat([0, 1, 2], 100)
+    truth = np.array([[0.1, 0.8], [0.8, 0.1], [0.4, 0.4]])[groups]
+    busy = table(x=(truth[:, 0] + random.normal(0, 0.03, 300)).tolist(),
+                 y=(truth[:, 1] + random.normal(0, 0.03, 300)).tolist())  # fmt: skip
+    busy = busy.with_columns(events=pl.lit(100, pl.UInt32))
+    rare = table(x=[1.0, 0.0] * 500, y=[0.0, 1.0] * 500).with_columns(
+        actor=pl.format("b:{}", "actor")
+    )
+    columns = {name: Feature(mean="flag") for name in "xy"}
+    rules = Features(columns=columns, segment_min_events=50)
+    result = _cluster_actors(pl.concat([busy, rare]), rules, seed=1, max_clusters=6)
+    assert (result.k, result.shaping) == (3, 300)
+    own = busy.select("actor", group=pl.Series(groups)).join(result.members, on="actor")
+    assert adjusted_rand_score(own["group"], own["cluster_id"]) == 1
+    # Next to nothing is known of them: they are all put to the segment in the middle.
+    middle = own.filter(pl.col("group") == 2)["cluster_id"].unique()
+    assert (
+        result.members.filter(pl.col("actor").str.starts_with("b:"))["cluster_id"]
+        .unique()
+        .to_list()
+        == middle.to_list()
+    )
+
+
+def test_only_the_named_features_part_segments() -> None:
+    features, groups = planted(seed=13)
+    noise = np.random.default_rng(1).choice([0.0, 100.0], len(features))
+    features = features.with_columns(noise=pl.Series(noise))
+    columns = {name: Feature(sum="amount") for name in features.columns[2:]}
+    rules = Features(columns=columns, segment_by=["x", "y", "z"])
+    result = _cluster_actors(features, rules, seed=1, max_clusters=6)
+    assert adjusted_rand_score(groups, labels_of(result)) == 1
+    assert result.clusters["centroid"].list.last().to_list() == [None] * 3
+    with pytest.raises(ComputeError, match="features lack noise: they were made with"):
+        _cluster_actors(features.drop("noise"), rules, seed=1, max_clusters=6)
 
 
 @pytest.mark.parametrize("mini_batch_from", [10**9, 250])
 def test_many_actors_are_fitted_on_samples(
     monkeypatch: pytest.MonkeyPatch, mini_batch_from: int
 ) -> None:
-    monkeypatch.setattr(module, "FIT_SAMPLE", 120)
-    monkeypatch.setattr(module, "SILHOUETTE_SAMPLE", 80)
-    monkeypatch.setattr(module, "MINI_BATCH_FROM", mini_batch_from)
+    monkeypatch.setattr(kmeans, "FIT_SAMPLE", 120)
+    monkeypatch.setattr(kmeans, "SILHOUETTE_SAMPLE", 80)
+    monkeypatch.setattr(kmeans, "MINI_BATCH_FROM", mini_batch_from)
     features, groups = planted(seed=10)
     result = cluster_actors(features, seed=1, max_clusters=6)
     assert_nearest(features, result)
@@ -197,7 +278,7 @@ def test_no_actors_are_no_segments() -> None:
     assert result.clusters.equals(TABLES["clusters"].empty())
     assert result.members.equals(TABLES["cluster_members"].empty())
     assert result.choice.equals(TABLES["cluster_choice"].empty())
-    assert Centroids.of(result.clusters) is None
+    assert earlier(result).centers(("x",)) is None
 
 
 def test_no_segments_at_all_cannot_be_asked_for() -> None:

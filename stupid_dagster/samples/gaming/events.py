@@ -90,12 +90,13 @@ def _game_opened(world: World, day: int, rows: Rows, rng: np.random.Generator) -
 
 
 def choose_games(world: World, day: int, rows: Rows, rng: np.random.Generator) -> Ints:
-    """Return each row's game: mostly from the member's community, else from all by popularity."""
+    """Return each row's game: mostly from a community of the member's, else by popularity."""
     games, people, n = world.games, world.people, len(rows)
     weights = games.on_offer(world.seed, day)
     bounds = np.concatenate(([0.0], np.cumsum(weights)))
     table = people.community_after if day >= profile.SHIFT_DAY else people.community
-    community = table[rows.member]
+    second = people.community_2[rows.member]
+    community = np.where((second >= 0) & (rng.random(n) < 0.5), second, table[rows.member])
     # Mostly a member returns to one of three favourites in the community.
     favourite = rng.random(n) < profile.FAVOURITES
     rest = (profile.COMMUNITY_LOYALTY - profile.FAVOURITES) / (1 - profile.FAVOURITES)

@@ -50,13 +50,15 @@ def build_games(seed: int, scale: float) -> Games:
     strayed[: len(mains)] = False
     community[strayed] = rng.integers(len(mains), size=int(strayed.sum()))
     order = np.argsort(community, kind="stable")
-    category, community = category[order], community[order]
+    category, community, strayed = category[order], community[order], strayed[order]
     starts = np.searchsorted(community, np.arange(len(mains) + 1))
 
     weight, core = np.empty(n), np.zeros(n, dtype=np.bool_)
     for low, high in itertools.pairwise(starts):
         shares = zipf_shares(high - low, 1.5)
-        weight[low:high] = rng.permutation(shares) * (high - low)
+        # Strayed games are the least popular ones: a community is known for its own.
+        place = np.argsort(strayed[low:high] + rng.random(high - low))
+        weight[low + place] = shares * (high - low)
         best = np.argsort(-weight[low:high])[: max(2, round(profile.CORE_GAMES * (high - low)))]
         core[low + best] = True
     names, uids, providers = _names(rng, category)

@@ -45,6 +45,7 @@ class Population:
     affiliate: Ints
     community: Ints
     community_after: Ints  # from the day of the shift on
+    community_2: Ints  # of members with two tastes, else -1
     chance: Floats  # of a visit on a day
     joined: Ints  # newcomers: the day of the cycle of 30 days on which their 6 days begin
     weight: Floats  # how active on a day with a visit
@@ -147,13 +148,17 @@ def build_population(seed: int, scale: float) -> Population:
     community[is_bot] = bot_group[is_bot]
     live = np.full(n, profile.CATEGORIES.index("live-casino"))
     after = np.where(segment == profile.SHIFTING, _community(rng, live), community)
+    # High rollers play slots and live casino, whichever they were given first.
+    slots = np.array(profile.COMMUNITIES)[community] == "slots"
+    other = np.where(slots, live, profile.CATEGORIES.index("slots"))
+    second = np.where(segment == profile.ROLLER, _community(rng, other), -1)
     is_test = (rng.random(n) < profile.TEST_ACCOUNTS) & (blocks < 2)
     if not is_test[blocks == 0].any():
         is_test[0] = True
     return Population(
         _codes(rng, n, currency),
         *(segment, vip, currency, kind, platform, platform_2, device, device_2),
-        *(affiliate, community, after, chance, joined, weight, is_test, bot_group),
+        *(affiliate, community, after, second, chance, joined, weight, is_test, bot_group),
         *(planted(3, np.arange(accounts)), crowd, planted(2, churners)),
         *(fingerprint, account_devices),
     )

@@ -58,7 +58,7 @@ COMMUNITIES = (
     *("sports", "fishing", "table-games", "lottery"),
 )
 COMMUNITY_PURITY = 0.88  # share of a community's games that are of its main category
-COMMUNITY_LOYALTY = 0.80  # share of a member's games picked from the member's own community
+COMMUNITY_LOYALTY = 0.80  # share of a member's games picked from the member's own communities
 FAVOURITES = 0.6  # share of a member's games that are one of three favourites
 
 
@@ -155,6 +155,7 @@ SEGMENT_NAMES = tuple(segment.name for segment in SEGMENTS)
 NEWCOMER = SEGMENT_NAMES.index("error_newcomer")
 CLICKER = SEGMENT_NAMES.index("popup_clicker")
 SHIFTING = SEGMENT_NAMES.index("night_mobile")
+ROLLER = SEGMENT_NAMES.index("high_roller")
 BOT = len(SEGMENTS)  # the segment number of bots
 BOT_DESCRIPTION = "planted bots: the same texts in fixed intervals, one to three games"
 

@@ -58,6 +58,7 @@ class _Report:
                 "sharing_group": pa.array(sharing, pa.string()),
                 "community": people.community[present],
                 "community_after": people.community_after[present],
+                "community_2": _optional(people.community_2[present]),
                 "churn_day": self._days_of(churn),
                 "first_error": self._moments(self.truth.churn_times[present, 0]),
                 "second_error": self._moments(self.truth.churn_times[present, 1]),

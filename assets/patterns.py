@@ -1,0 +1,28 @@
+"""What the window's actors do one after the other, and what goes together."""
+
+import dagster as dg
+
+from assets.partitions import WINDOW_BACKFILL
+from assets.tables import materialise, table_specs
+from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
+
+
+@dg.multi_asset(
+    specs=table_specs("patterns", group="behaviour", deps=["sequences"], kinds=["numba"]),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Find frequent sequences by PrefixSpan."""
+    yield from materialise(context, project.load(), make_patterns)
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        "cooccurrence", group="behaviour", deps=["graph_nodes", "graph_edges"], kinds=["scipy"]
+    ),
+    backfill_policy=WINDOW_BACKFILL,
+)
+def cooccurrence(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Find entities that the same actors are linked to more often than by chance."""
+    yield from materialise(context, project.load(), make_cooccurrence)

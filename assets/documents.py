@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from assets.checks import check_days
 from assets.partitions import DAY_BACKFILL, DAYS
-from assets.tables import report, table_specs
+from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_documents
 
@@ -20,23 +19,14 @@ SCHEMA = dg.AssetCheckSpec(
     description="Documents are unique, typed, of the day, and of the event model's types.",
     partitions_def=DAYS,
 )
+CHECKS = (REJECT_SHARE, SCHEMA)
 
 
 @dg.multi_asset(
     specs=table_specs("documents", "rejects", group="ingest", kinds=["polars"]),
-    check_specs=[REJECT_SHARE, SCHEMA],
+    check_specs=CHECKS,
     backfill_policy=DAY_BACKFILL,
 )
 def documents(context: dg.AssetExecutionContext, project: ProjectResource):
     """Route landing rows to their day, clean and type them, and set aside what can't be used."""
-    loaded = project.load()
-    verdicts: dict[str, dict] = {REJECT_SHARE.name: {}, SCHEMA.name: {}}
-    for day in context.partition_keys:
-        for written in make_documents(loaded, day):
-            report(context, day, written)
-            for verdict in written.verdicts:
-                verdicts[verdict.check][day] = verdict
-    yield dg.MaterializeResult(asset_key="documents")
-    yield dg.MaterializeResult(asset_key="rejects")
-    for spec in (REJECT_SHARE, SCHEMA):
-        yield from check_days(context, spec, verdicts[spec.name])
+    yield from materialise(context, project.load(), make_documents, CHECKS)

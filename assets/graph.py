@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.partitions import WINDOW_BACKFILL
+from assets.partitions import DAYS, WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
@@ -12,6 +12,12 @@ KNOWLEDGE = (
     *("graph_statistics", "degrees", "pagerank"),
     *("communities", "community_members", "community_methods"),
     *("community_changes", "community_moves"),
+)
+PAGERANK_CONVERGED = dg.AssetCheckSpec(
+    "pagerank_converged",
+    asset="pagerank",
+    description="PageRank fell below its tolerance within 100 rounds.",
+    partitions_def=DAYS,
 )
 
 
@@ -35,8 +41,9 @@ def graph_database(context: dg.AssetExecutionContext, project: ProjectResource):
 
 @dg.multi_asset(
     specs=table_specs(*KNOWLEDGE, group="graph", deps=GRAPH, kinds=["scipy", "networkit"]),
+    check_specs=[PAGERANK_CONVERGED],
     backfill_policy=WINDOW_BACKFILL,
 )
 def graph_knowledge(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank nodes, find communities by three algorithms, and measure the graph."""
-    yield from materialise(context, project.load(), make_graph_knowledge)
+    yield from materialise(context, project.load(), make_graph_knowledge, [PAGERANK_CONVERGED])

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import dagster as dg
 import polars as pl
 
+from assets.checks import check_days
 from assets.partitions import DAYS, WINDOW
 from stupid_dagster.project import Project
-from stupid_dagster.stages import Written
+from stupid_dagster.stages.written import Verdict, Written
 from stupid_dagster.tables import TABLES, Column, Table
 
 STORES = {"search_index": "lancedb", "graph_database": "kuzu"}
@@ -37,16 +38,24 @@ def table_specs(
 
 
 def materialise(
-    context: dg.AssetExecutionContext, project: Project, stage: Stage
-) -> Iterator[dg.MaterializeResult]:
-    """Run a stage for each partition of the run, and report each table it wrote."""
+    context: dg.AssetExecutionContext,
+    project: Project,
+    stage: Stage,
+    checks: Sequence[dg.AssetCheckSpec] = (),
+) -> Iterator[dg.MaterializeResult | dg.Output | dg.AssetCheckEvaluation]:
+    """Run a stage for each partition of the run, and report each table it wrote and its checks."""
     tables: dict[str, None] = {}
+    verdicts: dict[str, dict[str, Verdict]] = {spec.name: {} for spec in checks}
     for day in context.partition_keys:
         for written in stage(project, day):
             report(context, day, written)
             tables[written.table] = None
+            for verdict in written.verdicts:
+                verdicts[verdict.check][day] = verdict
     for name in tables:
         yield dg.MaterializeResult(asset_key=name)
+    for spec in checks:
+        yield from check_days(context, spec, verdicts[spec.name])
 
 
 def report(context: dg.AssetExecutionContext, day: str, written: Written) -> None:

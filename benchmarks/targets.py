@@ -40,6 +40,16 @@ TARGETS = {
         "the same against the naive pipeline (iterrows): wall", 20.0, "x", at_least=True
     ),
     "search_index_cpu": Target("search index of 30 days: CPU", 90.0, "s"),
+    "graph_cpu": Target(
+        "graph, its database, PageRank, communities of 30 days: CPU together", 120.0, "s"
+    ),
+    "segments_cpu": Target("features and k-means of 30 days: CPU together", 40.0, "s"),
+    "dbscan_cpu": Target("DBSCAN of the last day's texts: CPU", 40.0, "s"),
+    "sequences_cpu": Target("frequent sequences of the last 7 days: CPU", 20.0, "s"),
+    "rest_cpu": Target(
+        "co-occurrence, trends, anomalies, history, labels, insights: CPU together", 30.0, "s"
+    ),
+    "window_peak": Target("the window's stages: peak memory of the largest", 6.0, "GiB"),
     # "Flat" with room for what days differ by: weekdays alone are 6 % apart from their mean.
     "last_days_over_first": Target("CPU a day: last five days over first five", 1.1, "x"),
     "segments_over_landing": Target("day segments on disk over landing files", 1.25, "x"),

@@ -47,6 +47,7 @@ class Stage:
 _EMBED = ("onnxruntime", "tokenizers")
 _SKLEARN = ("sklearn.cluster", "sklearn.metrics", "threadpoolctl")
 _PLOTS = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.dates")
+_SCIPY = ("scipy.sparse.csgraph", "scipy.stats")
 DAY_STAGES = {
     "documents": Stage("day", "make_documents", ("pandera.polars", "hypothesis")),
     "connections": Stage("day", "make_connections"),
@@ -56,10 +57,17 @@ WINDOW_STAGES = {
     "search_index": Stage("window", "make_search_index", ("lancedb.index", *_EMBED)),
     "graph": Stage("graph", "make_graph"),
     "graph_database": Stage("graph", "make_graph_database", ("kuzu", "pandas", "pyarrow.parquet")),
-    "graph_knowledge": Stage("graph", "make_graph_knowledge", ("networkit", "scipy.sparse")),
+    "graph_knowledge": Stage(
+        "graph", "make_graph_knowledge", ("networkit", "numba", *_SCIPY, *_PLOTS)
+    ),
     "features": Stage("clusters", "make_features"),
     "clusters": Stage("clusters", "make_clusters", _SKLEARN + _PLOTS),
+    "event_clusters": Stage("event_clusters", "make_event_clusters", _PLOTS + _SCIPY),
+    "patterns": Stage("patterns", "make_patterns", ("numba", *_PLOTS)),
+    "cooccurrence": Stage("patterns", "make_cooccurrence", ("scipy.sparse", *_PLOTS)),
     "trends": Stage("trends", "make_trends", _PLOTS),
+    "anomalies": Stage("anomalies", "make_anomalies", _PLOTS + _SCIPY),
+    "history": Stage("trends", "make_history"),
     "labels": Stage("words", "make_labels"),
     "insights": Stage("words", "make_insights"),
     "catalog": Stage("publish", "make_catalog"),

@@ -105,7 +105,7 @@ def _show_communities(snapshot: Snapshot, most: int = 5) -> None:
 def _show_trends(snapshot: Snapshot, zone: str, most: int = 12) -> None:
     loud = (
         snapshot.scan("trends")
-        .filter((pl.col("dimension") == "") & (pl.col("severity") == "critical"))
+        .filter(grain="day", dimension="", severity="critical")
         .with_columns(day=pl.col("time").dt.convert_time_zone(zone).dt.date().cast(pl.String))
         .sort(pl.col("z").abs(), descending=True)
         .head(most)

@@ -57,7 +57,7 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
-    from stupid_dagster.cli import check, data, demo, infer, run, serve, status
+    from stupid_dagster.cli import check, data, demo, infer, knowledge, run, serve, status
 
     for command in (
         data.init,
@@ -68,6 +68,8 @@ def _register() -> None:
         run.run,
         run.evict,
         status.status,
+        knowledge.knowledge,
+        knowledge.path,
         serve.search,
         serve.serve,
         serve.dev,

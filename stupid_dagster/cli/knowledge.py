@@ -1,0 +1,110 @@
+"""`knowledge` and `path`: what the published window knows, table by table, and how things meet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.settings import Settings
+
+SHOWN = 20
+CELL = 60
+"""Characters of a list or a text that a row shows; `--all` shows them whole."""
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--where", multiple=True, help="Condition, such as severity:eq:critical.")
+@click.option("--columns", help="Columns to show, parted by commas; default: all.")
+@click.option("--sort", help="Column to sort by; with a - before it the other way round.")
+@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
+@click.option("--all", "whole", is_flag=True, help="Do not cut long cells.")
+@click.pass_obj
+def knowledge(
+    settings: Settings,
+    table: str | None,
+    where: tuple[str, ...],
+    columns: str | None,
+    sort: str | None,
+    limit: int,
+    whole: bool,
+) -> None:
+    """Show a knowledge table of the published window; without a name, which there are."""
+    from stupid_dagster.errors import InvalidQueryError, hint
+    from stupid_dagster.project import Project
+    from stupid_dagster.query import SnapshotReader, parse_filter
+    from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
+    from stupid_dagster.stores.snapshots import open_snapshot
+    from stupid_dagster.tables import TABLES
+
+    project = Project(settings)
+    snapshot = open_snapshot(project.lake)
+    if table is None:
+        tables = [t for t in KNOWLEDGE_TABLES if snapshot.manifest.of(t)]
+        rows = [(t, snapshot.window(t).rows, TABLES[t].description) for t in tables]
+        show_table("Knowledge tables", ["table", "rows", "what"], rows)
+        return
+    with SnapshotReader(project, snapshot) as reader:
+        filters = [parse_filter(text) for text in where]
+        page = reader.knowledge(table, filters=filters, sort=sort, limit=limit)
+    found = page.rows
+    wanted = [name.strip() for name in columns.split(",")] if columns else found.columns
+    for name in wanted:
+        if name not in found.columns:
+            raise InvalidQueryError(
+                f"{table} has no column {name!r}{hint(name, found.columns)}; there are "
+                f"{', '.join(found.columns)}"
+            )
+    rows = [[_shown(value, whole) for value in row] for row in found.select(wanted).iter_rows()]
+    show_table(TABLES[table].description, wanted, rows)
+    total = "" if page.total is None else f" of {page.total:,}"
+    console.print(f"[dim]{found.height:,}{total} rows[/]")
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--weighted", is_flag=True, help="Prefer strong links: an edge is 1 / weight long.")
+@click.option("--edge", "edges", multiple=True, help="Only along edges of this type.")
+@click.pass_obj
+def path(
+    settings: Settings, source: str, target: str, weighted: bool, edges: tuple[str, ...]
+) -> None:
+    """Show the shortest path between two entities of the published window."""
+    from stupid_dagster.project import Project
+    from stupid_dagster.query import SnapshotReader
+    from stupid_dagster.stores.snapshots import open_snapshot
+
+    project = Project(settings)
+    with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+        found = reader.path(source, target, weighted=weighted, edge_types=edges or None)
+    if found is None:
+        console.print(f"no path leads from {source} to {target}")
+        return
+    length = f"{found.path.distance:.4g}" if weighted else f"{len(found.path.entities) - 1} hops"
+    show_table(
+        f"{source} to {target}: {length}",
+        found.edges.columns,
+        found.edges.iter_rows(),
+    )
+    if not found.path.exact:
+        console.print("[dim]the search was ended: a shorter path may exist[/]")
+
+
+def _shown(value: Any, whole: bool) -> Any:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, list):
+        value = ", ".join(_part(item) for item in value)
+    if isinstance(value, str) and len(value) > CELL and not whole:
+        return value[: CELL - 3] + "..."
+    return value
+
+
+def _part(item: Any) -> str:
+    if isinstance(item, dict):
+        return " ".join(_part(part) for part in item.values() if part is not None)
+    return f"{item:.3g}" if isinstance(item, float) else str(item)

@@ -13,6 +13,7 @@ _ONE = {
 }
 _PAGE = {**_ONE, "total": 95, "limit": 1, "truncated": True}
 _STORM = {
+    "grain": "day",
     "time": "2013-02-08T05:00:00+00:00",
     "metric": "cancellations",
     "dimension": "",
@@ -23,6 +24,7 @@ _STORM = {
     "z": 17.6,
     "severity": "critical",
     "direction": "up",
+    "since": "2013-02-08T05:00:00+00:00",
     "drivers": [
         {"dimension": "origin", "member": "EWR", "contribution": 0.37},
         {"dimension": "origin", "member": "JFK", "contribution": 0.34},
@@ -162,6 +164,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "score": 0.048,
                 "rank": 1,
                 "type_rank": 1,
+                "previous_score": 0.049,
+                "previous_type_rank": 1,
             }
         ],
     },

@@ -94,6 +94,14 @@ def expectations(values: Floats, baseline_days: int, noise: Floats, least: Float
     return Expectation(baseline, scale)
 
 
+def usual_days(values: Floats, baseline_days: int) -> Floats:
+    """Return the median of the `baseline_days` days before each, [days, series]."""
+    usual = np.full_like(values, np.nan)
+    for day in range(1, len(values)):
+        usual[day] = median(values[max(0, day - baseline_days) : day])
+    return usual
+
+
 def median(values: Floats) -> Floats:
     """Return the median of each column, leaving NaN out; NaN for a column of nothing else."""
     low, high = _middle(values)
@@ -111,7 +119,7 @@ def _middle(values: Floats) -> tuple[Floats, Floats]:
     return low, ordered[np.where(number > 0, number // 2, 0), columns]
 
 
-def _third_quartile(values: Floats) -> Floats:
+def third_quartile(values: Floats) -> Floats:
     """Return the value of rank ceil(0.75 n) of each column's n; NaN when n is 0."""
     number = np.isfinite(values).sum(axis=0)
     rank = np.maximum(np.ceil(0.75 * number).astype(int), 1)
@@ -139,7 +147,7 @@ def _weekday_effects(deviations: Floats, day: int) -> tuple[Floats, Floats]:
         same = known[weekday::WEEK]
         low, high = _middle(same)
         effect = np.nan_to_num(np.where(np.abs(low) <= np.abs(high), low, high))
-        spread = np.nan_to_num(_third_quartile(np.abs(same - effect)) * NORMAL_Q75)
+        spread = np.nan_to_num(third_quartile(np.abs(same - effect)) * NORMAL_Q75)
         doubt = np.ones_like(effect)
         several = (np.isfinite(same).sum(axis=0) >= 2) & (effect != 0)
         # Of an effect next to nothing the doubt is beyond all numbers; 1 is as much as counts.
@@ -165,5 +173,5 @@ def _usual_surprise(surprises: Floats) -> Floats:
     if len(surprises) < MIN_SURPRISES:
         return np.zeros(surprises.shape[1])
     third_largest = np.sort(np.nan_to_num(surprises), axis=0)[-3]
-    usual = np.maximum(_third_quartile(surprises) * NORMAL_Q75, third_largest / 2)
+    usual = np.maximum(third_quartile(surprises) * NORMAL_Q75, third_largest / 2)
     return np.where(number >= MIN_SURPRISES, np.nan_to_num(usual), 0.0)

@@ -1,10 +1,10 @@
-"""Dense daily series from the day table `metrics`: calendar days by series."""
+"""Dense series from the day table `metrics`: times without holes by series."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,9 +17,11 @@ from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TIME
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _ZERO_WHEN_ABSENT = ("count", "sum", "distinct")
-_NEEDED = ("grain", "time", "metric", "dimension", "member", "value", "events")
+_NEEDED = ("grain", "time", "metric", "dimension", "member", "value", "events", "actors")
+_HOUR_MS = 3_600_000
 
 
 class Key(NamedTuple):
@@ -31,19 +33,24 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DailySeries:
-    """Values of many series on a calendar without holes.
+class Series:
+    """Values of many series at times without holes: local days, or the hours of them.
 
-    `values` and `events` are [days, series]. Rows of days that the lake lacks are NaN; on
-    the others counts, sums and numbers of distinct values are 0 where nothing happened,
-    means and ratios are NaN.
+    `values`, `events` and `actors` are [times, series]. Rows of times of which the lake knows
+    nothing are NaN; at the others counts, sums and numbers of distinct values are 0 where nothing
+    happened, means and ratios are NaN. `day` is each time's local day, counted from the first;
+    `hour` its hour by the clock, -1 for days. Of ratios `events` are the denominator and `actors`
+    the numerator's.
     """
 
-    days: list[dt.date]
-    present: NDArray[np.bool_]
+    starts: pl.Series
+    day: Ints
+    hour: Ints
+    known: NDArray[np.bool_]
     keys: list[Key]
     values: Floats
     events: Floats
+    actors: Floats
 
     def column(self, key: Key) -> int:
         """Return the column of a series. Raises KeyError when there is none."""
@@ -81,48 +88,130 @@ def split_dimensions(model: EventModel, metric: str) -> list[str]:
 
 def daily_series(
     model: EventModel, metrics_days: pl.LazyFrame, days: Iterable[dt.date] | None = None
-) -> DailySeries:
+) -> Series:
     """Return the model's metrics, and their splits, as dense daily series.
 
-    `metrics_days` are rows of the day table `metrics`; those of grain `hour` are ignored, as
-    are metrics that the model doesn't have. `days` are the local days that the lake has, for
-    those on which nothing at all happened; by default the days that have rows.
-    Raises ComputeError when columns are missing.
+    `metrics_days` are rows of the day table `metrics`; metrics that the model doesn't have are
+    ignored. `days` are the local days that the lake has, for those on which nothing at all
+    happened; by default the days that have rows. Raises ComputeError when columns are missing.
     """
+    rows = _rows(model, metrics_days, "day")
+    known = set(rows["day"].unique()).union(days or [])
+    calendar = _calendar(known)
+    place = (rows["day"] - min(known, default=dt.date.min)).dt.total_days()
+    return _dense(
+        model,
+        rows.with_columns(place=place),
+        starts=day_starts(model, calendar),
+        day=np.arange(len(calendar)),
+        hour=np.full(len(calendar), -1),
+        known=np.array([day in known for day in calendar], dtype=bool),
+    )
+
+
+def hourly_series(
+    model: EventModel, metrics_days: pl.LazyFrame, days: Iterable[dt.date] | None = None
+) -> Series:
+    """Return the same for every hour of those days.
+
+    Hours are UTC's. One that a local midnight cuts (timezones of half an hour) belongs to the
+    day it starts on, and is known if both days are. Where clocks go back, two hours have the
+    same `hour`; where they go forward, one is missing. On the last day the hours from the last
+    one with events on are unknown, unless it is the day's last: a running day has not had them
+    yet, or not whole.
+    """
+    rows = _rows(model, metrics_days, "hour")
+    known = set(rows["day"].unique()).union(days or [])
+    if days is not None:
+        known = set(days)  # The rest of an hour that a midnight cuts is no day of its own.
+    calendar = _calendar(known)
+    if not calendar:
+        return daily_series(model, metrics_days.clear(), [])
+    ends = day_starts(model, [calendar[0], calendar[-1] + dt.timedelta(1)])
+    first = ends.dt.truncate("1h")[0]
+    starts = pl.datetime_range(
+        first, ends[1], "1h", closed="left", time_unit="ms", time_zone="UTC", eager=True
+    ).alias("time")
+    local = starts.dt.convert_time_zone(model.timezone)
+    day = (local.dt.date() - calendar[0]).dt.total_days().to_numpy()
+    last_moment = starts.dt.offset_by("59m59s").dt.convert_time_zone(model.timezone)
+    end_day = (last_moment.dt.date() - calendar[0]).dt.total_days().to_numpy()
+    has = np.array([*(d in known for d in calendar), False], dtype=bool)
+    has_day = np.where(day >= 0, has[day], False) & has[end_day]
+    rows = rows.with_columns(
+        place=(pl.col("time") - pl.lit(first)).dt.total_milliseconds() // _HOUR_MS
+    ).filter(pl.col("place").is_between(0, len(starts) - 1))
+    last = rows["place"].max()
+    if isinstance(last, int) and day[last] == len(calendar) - 1 and last < len(starts) - 1:
+        has_day[last:] = False
+    return _dense(
+        model,
+        _whole_hours(model, rows),
+        starts=starts,
+        day=day,
+        hour=local.dt.hour().to_numpy().astype(np.int64),
+        known=has_day,
+    )
+
+
+def _rows(model: EventModel, metrics_days: pl.LazyFrame, grain: str) -> pl.DataFrame:
     names = metrics_days.collect_schema().names()
     if missing := [column for column in _NEEDED if column not in names]:
         raise ComputeError(f"metrics lack the columns {', '.join(missing)}; found {names}")
-    rows = (
-        metrics_days.filter(pl.col("grain") == "day")
-        .select(
-            pl.col("time").dt.convert_time_zone(model.timezone).dt.date().alias("day"),
-            *_NEEDED[2:],
-        )
-        .collect()
-    )
-    found: set[dt.date] = set(rows["day"].unique())
-    known = found.union(days or [])
+    day = pl.col("time").dt.convert_time_zone(model.timezone).dt.date().alias("day")
+    return metrics_days.filter(pl.col("grain") == grain).select(day, *_NEEDED[1:]).collect()
+
+
+def _calendar(known: set[dt.date]) -> list[dt.date]:
     if not known:
-        return DailySeries([], np.zeros(0, bool), [], np.zeros((0, 0)), np.zeros((0, 0)))
+        return []
     first = min(known)
-    calendar = [first + dt.timedelta(days=n) for n in range((max(known) - first).days + 1)]
-    present = np.array([day in known for day in calendar])
+    return [first + dt.timedelta(days=n) for n in range((max(known) - first).days + 1)]
+
+
+def _whole_hours(model: EventModel, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put the two parts of each hour that a local midnight cuts together.
+
+    Distinct values of both are added up: what is in both counts twice, every day alike.
+    """
+    means = [name for name, rule in model.metrics.items() if rule.kind == "mean"]
+    mean = (pl.col("value") * pl.col("events")).sum() / pl.col("events").sum()
+    value = pl.when(pl.col("metric").first().is_in(means)).then(mean)
+    return rows.filter(pl.col("value").is_not_null()).group_by("place", *Key._fields).agg(
+        value=value.otherwise(pl.col("value").sum()), events=pl.col("events").sum(),
+        actors=pl.col("actors").sum(),
+    )  # fmt: skip
+
+
+def _dense(
+    model: EventModel,
+    rows: pl.DataFrame,
+    *,
+    starts: pl.Series,
+    day: Ints,
+    hour: Ints,
+    known: NDArray[np.bool_],
+) -> Series:
+    """Return the series of `rows` (place, metric, dimension, member, value, events, actors)."""
+    if not len(starts):
+        return Series(starts, day, hour, known, [], *(np.zeros((0, 0)) for _ in range(3)))
     base = [name for name, rule in model.metrics.items() if rule.ratio is None]
     keys = _keys(rows, model, base)
-    values = np.full((len(calendar), len(keys)), np.nan)
-    events = np.full_like(values, np.nan)
-    absent = np.array([0.0 if _counts(model, key) else np.nan for key in keys])
-    values[present] = absent
-    events[present] = 0.0
+    values = np.full((len(starts), len(keys)), np.nan)
+    events, actors = np.full_like(values, np.nan), np.full_like(values, np.nan)
+    values[known] = [0.0 if _counts(model, key) else np.nan for key in keys]
+    events[known] = actors[known] = 0.0
     cells = rows.join(
         pl.DataFrame(keys, schema=list(Key._fields), orient="row").with_row_index("column"),
         on=list(Key._fields),
         how="inner",
     ).filter(pl.col("value").is_not_null())
-    at = ((cells["day"] - first).dt.total_days().to_numpy(), cells["column"].to_numpy())
+    cells = cells.filter(pl.Series(known)[cells["place"]])
+    at = (cells["place"].to_numpy(), cells["column"].to_numpy())
     values[at] = cells["value"].to_numpy()
     events[at] = cells["events"].fill_null(0).to_numpy()
-    return _with_ratios(model, DailySeries(calendar, present, keys, values, events))
+    actors[at] = cells["actors"].fill_null(0).to_numpy()
+    return _with_ratios(model, Series(starts, day, hour, known, keys, values, events, actors))
 
 
 def day_starts(model: EventModel, days: list[dt.date]) -> pl.Series:
@@ -143,10 +232,11 @@ def _keys(rows: pl.DataFrame, model: EventModel, base: list[str]) -> list[Key]:
     return [*(Key(name) for name in base), *members]
 
 
-def _with_ratios(model: EventModel, series: DailySeries) -> DailySeries:
+def _with_ratios(model: EventModel, series: Series) -> Series:
     keys: list[Key] = []
     columns: list[Floats] = []
     weights: list[Floats] = []
+    actors: list[Floats] = []
     for name, rule in model.metrics.items():
         if rule.ratio is None:
             continue
@@ -165,12 +255,13 @@ def _with_ratios(model: EventModel, series: DailySeries) -> DailySeries:
             np.divide(top, bottom, out=ratio, where=bottom > 0)
             columns.append(ratio)
             weights.append(bottom)
+            actors.append(series.actors[:, numerator] if numerator >= 0 else np.zeros_like(bottom))
     if not keys:
         return series
-    return DailySeries(
-        series.days,
-        series.present,
-        [*series.keys, *keys],
-        np.column_stack([series.values, *columns]),
-        np.column_stack([series.events, *weights]),
+    return replace(
+        series,
+        keys=[*series.keys, *keys],
+        values=np.column_stack([series.values, *columns]),
+        events=np.column_stack([series.events, *weights]),
+        actors=np.column_stack([series.actors, *actors]),
     )

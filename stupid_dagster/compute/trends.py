@@ -1,24 +1,50 @@
-"""Each day's metrics against the days before it."""
+"""Each hour's and day's metrics against the days before it."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from stupid_dagster.compute.baseline import Expectation, Floats, expectations, median
-from stupid_dagster.compute.series import DailySeries, Key, daily_series, day_starts
+from stupid_dagster.compute.baseline import Expectation, Floats, expectations, usual_days
+from stupid_dagster.compute.drivers import Driver, find_drivers
+from stupid_dagster.compute.hours import Clock, hourly_expectations, usual_hours
+from stupid_dagster.compute.series import Key, Series, daily_series, hourly_series
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.tables import TABLES, conform
+from stupid_dagster.tables import TABLES, TIME, conform
 
 SEVERITIES = ("normal", "notable", "significant", "critical")
 """By |z|, from 0, 2, 3 and 4 on."""
 NOTABLE, SIGNIFICANT, CRITICAL = 2.0, 3.0, 4.0
-MAX_DRIVERS = 5
-MIN_CONTRIBUTION = 0.05
-"""Members that explain less of a change than this are not named."""
+HOUR_CAUTION, MEMBER_HOUR_CAUTION = 1.2, 2.0
+"""How much larger the scales of hours are, so that of many times as many values as critical few
+are critical by chance: 1.2 is for 24 times as many normal values, 2 for thousands with outliers."""
+
+_ORDER = ("grain", "metric", "dimension", "member", "time")
+
+
+def build_trends(
+    model: EventModel,
+    metrics_days: pl.LazyFrame,
+    *,
+    baseline_days: int = 7,
+    days: Iterable[dt.date] | None = None,
+) -> pl.DataFrame:
+    """Return the table `trends` of the event model's metrics: days and hours.
+
+    Arguments and errors are those of `daily_trends`. Sorted by grain, metric, dimension, member,
+    time.
+    """
+    days = None if days is None else list(days)
+    tables = [
+        trends(model, metrics_days, baseline_days=baseline_days, days=days)
+        for trends in (daily_trends, hourly_trends)
+    ]
+    return pl.concat(tables)
 
 
 def daily_trends(
@@ -28,7 +54,7 @@ def daily_trends(
     baseline_days: int = 7,
     days: Iterable[dt.date] | None = None,
 ) -> pl.DataFrame:
-    """Return the table `trends`: every metric of every day against the days before it.
+    """Return the rows of grain `day` of the table `trends`: each day against those before it.
 
     `metrics_days` are rows of the day table `metrics` of all days of a window; `days` the
     local days that the lake has (by default those with rows). Days missing from the lake have
@@ -40,35 +66,140 @@ def daily_trends(
     days before it, if the lake has 4 of them, else z is null and the severity normal:
     `stupid_dagster.compute.baseline.expectations` says how, with its floors; the scale of a
     mean over fewer events than the baseline's median day grows by the root of the quotient.
-    Severity by |z| from 2 notable, 3 significant, 4 critical; direction flat within |z| < 1.
-
-    `drivers` of the whole's notable days are the members (at most 5, of any dimension) with
-    the largest share of the change: (member's value - its baseline) / (whole's value - its
-    baseline); for means the members' events weigh; for ratios members of the numerator count,
-    over the whole's denominator. The shares of one dimension add up to about 1, not exactly:
-    a sum of medians isn't the median of the sum.
+    Severity by |z| from 2 notable, 3 significant, 4 critical; direction flat within |z| < 1;
+    `since` is the first of the days in a row that were notable or worse in this direction.
+    `drivers` of the whole's notable days are by `stupid_dagster.compute.drivers.find_drivers`.
 
     Sorted by metric, dimension, member, time. Raises ComputeError when columns are missing.
     """
+    series = _checked(model, baseline_days) and daily_series(model, metrics_days, days)
+    if not series or not len(series.starts):
+        return TABLES["trends"].empty()
+    noise, least = _noise(model, series, partial(usual_days, baseline_days=baseline_days))
+    usual = usual_days(series.events, baseline_days)
+    expected = expectations(series.values, baseline_days, noise, least)
+    return _table("day", model, series, _widened(model, series, expected, usual), usual)
+
+
+def hourly_trends(
+    model: EventModel,
+    metrics_days: pl.LazyFrame,
+    *,
+    baseline_days: int = 7,
+    days: Iterable[dt.date] | None = None,
+) -> pl.DataFrame:
+    """Return the rows of grain `hour`: each hour against the same hour of the days before it.
+
+    As `daily_trends`, but with the baselines and scales of
+    `stupid_dagster.compute.hours.hourly_expectations`, from 2 earlier days on. Of members only
+    the hours that are notable or worse have rows. The scale is 1.2 times that of a value looked
+    at alone, for members twice. Hours that the last day has not had yet have no rows
+    (`stupid_dagster.compute.series.hourly_series`).
+    """
+    series = _checked(model, baseline_days) and hourly_series(model, metrics_days, days)
+    if not series or not len(series.starts):
+        return TABLES["trends"].empty()
+    clock = Clock(series.day, series.hour)
+    usual_of = partial(usual_hours, clock=clock, baseline_days=baseline_days)
+    noise, least = _noise(model, series, usual_of)
+    usual = usual_of(series.events)
+    means = _are_means(model, series)
+    # The deviation of a mean of n terms goes with 1 / sqrt(n), of a sum with sqrt(n).
+    terms = np.sqrt(np.maximum(usual, 1))
+    expected = hourly_expectations(
+        series.values,
+        clock,
+        baseline_days,
+        noise=noise,
+        least=least,
+        units=np.where(means, 1 / terms, terms),
+        caution=np.where(_are_members(series), MEMBER_HOUR_CAUTION, HOUR_CAUTION),
+    )
+    return _table("hour", model, series, _widened(model, series, expected, usual), usual)
+
+
+def judged(values: Floats, expected: Expectation) -> tuple[Floats, NDArray[np.int64]]:
+    """Return z and the place in `SEVERITIES` of values, both of the values' shape."""
+    with np.errstate(invalid="ignore"):
+        z = (values - expected.baseline) / expected.scale
+    levels = [NOTABLE, SIGNIFICANT, CRITICAL]
+    return z, np.digitize(np.nan_to_num(np.abs(z)), levels).astype(np.int64)
+
+
+def trend_rows(
+    grain: str,
+    starts: pl.Series,
+    wanted: NDArray[np.bool_],
+    keys: list[Key],
+    values: Floats,
+    expected: Expectation,
+    drivers: Mapping[tuple[int, int], list[Driver]] | None = None,
+) -> pl.DataFrame:
+    """Return rows of the table `trends` for the `wanted` cells of dense series [times, series].
+
+    Sorted by metric, dimension, member, time.
+    """
+    z, severity = judged(values, expected)
+    time, column = np.nonzero(wanted)
+    z_of, level = z[time, column], severity[time, column]
+    since = _run_starts(np.where(severity > 0, np.sign(z), 0).astype(np.int64))[time, column]
+    frame = pl.DataFrame(keys, schema=list(Key._fields), orient="row")[column].with_columns(
+        grain=pl.lit(grain),
+        time=starts.gather(time),
+        value=pl.Series(values[time, column]),
+        baseline=pl.Series(expected.baseline[time, column]),
+        scale=pl.Series(expected.scale[time, column]),
+        z=pl.Series(z_of),
+        severity=pl.Series(np.array(SEVERITIES)[level]),
+        direction=pl.Series(np.where(z_of >= 1, "up", np.where(z_of <= -1, "down", "flat"))),
+        since=pl.when(pl.Series(level) > 0).then(starts.gather(since)).cast(TIME),
+        drivers=_driver_lists(drivers or {}, time, column),
+    )
+    frame = frame.with_columns(pl.col("value", "baseline", "scale", "z").fill_nan(None))
+    return conform("trends", frame.sort(_ORDER))
+
+
+def _driver_lists(
+    drivers: Mapping[tuple[int, int], list[Driver]],
+    time: NDArray[np.int64],
+    column: NDArray[np.int64],
+) -> pl.Series:
+    """Return the drivers of each cell (time, column): a list, empty where it has none."""
+    dtype = TABLES["trends"].schema["drivers"]
+    cells = {"time": pl.Int64, "column": pl.Int64}
+    found = pl.DataFrame(
+        [(*cell, names) for cell, names in drivers.items()],
+        schema={**cells, "drivers": dtype},
+        orient="row",
+    )
+    wanted = pl.DataFrame({"time": time, "column": column}, schema=cells)
+    lists = wanted.join(found, on=["time", "column"], how="left", maintain_order="left")["drivers"]
+    return lists.fill_null(pl.Series([[]], dtype=dtype))
+
+
+def _run_starts(signs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where the run of equal signs that each cell belongs to starts, [times, series]."""
+    starts = np.zeros_like(signs)
+    for time in range(1, len(signs)):
+        starts[time] = np.where(signs[time] == signs[time - 1], starts[time - 1], time)
+    return starts
+
+
+def _checked(model: EventModel, baseline_days: int) -> bool:
     if baseline_days < 1:
         raise ValueError(f"baseline_days must be at least 1, not {baseline_days}")
-    if not model.metrics:
-        return TABLES["trends"].empty()
-    series = daily_series(model, metrics_days, days)
-    if not series.days:
-        return TABLES["trends"].empty()
-    expected = expectations(series.values, baseline_days, *_noise(model, series))
-    expected = _widened(model, series, expected, baseline_days)
-    with np.errstate(invalid="ignore"):
-        z = (series.values - expected.baseline) / expected.scale
-        severity = np.digitize(np.nan_to_num(np.abs(z)), [NOTABLE, SIGNIFICANT, CRITICAL])
-    with np.errstate(invalid="ignore", divide="ignore"):  # of members that no event has
-        drivers = _drivers(model, series, expected, severity, baseline_days)
-    return _table(model, series, expected, z, severity, drivers)
+    return bool(model.metrics)
 
 
-def _noise(model: EventModel, series: DailySeries) -> tuple[Floats, Floats]:
-    """Return the variance per unit of baseline [days, series] and the least baselines [series]."""
+def _noise(
+    model: EventModel, series: Series, usual: Callable[[Floats], Floats]
+) -> tuple[Floats, Floats]:
+    """Return the variance per unit of baseline [times, series] and least baselines [series].
+
+    A count of single events varies as a Poisson number, by its mean; one of clumps, of `c`
+    events an actor, by c times that (compound Poisson). The clumps of the time itself count, so
+    that one busy actor is no trend, or the `usual` ones if larger.
+    """
     noise = np.zeros_like(series.values)
     least = np.zeros(len(series.keys))
     for column, key in enumerate(series.keys):
@@ -81,120 +212,44 @@ def _noise(model: EventModel, series: DailySeries) -> tuple[Floats, Floats]:
             np.divide(1.0, total, out=noise[:, column], where=total > 0)
         elif not rule.ratio:
             least[column] = -np.inf
-    return noise, least
+    ratios = np.array([model.metrics[key.metric].ratio is not None for key in series.keys])
+    amounts = np.where(ratios, series.values * series.events, series.values)
+    clumps = np.fmax(_per(amounts, series.actors), _per(usual(amounts), usual(series.actors)))
+    return noise * clumps, least
+
+
+def _per(amounts: Floats, actors: Floats) -> Floats:
+    """Return amounts per actor, at least 1, which is also what it is where nobody is known."""
+    each = np.divide(amounts, actors, out=np.ones_like(amounts), where=actors > 0)
+    return np.fmax(each, 1.0)
+
+
+def _are_means(model: EventModel, series: Series) -> NDArray[np.bool_]:
+    return np.array([model.metrics[key.metric].kind == "mean" for key in series.keys], dtype=bool)
+
+
+def _are_members(series: Series) -> NDArray[np.bool_]:
+    return np.array([bool(key.dimension) for key in series.keys], dtype=bool)
 
 
 def _widened(
-    model: EventModel, series: DailySeries, expected: Expectation, baseline_days: int
+    model: EventModel, series: Series, expected: Expectation, usual_events: Floats
 ) -> Expectation:
     """Return the expectation with larger scales where a mean is over fewer events than usual.
 
     The deviation of a mean of n terms goes with 1 / sqrt(n).
     """
-    means = np.array([model.metrics[key.metric].kind == "mean" for key in series.keys])
-    scale = expected.scale.copy()
-    for day in range(1, len(series.days)):
-        usual = median(series.events[max(0, day - baseline_days) : day, means])
-        fewer = np.maximum(usual / np.maximum(series.events[day, means], 1), 1)
-        scale[day, means] *= np.sqrt(np.nan_to_num(fewer, nan=1))
-    return Expectation(expected.baseline, scale)
-
-
-def _drivers(
-    model: EventModel,
-    series: DailySeries,
-    expected: Expectation,
-    severity: np.ndarray,
-    baseline_days: int,
-) -> dict[tuple[int, int], list[dict[str, str | float]]]:
-    """Return the drivers of each (day, column) of a whole that is notable or worse."""
-    found: dict[tuple[int, int], list[dict[str, str | float]]] = {}
-    for column, key in enumerate(series.keys):
-        if key.dimension:
-            continue
-        for day in np.flatnonzero(severity[:, column]):
-            change = series.values[day, column] - expected.baseline[day, column]
-            shares = [
-                (share / change, field, member)
-                for field in _explaining(model, key.metric)
-                for member, share in _changes(
-                    model, series, expected, key, field, int(day), baseline_days
-                )
-            ]
-            shares = sorted((s for s in shares if s[0] >= MIN_CONTRIBUTION), key=_largest_first)
-            found[int(day), column] = [
-                {"dimension": field, "member": member, "contribution": share}
-                for share, field, member in shares[:MAX_DRIVERS]
-            ]
-    return found
-
-
-def _largest_first(share: tuple[float, str, str]) -> tuple[float, str, str]:
-    return -share[0], share[1], share[2]
-
-
-def _explaining(model: EventModel, metric: str) -> list[str]:
-    rule = model.metrics[metric]
-    return list(model.metrics[rule.ratio.numerator].by if rule.ratio else rule.by)
-
-
-def _changes(
-    model: EventModel,
-    series: DailySeries,
-    expected: Expectation,
-    key: Key,
-    field: str,
-    day: int,
-    baseline_days: int,
-) -> list[tuple[str, float]]:
-    """Return what each member of a dimension adds to the whole's change, in the metric's unit."""
-    rule = model.metrics[key.metric]
-    metric = rule.ratio.numerator if rule.ratio else key.metric
-    members = series.members(metric, field)
-    columns = [column for _, column in members]
-    now, before = series.values[day, columns], expected.baseline[day, columns]
-    if rule.ratio:
-        below = series.column(Key(rule.ratio.denominator))
-        change = now / series.values[day, below] - before / expected.baseline[day, below]
-    elif rule.kind == "mean":
-        # Each member's pull on the mean is its share of events times its distance from it.
-        usual = expected.baseline[day, series.column(key)]
-        past = median(series.events[max(0, day - baseline_days) : day, columns])
-        today = series.events[day, columns]
-        pull_now = np.nan_to_num(today / today.sum() * (now - usual))
-        change = pull_now - np.nan_to_num(past / past.sum() * (before - usual))
-    else:
-        change = now - before
-    known = np.isfinite(change)
-    return [
-        (member, float(c)) for (member, _), c, k in zip(members, change, known, strict=True) if k
-    ]
+    fewer = np.maximum(usual_events / np.maximum(series.events, 1), 1)
+    wider = np.where(_are_means(model, series), np.sqrt(np.nan_to_num(fewer, nan=1)), 1.0)
+    return Expectation(expected.baseline, expected.scale * wider)
 
 
 def _table(
-    model: EventModel,
-    series: DailySeries,
-    expected: Expectation,
-    z: Floats,
-    severity: np.ndarray,
-    drivers: dict[tuple[int, int], list[dict[str, str | float]]],
+    grain: str, model: EventModel, series: Series, expected: Expectation, usual_events: Floats
 ) -> pl.DataFrame:
-    day, column = np.nonzero(np.broadcast_to(series.present[:, None], z.shape))
-    keys = pl.DataFrame(series.keys, schema=list(Key._fields), orient="row")
-    starts = day_starts(model, series.days)
-    direction = np.where(z >= 1, "up", np.where(z <= -1, "down", "flat"))
-    frame = keys[column].with_columns(
-        time=starts.gather(day),
-        value=pl.Series(series.values[day, column]),
-        baseline=pl.Series(expected.baseline[day, column]),
-        scale=pl.Series(expected.scale[day, column]),
-        z=pl.Series(z[day, column]),
-        severity=pl.Series(np.array(SEVERITIES)[severity[day, column]]),
-        direction=pl.Series(direction[day, column]),
-        drivers=pl.Series(
-            [drivers.get(cell, []) for cell in zip(day.tolist(), column.tolist(), strict=True)],
-            dtype=TABLES["trends"].schema["drivers"],
-        ),
-    )
-    frame = frame.with_columns(pl.col("value", "baseline", "scale", "z").fill_nan(None))
-    return conform("trends", frame.sort("metric", "dimension", "member", "time"))
+    _, severity = judged(series.values, expected)
+    drivers = find_drivers(model, series, expected, usual_events, severity > 0)
+    wanted = np.broadcast_to(series.known[:, None], severity.shape)
+    if grain == "hour":
+        wanted = wanted & ((severity > 0) | ~_are_members(series))
+    return trend_rows(grain, series.starts, wanted, series.keys, series.values, expected, drivers)

@@ -19,6 +19,7 @@ from stupid_dagster.tables import TABLES
 
 _OWN_COLUMNS = {*TABLES["documents"].schema, LOCAL_HOUR}
 _OWN_FEATURES = {*TABLES["activity"].schema, *TABLES["features"].schema, "day"}
+_OWN_METRICS = {"new_actors", "cluster_size", "community_size"}
 BadReference = tuple[tuple[str | int, ...], str]
 
 
@@ -77,9 +78,13 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
         else:
             yield from _bad_measure(model, place, feature)
     features = model.features
-    yield from _missing(("features", "segment_by"), "feature", features.segment_by, features.columns)
+    yield from _missing(
+        ("features", "segment_by"), "feature", features.segment_by, features.columns
+    )
     for name, metric in model.metrics.items():
         place = ("metrics", name)
+        if name in _OWN_METRICS:
+            yield place, f"{name!r} is a metric of the engine's; give the metric another name"
         if metric.ratio:
             for part in ("numerator", "denominator"):
                 cited = getattr(metric.ratio, part)

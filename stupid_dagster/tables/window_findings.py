@@ -21,7 +21,11 @@ FINDINGS = (
                 "community_size.",
             ),
             Column("dimension", pl.String, "Field it is split by; empty for the whole."),
-            Column("member", pl.String, "Value of that field; empty for the whole."),
+            Column(
+                "member",
+                pl.String,
+                "Value of that field; empty for the whole. Its hours are rows where notable.",
+            ),
             Column("value", pl.Float64, "The hour's or day's value."),
             Column(
                 "baseline",

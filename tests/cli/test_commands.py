@@ -214,3 +214,35 @@ def test_eviction_can_be_tried_without_doing_it(flights_copy: Project) -> None:
 
     assert "Before 2013-02-09" in result.output
     assert {t: flights_copy.lake.partitions(t) for t in flights_copy.lake.tables()} == before
+
+
+def test_knowledge_lists_its_tables_and_shows_each(flights_project: Project) -> None:
+    listed = call(*of(flights_project), "knowledge")
+
+    assert listed.exit_code == 0
+    for table in ("clusters", "communities", "trends", "cooccurrence"):
+        assert re.search(rf"^{table} +[0-9,]+ ", listed.output, re.MULTILINE)
+
+    shown = call(
+        *of(flights_project),
+        *("knowledge", "pagerank", "--where", "type:eq:Airport", "--limit", "2"),
+        *("--columns", "entity_id,type_rank"),
+    )
+    assert re.search(r"^airport:\w+ +1$", shown.output, re.MULTILINE)
+    assert "2 of " in shown.output
+
+
+def test_knowledge_refuses_what_is_not_there(flights_project: Project) -> None:
+    unknown = call(*of(flights_project), "knowledge", "cluster")
+    assert unknown.exit_code == 1
+    column = call(*of(flights_project), "knowledge", "pagerank", "--columns", "scor")
+    assert "did you mean 'score'?" in column.output + column.stderr
+
+
+def test_path_shows_the_edges_between_two_entities(flights_project: Project) -> None:
+    found = call(*of(flights_project), "path", "airport:JFK", "airport:EWR")
+    assert found.exit_code == 0
+    assert re.match(r"airport:JFK to airport:EWR: \d hops", found.output)
+
+    missing = call(*of(flights_project), "path", "airport:JFK", "airport:XXX")
+    assert missing.exit_code == 1

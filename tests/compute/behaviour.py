@@ -54,6 +54,8 @@ features:
     avg_session_gap_hours: {sessions: mean_gap_hours}
     session_minutes: {sessions: mean_minutes}
     mobile_ratio: {mean: mobile}
+    visit_share: {ratio: {numerator: visits, denominator: events}}
+    items_a_visit: {ratio: {numerator: items, denominator: visits}}
 metrics:
   visits: {count: Visit, by: [platform, city]}
   faults: {count: Visit, where: {tier: low}, by: platform}
@@ -88,7 +90,7 @@ def metric_rows(
                 "member": member,
                 "value": value,
                 "events": int(value) if events is None else events,
-                "actors": 1,
+                "actors": int(value) if events is None else events,
             }
             for day, metric, dimension, member, value in full
         ],

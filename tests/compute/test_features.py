@@ -121,6 +121,10 @@ def as_number(text: str | None) -> float | None:
 def obvious_features(rows: list[Row]) -> dict[str, Row]:
     expected = {}
     real = [row for row in rows if not row["is_test"]]
+
+    def divided(above: float, below: float) -> float | None:
+        return above / below if below else None
+
     for actor in {row["actor"] for row in real}:
         own = sorted((row for row in real if row["actor"] == actor), key=lambda row: row["day"])
         sessions = joined_sessions(own)
@@ -140,6 +144,9 @@ def obvious_features(rows: list[Row]) -> dict[str, Row]:
             "session_minutes": statistics.mean(lengths) if lengths else None,
             "mobile_ratio": mean(own, "mobile_ratio"),
         }
+        found = expected[actor]
+        found["visit_share"] = divided(found["visits"], found["events"])
+        found["items_a_visit"] = divided(found["items"], found["visits"])
     return expected
 
 

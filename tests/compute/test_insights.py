@@ -35,6 +35,7 @@ def trend_rows(
         day = FIRST + dt.timedelta(days=n)
         rows.append(
             {
+                "grain": "day",
                 "time": dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
                 - dt.timedelta(hours=7),
                 "metric": metric,

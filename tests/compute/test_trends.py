@@ -1,4 +1,4 @@
-"""Trends: dense series, ratios, drivers, and the blizzard in the real flights."""
+"""Trends of days: dense series, ratios, drivers, and the blizzard in the real flights."""
 
 from __future__ import annotations
 
@@ -169,6 +169,27 @@ def test_a_mean_of_few_events_deviates_more_easily() -> None:
         trends = daily_trends(shop(), pl.concat([before, tested]).lazy())
         z.append(last_row(trends, "mean_amount")["z"])
     assert z[0] == pytest.approx(2 * z[1])
+
+
+def test_since_is_the_first_of_the_days_in_a_row_that_were_off_this_way() -> None:
+    values = [100.0] * 9 + [200.0, 190.0, 0.0, 100.0, 900.0]
+    trends = trends_of([(day(n), "visits", value) for n, value in enumerate(values)])
+    rows = trends.filter(pl.col("metric") == "visits")
+    starts = day_starts(shop(), [day(n) for n in range(14)]).to_list()
+    assert rows["severity"].to_list()[9:12] == ["critical"] * 3
+    expected = [None] * 9 + [starts[9], starts[9], starts[11], None, starts[13]]
+    assert rows["since"].to_list() == expected
+
+
+def test_one_busy_actor_is_no_trend() -> None:
+    rows = [(day(n), "visits", "platform", "app", 2.0) for n in range(8)]
+    before, burst = metric_rows(rows), metric_rows([(day(8), "visits", "platform", "app", 60.0)])
+    z = [
+        last_row(daily_trends(shop(), pl.concat([before, tested]).lazy()), "visits", "app")["z"]
+        for tested in (burst, burst.with_columns(actors=pl.lit(1, pl.UInt32)))
+    ]
+    assert z[0] > 10
+    assert z[1] < 1
 
 
 def test_missing_columns_and_bad_windows_are_refused() -> None:

@@ -73,6 +73,51 @@ def test_good_models_cite_nothing_that_is_missing(model) -> None:
         ("[memberCode, error,", "[memberCode, error, '^$',", "events.API Error.fields: '^$' can't"),
         ('["@timestamp",', '["^.*time$",', "timestamp.fields: '^.*time$' can't be a column's"),
         ("test_flag:", "event_type_column: '*'\ntest_flag:", "event_type_column: '*' can't be"),
+        (
+            "  logins: {count: Login, by",
+            "  new_actors: {count: Login, by",
+            "is a metric of the engine's",
+        ),
+        (
+            "    staked: {",
+            "    a: {ratio: {numerator: login, denominator: events}}\n    staked: {",
+            "ratio.numerator: no feature is named 'login' (did you mean 'logins'",
+        ),
+        (
+            "    staked: {",
+            "    a: {ratio: {numerator: logins, denominator: vip}}\n    staked: {",
+            "'vip' must be a count, a sum or distinct",
+        ),
+        (
+            "  window_days: 7",
+            "  window_days: 7\n  segment_by: [logons]",
+            "features.segment_by: no feature is named 'logons' (did you mean 'logins'?)",
+        ),
+        (
+            "features:",
+            "cooccurrence: [[Game, Gam]]\nfeatures:",
+            "cooccurrence.0: no entity type is named 'Gam' (did you mean 'Game'?)",
+        ),
+        (
+            "features:",
+            "patterns: {silence: {code: G, of: GameOpened, hours: 48}}\nfeatures:",
+            "patterns.silence.code: 'G' is an event type's symbol already",
+        ),
+        (
+            "features:",
+            "patterns: {silence: {code: Q, of: Games, hours: 48}}\nfeatures:",
+            "patterns.silence.of: no event type is named 'Games'",
+        ),
+        (
+            "features:",
+            "patterns: {categories: [{name: A, contains: [L, X]}]}\nfeatures:",
+            "patterns.categories.0: no symbol's code is named 'X'",
+        ),
+        (
+            "features:",
+            "patterns: {categories: [{name: A}]}\nfeatures:",
+            "say what it `contains`, or what it is `without`",
+        ),
         ("[affiliateid,", "['^aff$',", "aliases.affiliateId: '^aff$' can't be a column's name"),
     ],
 )
@@ -82,6 +127,17 @@ def test_what_is_wrong_is_told_with_its_line(old: str, new: str, part: str) -> N
         parse_event_model(GAMING.replace(old, new, 1))
     assert any(part in problem for problem in caught.value.problems), caught.value.problems
     assert all(problem.startswith("line ") for problem in caught.value.problems)
+
+
+def test_categories_cite_codes_values_and_silence() -> None:
+    parse_event_model(
+        GAMING.replace(
+            "features:",
+            "patterns:\n  silence: {code: Q, of: GameOpened, hours: 48}\n"
+            "  categories: [{name: A, contains: ['L:false', L, Q], without: [G]}]\nfeatures:",
+            1,
+        )
+    )
 
 
 def test_names_that_only_look_like_patterns_may_be_cited() -> None:

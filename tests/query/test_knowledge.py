@@ -123,6 +123,7 @@ def test_the_days_metrics_are_the_landing_files(
     rows = reader.knowledge(
         "trends",
         filters=[
+            Filter(field="grain", op="eq", value="day"),
             Filter(field="metric", op="eq", value="cancellations"),
             Filter(field="dimension", op="eq", value=""),
         ],

@@ -57,4 +57,5 @@ def test_a_model_without_metrics_edges_and_actors_in_events_is_enough(
         texts = reader.search("At JFK")["text"].to_list()
         assert sorted(texts) == ["At EWR", "At JFK", "At LGA"]
         assert texts[0] == "At JFK"
-        assert reader.knowledge("trends").rows.is_empty()
+        # Of a model without metrics there are the engine's own.
+        assert set(reader.knowledge("trends").rows["metric"]) == {"new_actors"}

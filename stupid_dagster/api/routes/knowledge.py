@@ -130,6 +130,7 @@ def trends(
         list[Literal["normal", "notable", "significant", "critical"]] | None,
         Query(description="Only these severities.", examples=[["critical"]]),
     ] = None,
+    grain: Annotated[Literal["day", "hour"], Query(description="Days or hours.")] = "day",
     direction: Annotated[
         Literal["up", "down", "flat"] | None, Query(description="Only changes this way.")
     ] = None,
@@ -139,10 +140,11 @@ def trends(
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """List each day's metrics against the days before it."""
+    """List each day's (or hour's) metrics against the days before it."""
     filters = [
         *reader.day_filters("time", first_day, last_day),
         *_filters(
+            grain=("eq", grain),
             metric=("in", metric),
             dimension=("eq", dimension),
             member=("eq", member),

@@ -32,6 +32,22 @@ def test_trends_show_severe_days() -> None:
     assert count(severe, CRITICAL) > 20
 
 
+def test_the_week_around_the_loudest_hour_is_drawn() -> None:
+    days = trend_rows("." * 13 + "c")
+    hours = pl.concat(
+        days.with_columns(pl.col("time").dt.offset_by(f"{n}h"), grain=pl.lit("hour"))
+        for n in range(24)
+    )
+    severe = pixels(trend_plot(pl.concat([days, hours]), "visits", grain="hour"))
+    assert count(severe, CRITICAL) > 200
+    assert (severe != pixels(trend_plot(days, "visits"))).any()
+    early = hours.filter(pl.col("severity") == "normal")
+    assert count(pixels(trend_plot(early, "visits", grain="hour")), CRITICAL) == 0
+    unjudged = hours.with_columns(z=pl.lit(None, pl.Float64), severity=pl.lit("normal"))
+    assert count(pixels(trend_plot(unjudged, "visits", grain="hour")), CRITICAL) == 0
+    assert count(pixels(trend_plot(days, "visits", grain="hour")), CRITICAL) == 0
+
+
 def test_the_same_trends_give_the_same_bytes() -> None:
     rows = trend_rows("............cs")
     assert trend_plot(rows, "visits") == trend_plot(rows, "visits")

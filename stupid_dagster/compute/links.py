@@ -21,61 +21,33 @@ _NAMING = ("name", "title", "label")
 
 
 def entity_traits(
-    actors: pl.DataFrame,
-    sizes: dict[str, int],
-    edges: pl.DataFrame,
-    model: EventModel,
-    nodes: pl.DataFrame | None,
+    entities: pl.DataFrame, model: EventModel, nodes: pl.DataFrame | None
 ) -> dict[str, list[EntityTrait]]:
-    """Return per group the entities that its actors' edges lead to, best first.
+    """Return per cluster the entities that its actors' edges lead to, best first.
 
-    `actors` has entity_id and group, `sizes` the groups' numbers of actors. Shares are of the
-    edges' weights, per edge type and direction; of those that at least 3 members and 5 % of
-    the group are linked to, the top 3 by share * log2(lift) and the top 3 by share are kept.
+    Of the table `cluster_entities`, per relation the first 3 by share * log2(lift) and the
+    first 3 by share.
     """
-    links = pl.concat(
-        edges.lazy()
-        .select(entity_id=near, entity=far, relation="type", incoming=pl.lit(incoming), w="weight")
-        .join(actors.lazy(), on="entity_id")
-        for near, far, incoming in (("source", "target", False), ("target", "source", True))
-    )
-    of_relation = ["relation", "incoming"]
-    per_entity = (
-        links.group_by("group", *of_relation, "entity")
-        .agg(pl.col("w").cast(pl.UInt64).sum(), members=pl.col("entity_id").n_unique())
-        .with_columns(
-            share=pl.col("w") / pl.col("w").sum().over("group", *of_relation),
-            overall=pl.col("w").sum().over(*of_relation, "entity")
-            / pl.col("w").sum().over(*of_relation),
+    told = (
+        entities.filter((pl.col("lift_rank") <= TOP) | (pl.col("share_rank") <= TOP))
+        .with_columns(telling=telling())
+        .sort(
+            ["cluster_id", "telling", "relation", "incoming", "entity_id"],
+            descending=[False, True, False, False, False],
         )
-        .with_columns(lift=pl.col("share") / pl.col("overall"))
     )
-    size = pl.col("group").replace_strict(sizes, default=0, return_dtype=pl.Float64)
-    support = pl.max_horizontal(pl.lit(MIN_SUPPORT), MIN_SUPPORT_SHARE * size)
-    best_first = ["group", "telling", *of_relation, "entity"]
-    ranked = (
-        per_entity.filter(pl.col("members") >= support)
-        .with_columns(telling=pl.col("share") * pl.col("lift").log(2))
-        .sort(best_first, descending=[False, True, False, False, False])
-        .with_columns(
-            by_lift=pl.int_range(pl.len()).over("group", *of_relation),
-            by_share=pl.col("share").rank("ordinal", descending=True).over("group", *of_relation),
-        )
-        .filter((pl.col("by_lift") < TOP) | (pl.col("by_share") <= TOP))
-        .collect()
-    )
-    names = entity_names(nodes, model, ranked["entity"].unique().to_list())
+    names = entity_names(nodes, model, told["entity_id"].unique().to_list())
     found: dict[str, list[EntityTrait]] = {}
-    for row in ranked.iter_rows(named=True):
-        entity = row["entity"]
-        found.setdefault(row["group"], []).append(
+    for row in told.iter_rows(named=True):
+        entity = row["entity_id"]
+        found.setdefault(row["cluster_id"], []).append(
             EntityTrait(
                 relation=row["relation"],
                 incoming=row["incoming"],
-                type=type_of(entity, model),
+                type=row["type"],
                 entity_id=entity,
                 name=names[entity],
-                members=row["members"],
+                members=row["actors"],
                 share=short(row["share"]),
                 overall=short(row["overall"]),
                 lift=short(row["lift"]),
@@ -84,14 +56,23 @@ def entity_traits(
     return found
 
 
+def telling() -> pl.Expr:
+    """Return share * log2(lift): bits by which a group's share tells it apart."""
+    return pl.col("share") * pl.col("lift").log(2)
+
+
 def property_traits(
-    groups: pl.DataFrame, nodes: pl.DataFrame, skip: Iterable[str | None] = ()
+    groups: pl.DataFrame,
+    nodes: pl.DataFrame,
+    *,
+    of: pl.Series | None = None,
+    skip: Iterable[str | None] = (),
 ) -> dict[str, list[PropertyTrait]]:
     """Return per group the values of its members' properties that tell it apart, best first.
 
-    `groups` has entity_id and group. Per entity type the top 3 by share * log2(lift), of those
-    that at least 3 members and 5 % have, 1.2 times as often as all of the type. Properties in
-    `skip` are left out.
+    `groups` has entity_id and group; only the groups `of` are told of, compared with all.
+    Per entity type the top 3 by share * log2(lift), of those that at least 3 members and 5 %
+    have, 1.2 times as often as all of the type. Properties in `skip` are left out.
     """
     unwanted = set(skip)
     fields = [
@@ -99,36 +80,25 @@ def property_traits(
         for field in getattr(nodes.schema["properties"], "fields", [])
         if field.dtype == pl.String and field.name not in unwanted
     ]
-    if not fields:
+    members = nodes.select(
+        "entity_id", "type", pl.col("properties").struct.field(*fields) if fields else []
+    ).join(groups, on="entity_id")
+    tables = [_value_shares(members, field, of) for field in fields]
+    if not tables:
         return {}
-    values = (
-        nodes.lazy()
-        .select("entity_id", "type", pl.col("properties").struct.unnest())
-        .select("entity_id", "type", *fields)
-        .join(groups.lazy(), on="entity_id")
-        .unpivot(on=fields, index=["entity_id", "type", "group"], variable_name="property")
-        .filter(pl.col("value").is_not_null())
-    )
-    kind = ["type", "property"]
     counts = (
-        values.group_by("group", *kind, "value")
-        .agg(members=pl.len())
-        .with_columns(
-            share=pl.col("members") / pl.col("members").sum().over("group", *kind),
-            overall=pl.col("members").sum().over(*kind, "value")
-            / pl.col("members").sum().over(*kind),
-        )
-        .with_columns(lift=pl.col("share") / pl.col("overall"))
+        pl.concat(tables)
         .filter(
             pl.col("members") >= MIN_SUPPORT,
             pl.col("share") >= MIN_SUPPORT_SHARE,
             pl.col("lift") >= MIN_LIFT,
         )
-        .with_columns(telling=pl.col("share") * pl.col("lift").log(2))
-        .sort(["group", "telling", *kind, "value"], descending=[False, True, False, False, False])
-        .with_columns(place=pl.int_range(pl.len()).over("group", "type"))
-        .filter(pl.col("place") < TOP)
-        .collect()
+        .with_columns(telling=telling())
+        .sort(
+            ["group", "telling", "type", "property", "value"],
+            descending=[False, True, False, False, False],
+        )
+        .filter(pl.int_range(pl.len()).over("group", "type") < TOP)
     )
     found: dict[str, list[PropertyTrait]] = {}
     for row in counts.iter_rows(named=True):
@@ -144,6 +114,24 @@ def property_traits(
             )
         )
     return found
+
+
+def _value_shares(members: pl.DataFrame, field: str, of: pl.Series | None) -> pl.DataFrame:
+    """Return members, share, overall and lift of each value of a property, per type and group."""
+    counts = (
+        members.lazy()
+        .filter(pl.col(field).is_not_null())
+        .group_by("group", "type", pl.col(field).alias("value"))
+        .agg(members=pl.len())
+        .with_columns(
+            property=pl.lit(field),
+            share=pl.col("members") / pl.col("members").sum().over("group", "type"),
+            overall=pl.col("members").sum().over("type", "value")
+            / pl.col("members").sum().over("type"),
+        )
+        .with_columns(lift=pl.col("share") / pl.col("overall"))
+    )
+    return (counts if of is None else counts.filter(pl.col("group").is_in(of.implode()))).collect()
 
 
 def entity_names(

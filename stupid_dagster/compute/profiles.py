@@ -23,22 +23,20 @@ def cluster_profiles(
     members: pl.DataFrame,
     features: pl.DataFrame,
     model: EventModel,
-    edges: pl.DataFrame,
+    entities: pl.DataFrame,
     nodes: pl.DataFrame | None = None,
 ) -> list[Profile]:
     """Return a profile per row of the table `clusters`, in its order.
 
     Features, and the number of events, by |z| of the group's mean against all actors; a
     feature whose rank correlation with a stronger one is at least 0.8 is marked redundant.
-    Entities at the other end of the members' `edges`, per edge type the top 3 by
-    share * log2(lift) and the top 3 by share, of those that at least 3 members and 5 % of them
-    have. With `nodes`, entities have names, and the actors' own properties are compared too.
+    Entities as the table `cluster_entities` gives them, the first 3 of each edge type by lift
+    and by share. With `nodes`, they have names, and the actors' own properties are compared too.
     """
     if clusters.is_empty():
         return []
     actors = members.rename({"actor": "entity_id", "cluster_id": "group"}).drop("distance")
-    sizes = dict(zip(clusters["cluster_id"], clusters["size"], strict=True))
-    entities = entity_traits(actors, sizes, edges, model, nodes)
+    linked = entity_traits(entities, model, nodes)
     rules = model.features.columns
     used = {rule.field for rule in rules.values()} | set(rules)
     properties = property_traits(actors, nodes, skip=used) if nodes is not None else {}
@@ -52,7 +50,7 @@ def cluster_profiles(
             share=short(row["share"]),
             days=model.features.window_days,
             features=tuple(traits[row["cluster_id"]]),
-            entities=tuple(entities.get(row["cluster_id"], [])),
+            entities=tuple(linked.get(row["cluster_id"], [])),
             properties=tuple(properties.get(row["cluster_id"], [])),
         )
         for row in clusters.iter_rows(named=True)
@@ -62,24 +60,23 @@ def cluster_profiles(
 def community_profiles(
     communities: pl.DataFrame, members: pl.DataFrame, nodes: pl.DataFrame, model: EventModel
 ) -> list[Profile]:
-    """Return a profile per row of the table `communities`, in its order.
+    """Return a profile per row of the table `communities`, in its order; it may lack some.
 
-    Size and share of all members, members per entity type and their share of all of that
+    Size and share of all `members`, members per entity type and their share of all of that
     type, key members by PageRank with their names, and properties that are commoner among
     the members of a type than among all of it.
     """
     groups = members.select("entity_id", group="community_id")
-    properties = property_traits(groups, nodes)
+    properties = property_traits(groups, nodes, of=communities["community_id"])
     totals = dict(members.group_by("type").len().iter_rows())
     names = entity_names(nodes, model, communities["key_members"].explode().drop_nulls().to_list())
-    everyone = max(1, int(communities["size"].sum()))
     return [
         Profile(
             subject=row["community_id"],
             kind="community",
             noun=model.actor,
             size=row["size"],
-            share=short(row["size"] / everyone),
+            share=short(row["size"] / members.height),
             properties=tuple(properties.get(row["community_id"], [])),
             types=tuple(
                 TypeCount(t["type"], t["members"], short(t["members"] / totals[t["type"]]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -95,10 +96,11 @@ def _unique(profiles: Sequence[Profile]) -> Iterator[tuple[Profile, str]]:
     levels = [0] * len(profiles)
     while True:
         labels = [v[level] for v, level in zip(variants, levels, strict=True)]
+        times = Counter(labels)
         equal = [
             n
             for n, label in enumerate(labels)
-            if labels.count(label) > 1 and levels[n] + 1 < len(variants[n])
+            if times[label] > 1 and levels[n] + 1 < len(variants[n])
         ]
         if not equal:
             return iter(zip(profiles, labels, strict=True))
@@ -153,9 +155,6 @@ def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:
 
 
 def _label_community(profile: Profile, members: int) -> str:
-    if profile.size == 1 and profile.key_members:
-        only = profile.key_members[0]
-        return f"{words.capitalised(words.humanise(only.type))} {only.name} alone"
     told = _central_names(profile)[:members]
     label = f"Around {words.listed(told)}" if told else "A group"
     sizes = {count.type: count.members for count in profile.types}

@@ -29,6 +29,7 @@ from stupid_dagster.query.frames import hex_ids
 from stupid_dagster.query.graph import find_node, neighbors_page
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
+from stupid_dagster.query.paths import FoundPath, GraphPaths
 from stupid_dagster.stores.graph import GraphReader
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 from stupid_dagster.stores.vectors import Mode, SearchIndex
@@ -55,6 +56,7 @@ class SnapshotReader:
         self.project = project
         self.snapshot = snapshot
         self._knowledge = KnowledgeReader(snapshot)
+        self._paths = GraphPaths(snapshot)
         self._lock = threading.Lock()
         self._graph: GraphReader | None = None
         self._index: SearchIndex | None = None
@@ -77,6 +79,7 @@ class SnapshotReader:
 
     def close(self) -> None:
         """Close the stores that were opened."""
+        self._paths.close()
         with self._lock:
             graph, self._graph = self._graph, None
             index, self._index = self._index, None
@@ -207,6 +210,61 @@ class SnapshotReader:
         rows = row_limit(limit, self.project.settings)
         graph = self._open_graph()
         return neighbors_page(graph, self._catalog, entity_id, edge_types, direction, rows)
+
+    def traverse(
+        self,
+        entity_id: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: str = "both",
+        depth: int = 2,
+        order: str = "breadth",
+        limit: int | None = None,
+    ) -> Page:
+        """Return an entity and those that a walk from it finds within `depth` steps, 1 to 5.
+
+        Columns and order (breadth or depth first) as `stupid_dagster.compute.traversal` says.
+        `total` is given where the page has all of them. The first walk or path reads the edges.
+        Raises NotFoundError and InvalidQueryError.
+        """
+        rows = row_limit(limit, self.project.settings)
+        self.node(entity_id)
+        return self._paths.traverse(
+            self._catalog,
+            entity_id,
+            edge_types=edge_types,
+            direction=direction,
+            depth=depth,
+            order=order,
+            limit=rows,
+        )
+
+    def path(
+        self,
+        source: str,
+        target: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: str = "both",
+        weighted: bool = False,
+        max_hops: int | None = None,
+    ) -> FoundPath | None:
+        """Return a shortest path by hops, or weighted (an edge is 1 / weight long), and its edges.
+
+        None where there is none, by hops of at most `max_hops`. Raises NotFoundError and
+        InvalidQueryError.
+        """
+        for entity_id in (source, target):
+            self.node(entity_id)
+        return self._paths.path(
+            self._catalog,
+            source,
+            target,
+            edge_types=edge_types,
+            direction=direction,
+            weighted=weighted,
+            max_hops=max_hops,
+        )
 
     def statistics(self) -> pl.DataFrame:
         """Return the graph's statistics: statistic, type (empty for the whole), value."""

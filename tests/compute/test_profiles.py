@@ -8,6 +8,7 @@ import json
 import polars as pl
 import pytest
 
+from stupid_dagster.compute.cluster_entities import cluster_entities
 from stupid_dagster.compute.profiles import cluster_profiles, community_profiles
 from stupid_dagster.compute.traits import Profile, TypeCount
 from stupid_dagster.tables import TABLES
@@ -99,7 +100,8 @@ def profiles_of(
     features = features_of(VISITS) if features is None else features
     members = members_of(GROUPS)
     clusters = clusters_of(features, members)
-    profiles = cluster_profiles(clusters, members, features, shop(), edges, nodes)
+    entities = cluster_entities(members, edges, shop())
+    profiles = cluster_profiles(clusters, members, features, shop(), entities, nodes)
     return {profile.subject: profile for profile in profiles}
 
 
@@ -227,6 +229,8 @@ def test_communities_have_types_key_members_and_properties() -> None:
     ]
     assert [(p.type, p.value, p.lift) for p in first.properties] == [("Member", "Hue", 2.0)]
     assert [(p.type, p.value, p.lift) for p in second.properties] == [("Member", "Bali", 2.0)]
+    # Without the others it is told of just the same.
+    assert community_profiles(communities[1:], members, nodes, shop()) == [second]
 
 
 def test_profiles_are_serialisable_and_hashed_by_what_they_say() -> None:
@@ -241,9 +245,17 @@ def test_profiles_are_serialisable_and_hashed_by_what_they_say() -> None:
 
 
 def test_no_groups_are_no_profiles() -> None:
-    empty = {name: TABLES[name].empty() for name in ("clusters", "cluster_members", "graph_edges")}
+    empty = {
+        name: TABLES[name].empty() for name in ("clusters", "cluster_members", "cluster_entities")
+    }
     features = features_of({"a": 1.0}).clear()
-    args = (empty["clusters"], empty["cluster_members"], features, shop(), empty["graph_edges"])
+    args = (
+        empty["clusters"],
+        empty["cluster_members"],
+        features,
+        shop(),
+        empty["cluster_entities"],
+    )
     assert cluster_profiles(*args) == []
     assert cluster_profiles(*args, nodes_of([])) == []
     communities = TABLES["communities"].empty()

@@ -129,8 +129,6 @@ def test_communities_are_named_after_their_centre() -> None:
     profile = Profile("community:0", "community", "Member", 1236, 0.4, types=types,
                       key_members=members)  # fmt: skip
     assert label(profile) == "Around LAX and Delta: 1,234 members"
-    alone = dataclasses.replace(profile, size=1, types=(), key_members=members[:1])
-    assert label(alone) == "Item JFK-LAX alone"
     bare = dataclasses.replace(profile, types=(), key_members=())
     assert label(bare) == "A group: 1,236 members"
 
@@ -235,7 +233,7 @@ def test_flights_get_labels_with_names_and_figures(flights_project: Project) -> 
     model, nodes = flights_project.model, read("graph_nodes")
     members, features = read("cluster_members"), read("features")
     clusters = cluster_profiles(
-        read("clusters"), members, features, model, read("graph_edges"), nodes
+        read("clusters"), members, features, model, read("cluster_entities"), nodes
     )
     communities = community_profiles(read("communities"), read("community_members"), nodes, model)
     everything = [*clusters, *communities]

@@ -1,0 +1,139 @@
+"""Walks and shortest paths through a snapshot's graph, which they hold in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+import polars as pl
+import structlog
+
+from stupid_dagster.compute.incidence import Direction, Incidence, View, number_edges
+from stupid_dagster.compute.paths import Path, edges_along, shortest_path
+from stupid_dagster.compute.traversal import Order, traverse
+from stupid_dagster.errors import InvalidQueryError, hint
+from stupid_dagster.query.frames import collected
+from stupid_dagster.query.graph import DIRECTIONS
+from stupid_dagster.query.paging import Page
+from stupid_dagster.stores.snapshots import Snapshot
+
+log = structlog.get_logger(__name__)
+
+ORDERS: tuple[str, ...] = get_args(Order)
+MOST_DEPTH = 5
+"""Steps that a walk goes from its start; nearly all of a graph is nearer."""
+
+
+@dataclass(frozen=True)
+class FoundPath:
+    """A shortest path, and the edges along it: columns as in `compute.paths.STEP_SCHEMA`."""
+
+    path: Path
+    edges: pl.DataFrame
+
+
+class GraphPaths:
+    """The edges of one snapshot's graph by node, read when they are first asked for.
+
+    Test accounts are in it, as they are in the graph database. Any number of threads may ask.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._lock = threading.Lock()
+        self._graph: Incidence | None = None
+
+    def close(self) -> None:
+        """Give the memory back."""
+        with self._lock:
+            self._graph = None
+
+    def traverse(
+        self,
+        catalog: Mapping[str, Any],
+        start: str,
+        *,
+        edge_types: Sequence[str] | None,
+        direction: str,
+        depth: int,
+        order: str,
+        limit: int,
+    ) -> Page:
+        """Return the entities that a walk finds, as `compute.traversal.traverse` does.
+
+        `total` is given where the page has all of them. Raises InvalidQueryError.
+        """
+        check_edges(catalog, edge_types, direction)
+        _check_choice("order", order, ORDERS)
+        if not 1 <= depth <= MOST_DEPTH:
+            raise InvalidQueryError(f"depth = {depth}: a walk goes from 1 to {MOST_DEPTH} steps")
+        view = self._view(edge_types, direction)
+        found = traverse(view, start, depth=depth, order=cast(Order, order), limit=limit)
+        total = None if found.truncated else found.table.height
+        return Page(found.table, limit, found.truncated, total)
+
+    def path(
+        self,
+        catalog: Mapping[str, Any],
+        source: str,
+        target: str,
+        *,
+        edge_types: Sequence[str] | None,
+        direction: str,
+        weighted: bool,
+        max_hops: int | None,
+    ) -> FoundPath | None:
+        """Return a shortest path as `compute.paths.shortest_path` does; raises InvalidQueryError.
+
+        None where there is none.
+        """
+        check_edges(catalog, edge_types, direction)
+        if max_hops is not None and (weighted or max_hops < 1):
+            raise InvalidQueryError(
+                f"max_hops = {max_hops}: at least 1, and only without weighted: the way of the "
+                "strongest links may have any number"
+            )
+        view = self._view(edge_types, direction)
+        path = shortest_path(view, source, target, weighted=weighted, max_hops=max_hops)
+        return path and FoundPath(path, edges_along(view, path.entities))
+
+    def _view(self, edge_types: Sequence[str] | None, direction: str) -> View:
+        return self._open().view(edge_types or None, cast(Direction, direction))
+
+    def _open(self) -> Incidence:
+        with self._lock:
+            if self._graph is None:
+                started = time.perf_counter()
+                nodes = collected(self.snapshot.scan("graph_nodes").select("entity_id", "type"))
+                edges = collected(number_edges(nodes, self.snapshot.scan("graph_edges")))
+                self._graph = Incidence.from_tables(nodes, edges)
+                log.info(
+                    "graph read for paths",
+                    nodes=nodes.height,
+                    edges=edges.height,
+                    bytes=self._graph.bytes,
+                    seconds=round(time.perf_counter() - started, 2),
+                )
+            return self._graph
+
+
+def check_edges(
+    catalog: Mapping[str, Any], edge_types: Sequence[str] | None, direction: str
+) -> None:
+    """Raise InvalidQueryError for edge types that the catalog lacks, and for no direction."""
+    _check_choice("direction", direction, DIRECTIONS)
+    known = catalog["edges"]
+    for edge_type in edge_types or ():
+        if edge_type not in known:
+            raise InvalidQueryError(
+                f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; there "
+                f"are {', '.join(known)}"
+            )
+
+
+def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise InvalidQueryError(f"{name} {value[:80]!r}: use one of {', '.join(choices)}")

@@ -29,7 +29,7 @@ def trends(context: dg.AssetExecutionContext, project: ProjectResource):
         group="changes",
         deps=[
             *("activity", "edges", "actor_texts", "texts"),
-            *("features", "actor_noise", "text_clusters", "community_members"),
+            *("features", "graph_edges", "actor_noise", "community_members"),
         ],
         kinds=["polars"],
     ),

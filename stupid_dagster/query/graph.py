@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast, get_args
 
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
@@ -38,15 +38,7 @@ def neighbors_page(
 
     `total` is given where the page has all of them. Raises InvalidQueryError.
     """
-    if direction not in DIRECTIONS:
-        raise InvalidQueryError(f"direction {direction[:80]!r}: use one of {', '.join(DIRECTIONS)}")
-    known = catalog["edges"]
-    for edge_type in edge_types or ():
-        if edge_type not in known:
-            raise InvalidQueryError(
-                f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; there "
-                f"are {', '.join(known)}"
-            )
+    check_edges(catalog, edge_types, direction)
     found = graph.neighbors(
         entity_id,
         edge_types=edge_types or None,
@@ -55,3 +47,22 @@ def neighbors_page(
     )
     truncated = found.height > limit
     return Page(found.head(limit), limit, truncated, None if truncated else found.height)
+
+def check_edges(
+    catalog: Mapping[str, Any], edge_types: Sequence[str] | None, direction: str
+) -> None:
+    """Raise InvalidQueryError for edge types that the catalog lacks, and for no direction."""
+    check_choice("direction", direction, DIRECTIONS)
+    known = catalog["edges"]
+    for edge_type in edge_types or ():
+        if edge_type not in known:
+            raise InvalidQueryError(
+                f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; there "
+                f"are {', '.join(known)}"
+            )
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise InvalidQueryError for a value that is none of the choices."""
+    if value not in choices:
+        raise InvalidQueryError(f"{name} {value[:80]!r}: use one of {', '.join(choices)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -14,9 +14,9 @@ import structlog
 from stupid_dagster.compute.incidence import Direction, Incidence, View, number_edges
 from stupid_dagster.compute.paths import Path, edges_along, shortest_path
 from stupid_dagster.compute.traversal import Order, traverse
-from stupid_dagster.errors import InvalidQueryError, hint
+from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query.frames import collected
-from stupid_dagster.query.graph import DIRECTIONS
+from stupid_dagster.query.graph import check_choice, check_edges
 from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.snapshots import Snapshot
 
@@ -67,7 +67,7 @@ class GraphPaths:
         `total` is given where the page has all of them. Raises InvalidQueryError.
         """
         check_edges(catalog, edge_types, direction)
-        _check_choice("order", order, ORDERS)
+        check_choice("order", order, ORDERS)
         if not 1 <= depth <= MOST_DEPTH:
             raise InvalidQueryError(f"depth = {depth}: a walk goes from 1 to {MOST_DEPTH} steps")
         view = self._view(edge_types, direction)
@@ -118,22 +118,3 @@ class GraphPaths:
                     seconds=round(time.perf_counter() - started, 2),
                 )
             return self._graph
-
-
-def check_edges(
-    catalog: Mapping[str, Any], edge_types: Sequence[str] | None, direction: str
-) -> None:
-    """Raise InvalidQueryError for edge types that the catalog lacks, and for no direction."""
-    _check_choice("direction", direction, DIRECTIONS)
-    known = catalog["edges"]
-    for edge_type in edge_types or ():
-        if edge_type not in known:
-            raise InvalidQueryError(
-                f"there is no edge type {edge_type[:80]!r}{hint(edge_type[:80], known)}; there "
-                f"are {', '.join(known)}"
-            )
-
-
-def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise InvalidQueryError(f"{name} {value[:80]!r}: use one of {', '.join(choices)}")

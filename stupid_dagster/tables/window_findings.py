@@ -75,7 +75,7 @@ FINDINGS = (
             Column(
                 "graph",
                 pl.Float64,
-                "0 to 1: links never seen before, against the own rate; communities touched.",
+                "0 to 1: new, many and shared links, and communities touched.",
             ),
             Column("signals", STRINGS, "Signals that make the score, strongest first."),
             Column(
@@ -109,7 +109,7 @@ FINDINGS = (
             Column("entity_id", pl.String, ENTITY_ID),
             Column("type", pl.String, "Entity type."),
             Column("relation", pl.String, "Edge type that links actors to it."),
-            Column("anomalous", pl.UInt32, "Anomalous actors linked to it on the last day."),
+            Column("anomalous", pl.UInt32, "Linked actors with a score >= 0.3 or a signal > 0.5."),
             Column("actors", pl.UInt32, "All actors linked to it on the last day."),
             Column("share", pl.Float64, "Share of the anomalous actors that are linked to it."),
             Column("lift", pl.Float64, "That share over the same of all actors."),

@@ -5,6 +5,7 @@ All functions take `documents`: event type to a day's documents with derived fie
 """
 
 from stupid_dagster.connect.activity import build_activity
+from stupid_dagster.connect.actor_texts import build_actor_texts
 from stupid_dagster.connect.edges import build_edges
 from stupid_dagster.connect.entities import build_entities
 from stupid_dagster.connect.metrics import build_metrics
@@ -13,6 +14,7 @@ from stupid_dagster.connect.texts import build_texts, enrich
 
 __all__ = [
     "build_activity",
+    "build_actor_texts",
     "build_edges",
     "build_entities",
     "build_metrics",

@@ -93,7 +93,7 @@ DAY = (
     Table(
         "actor_texts",
         "day",
-        "Which texts each actor's events had.",
+        "Which texts each actor's events had; by event type, then row.",
         (
             ACTOR,
             Column("text_id", pl.UInt64, "The text."),

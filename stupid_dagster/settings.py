@@ -78,7 +78,7 @@ class Settings:
     )
     max_clusters: int = _setting(20, "Most k-means clusters that are tried.", 2)
     dbscan_eps: float = _setting(
-        0.3, "Cosine distance within which two texts of an event type are neighbours, for DBSCAN.", 0, 2
+        0.3, "Cosine distance within which texts of an event type are neighbours (DBSCAN).", 0, 2
     )
     dbscan_min_events: int = _setting(
         5, "Events that must lie that near for a text to be a core of an event cluster.", 1

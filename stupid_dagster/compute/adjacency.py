@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import polars as pl
@@ -40,62 +41,87 @@ class Adjacency:
     def from_tables(
         cls,
         nodes: pl.DataFrame,
-        edges: pl.DataFrame,
+        edges: pl.DataFrame | pl.LazyFrame,
         *,
         directed: bool = False,
         include_test: bool = False,
     ) -> Adjacency:
         """Return the graph of `graph_nodes` and `graph_edges`, in whatever row order.
 
-        Undirected, an edge counts both ways, and the weights of opposite edges add up. Test
-        accounts' nodes are left out with their edges unless `include_test`. Raises ComputeError
-        for an entity that stands twice in `nodes`, and for edges that end in none of `nodes`.
+        What counts and what is refused is said by `number_graph` and `of`.
         """
-        nodes = nodes.select("entity_id", "type", "is_test").sort("entity_id")
-        kept = np.ones(nodes.height, dtype=bool) if include_test else ~nodes["is_test"].to_numpy()
-        ends = number_ends(nodes, edges)
-        source, target = ends["source"].to_numpy(), ends["target"].to_numpy()
-        used = kept[source] & kept[target] & (source != target)
-        position = (np.cumsum(kept) - 1).astype(np.int32)
-        rows, columns = position[source[used]], position[target[used]]
-        weights = ends["weight"].to_numpy()[used]
+        return cls.of(number_graph(nodes, edges, include_test=include_test), directed=directed)
+
+    @classmethod
+    def of(cls, graph: NumberedGraph, *, directed: bool = False) -> Adjacency:
+        """Return the matrix of a graph; undirected, the weights of opposite edges add up."""
+        rows, columns, weights = (
+            graph.edges[name].to_numpy() for name in ("source", "target", "weight")
+        )
+        weights = weights.astype(np.float64)
+        used = rows != columns
+        # SciPy's indices are signed; its own conversion would make them 64 bits wide.
+        rows, columns = rows[used].astype(np.int32), columns[used].astype(np.int32)
+        size = graph.nodes.height
+        # The conversion to CSR adds up the entries of parallel edges.
+        matrix = sparse.coo_array((weights[used], (rows, columns)), shape=(size, size)).tocsr()
         if not directed:
-            rows, columns = np.concatenate([rows, columns]), np.concatenate([columns, rows])
-            weights = np.concatenate([weights, weights])
-        size = int(kept.sum())
-        # Its conversion to CSR adds up the entries of parallel edges.
-        matrix = sparse.coo_array((weights, (rows, columns)), shape=(size, size)).tocsr()
-        present = nodes.filter(pl.Series(kept))
-        return cls(present["entity_id"], present["type"], matrix, directed)
+            matrix = (matrix + matrix.T).tocsr()
+            matrix.sort_indices()
+        return cls(graph.nodes["entity_id"], graph.nodes["type"], matrix, directed)
 
 
-def number_ends(nodes: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
-    """Return the edges with row numbers of `nodes` in place of ids, in no set order.
+@dataclass(frozen=True, eq=False)
+class NumberedGraph:
+    """A window's nodes, and its edges by the nodes' row numbers, which are cheap to work on.
 
-    Columns: source, target (UInt32), type, weight (Float64). Raises ComputeError for an entity that
-    stands twice in `nodes`, and for edges that end in none of `nodes`.
+    `nodes` has entity_id (ascending) and type; `edges` source and target (row numbers, UInt32),
+    type (Categorical) and weight (UInt32), in no set order.
     """
+
+    nodes: pl.DataFrame
+    edges: pl.DataFrame
+
+
+def number_graph(
+    nodes: pl.DataFrame, edges: pl.DataFrame | pl.LazyFrame, *, include_test: bool = False
+) -> NumberedGraph:
+    """Return the graph of `graph_nodes` and `graph_edges`, in whatever row order.
+
+    Test accounts' nodes are left out with their edges unless `include_test`. Raises ComputeError
+    for an entity that stands twice in `nodes`, and for edges that end in none of `nodes`.
+    """
+    nodes = nodes.select("entity_id", "type", "is_test").sort("entity_id")
     ids = nodes["entity_id"]
     if ids.n_unique() < len(ids):
         twice = ids.filter(ids.is_duplicated()).unique().sort().head(3).to_list()
         raise ComputeError(f"nodes hold entities more than once, such as {twice}; merge them first")
+    # Ids as an enumeration: half the cost of joining each end to its number.
+    number = pl.col("source", "target").cast(pl.Enum(ids), strict=False).to_physical()
     numbered = (
         edges.lazy()
-        .select("source", "target", "type", "weight")
-        .join(_numbered(ids, "source"), on="source", how="left")
-        .join(_numbered(ids, "target"), on="target", how="left")
-        .select("type", pl.col("weight").cast(pl.Float64), source="source_row", target="target_row")
+        .select(number, pl.col("type").cast(pl.Categorical), "weight")
         .collect(engine="streaming")
     )
     if numbered["source"].null_count() + numbered["target"].null_count():
-        cited = pl.concat([edges["source"], edges["target"].alias("source")]).unique()
-        unknown = cited.filter(~cited.is_in(ids.implode())).sort()
-        raise ComputeError(
-            f"edges end in {len(unknown)} entities that nodes lack, such as "
-            f"{unknown.head(3).to_list()}; merge entities and edges of the same days"
+        _refuse(ids, edges.lazy())
+    kept = pl.repeat(True, nodes.height, eager=True) if include_test else ~nodes["is_test"]
+    if not kept.all():
+        ends = [numbered["source"], numbered["target"]]
+        numbered = numbered.filter(kept.gather(ends[0]) & kept.gather(ends[1]))
+        position = kept.cum_sum() - 1
+        numbered = numbered.with_columns(
+            position.gather(numbered[end]).cast(pl.UInt32).alias(end)
+            for end in ("source", "target")
         )
-    return numbered
+    return NumberedGraph(nodes.filter(kept).select("entity_id", "type"), numbered)
 
 
-def _numbered(ids: pl.Series, name: str) -> pl.LazyFrame:
-    return ids.alias(name).to_frame().with_row_index(f"{name}_row").lazy()
+def _refuse(ids: pl.Series, edges: pl.LazyFrame) -> NoReturn:
+    cited = pl.concat([edges.select(entity_id=end) for end in ("source", "target")]).unique()
+    unknown = cited.join(ids.to_frame().lazy(), on="entity_id", how="anti").collect()
+    raise ComputeError(
+        f"edges end in {unknown.height} entities that nodes lack, such as "
+        f"{unknown['entity_id'].sort().head(3).to_list()}; merge entities and edges of the same "
+        "days"
+    )

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from stupid_dagster.compute.adjacency import Adjacency
+from stupid_dagster.compute.identity import match_groups
+from stupid_dagster.compute.label_propagation import Propagation, label_propagation
+from stupid_dagster.compute.modularity_methods import louvain_and_leiden
+from stupid_dagster.compute.partitions import (
+    Labels,
+    inside_and_total,
+    largest_first,
+    modularity,
+    split_disconnected,
+)
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import conform
 
-# On graphs of 7M edges, 10 rounds cost three times as much and gained 0.00004 of modularity.
-_LEIDEN_ROUNDS = 3
-# NetworKit's seed and number of threads belong to the process.
-_NETWORKIT = threading.Lock()
+Algorithm = Literal["leiden", "louvain", "label_propagation"]
 
 
 @dataclass(frozen=True, eq=False)
 class CommunityResult:
-    """A partition of the graph, and how good it is.
+    """The graph's communities, by all algorithms, and how they changed.
 
-    `communities` and `members` are the tables `communities` (in the order of the ids) and
-    `community_members` (sorted by entity_id). `modularity` is taken at the resolution asked for.
+    `communities` (largest first), `members` (sorted by entity_id), `methods`, `changes` and
+    `moves` are the tables `communities`, `community_members`, `community_methods`,
+    `community_changes` and `community_moves`. `modularity` is that of the chosen algorithm.
+    `next_number` is above the number of every id that was ever used. `propagation` says how label
+    propagation ended.
     """
 
     communities: pl.DataFrame
     members: pl.DataFrame
+    methods: pl.DataFrame
+    changes: pl.DataFrame
+    moves: pl.DataFrame
     modularity: float
-    algorithm: str
+    next_number: int
+    propagation: Propagation
 
 
 def communities(
@@ -39,96 +52,90 @@ def communities(
     pagerank_table: pl.DataFrame,
     actor_type: str,
     *,
+    algorithm: Algorithm,
     seed: int,
-    resolution: float = 1.0,
+    previous_members: pl.DataFrame | None = None,
+    next_number: int = 0,
     key_members: int = 10,
 ) -> CommunityResult:
-    """Return the communities of an undirected graph, by the weighted Leiden algorithm.
+    """Return the communities of an undirected, weighted graph.
 
-    A higher `resolution` gives more and smaller communities. The same graph, seed and
-    resolution give the same communities: the algorithm runs in one thread. Each community is
-    connected; a node without edges is one of its own. `community:0` is the largest; of equals,
-    the one with the smallest entity id comes first. `key_members` is how many of each are
-    listed, best PageRank first; `actor_type` is the entity type counted as actors. Raises
-    ComputeError for a directed graph, for nodes that `pagerank_table` lacks, and for parameters
-    out of range. Source: Traag, Waltman, van Eck: From Louvain to Leiden, Scientific Reports 9
-    (2019), as in NetworKit's ParallelLeiden.
+    Louvain, Leiden and label propagation each divide the nodes that have an edge to another;
+    the rest are in no community. What an algorithm leaves in pieces is taken apart, so that each
+    community is connected. The table `communities` is that of `algorithm`. Its ids are those of
+    the `previous_members` (entity_id, community_id) where `match_groups` finds the same
+    community; new ones count from `next_number` on, the largest first, of equals the one with the
+    smallest entity id. The algorithms' own columns are numbered in that order from 0.
+    `key_members` is how many of each are listed, best PageRank first; `actor_type` is the entity
+    type counted as actors. The same graph (in any row order), seed and previous members give the
+    same tables. Raises ComputeError for a directed graph, for nodes that `pagerank_table` lacks,
+    and for parameters out of range.
     """
-    _check(adjacency, seed, resolution, key_members)
-    matrix = adjacency.matrix
-    labels = _leiden(matrix, seed, resolution) if matrix.nnz else np.arange(adjacency.size)
-    # NetworKit doesn't promise connected communities.
-    labels = _largest_first(split_disconnected(adjacency, labels))
-    members = pl.DataFrame({"entity_id": adjacency.ids, "type": adjacency.types, "number": labels})
+    _check(adjacency, algorithm, seed, key_members)
+    louvain, leiden = louvain_and_leiden(adjacency, seed=seed)
+    propagation = label_propagation(adjacency, seed=seed)
+    found = {"louvain": louvain, "leiden": leiden, "label_propagation": propagation.labels}
+    # Nodes without edges are each alone, and so come last.
+    partitions = {
+        name: largest_first(split_disconnected(adjacency, labels)) for name, labels in found.items()
+    }
+    linked = pl.Series(np.diff(adjacency.matrix.indptr) > 0)
+    nodes = pl.DataFrame(
+        {"entity_id": adjacency.ids, "type": adjacency.types, **partitions}
+    ).filter(linked)
+    modularities = {name: modularity(adjacency, labels) for name, labels in partitions.items()}
+    members = nodes.select("entity_id", "type", number=algorithm)
+    identity = match_groups(
+        "community",
+        members.select(member="entity_id", group="number"),
+        _previous(previous_members),
+        next_number=next_number,
+    )
+    ids = identity.ids.rename({"group": "number", "group_id": "community_id"})
     table = (
         _profile(members, pagerank_table, actor_type, key_members)
-        .join(_weights(adjacency, labels), on="number")
+        .join(_weights(adjacency, partitions[algorithm]), on="number")
+        .join(ids, on="number")
         .sort("number")
-        .with_columns(_community_id())
     )
+    with_ids = nodes.join(ids, left_on=algorithm, right_on="number", maintain_order="left")
     return CommunityResult(
         conform("communities", table.drop("number")),
-        conform("community_members", members.with_columns(_community_id()).drop("number")),
-        modularity(adjacency, labels, resolution),
-        "leiden",
+        conform("community_members", with_ids),
+        _methods(nodes, modularities, algorithm),
+        conform("community_changes", identity.changes),
+        conform("community_moves", identity.moves),
+        modularities[algorithm],
+        identity.next_number,
+        propagation,
     )
 
 
-def modularity(adjacency: Adjacency, labels: np.ndarray, resolution: float = 1.0) -> float:
-    """Return the modularity of an undirected graph's partition; 0 for a graph without edges.
-
-    `labels` are the communities' numbers, int [n]. Modularity is the share of the weight that
-    lies inside communities, less `resolution` times the share expected there if edges joined
-    nodes at random, by strength. Source: Reichardt and Bornholdt, Physical Review E 74 (2006).
-    """
-    inside, total = _inside_and_total(adjacency, labels)
-    if not total.sum():
-        return 0.0
-    return float(inside.sum() / total.sum() - resolution * ((total / total.sum()) ** 2).sum())
+def _previous(members: pl.DataFrame | None) -> pl.DataFrame | None:
+    if members is None:
+        return None
+    return members.select(member="entity_id", group="community_id")
 
 
-def split_disconnected(adjacency: Adjacency, labels: np.ndarray) -> np.ndarray:
-    """Return the labels, int [n], of the connected components of each community.
+def _methods(
+    nodes: pl.DataFrame, modularities: Mapping[str, float], chosen: Algorithm
+) -> pl.DataFrame:
+    from sklearn.metrics import adjusted_rand_score
 
-    `labels` are the communities' numbers, int [n]. Modularity never falls by it: what lies
-    inside communities stays the same, what is expected there gets less.
-    """
-    matrix = adjacency.matrix
-    inside = _inside(matrix, labels)
-    ends = _rows(matrix)[inside], matrix.indices[inside]
-    kept = sparse.coo_array((matrix.data[inside], ends), shape=matrix.shape)
-    return connected_components(kept, directed=False)[1]
-
-
-def _leiden(matrix: sparse.csr_array, seed: int, resolution: float) -> np.ndarray:
-    """Return a label a node, int [n], in no order."""
-    import networkit  # takes seconds
-
-    upper = sparse.triu(matrix, format="csr")
-    with _NETWORKIT:
-        threads = networkit.getMaxNumberOfThreads()
-        # With more than one, results differ from run to run, whatever the seed.
-        networkit.setNumberOfThreads(1)
-        try:
-            networkit.setSeed(seed, False)
-            graph = networkit.graph.GraphFromCsr(upper, directed=False, weighted=True)
-            leiden = networkit.community.ParallelLeiden(
-                graph, randomize=True, iterations=_LEIDEN_ROUNDS, gamma=resolution
-            )
-            leiden.run()
-            return np.array(leiden.getPartition().getVector(), dtype=np.int64)
-        finally:
-            networkit.setNumberOfThreads(threads)
-
-
-def _largest_first(labels: np.ndarray) -> np.ndarray:
-    """Return the labels renumbered by size, then by the first node that has them."""
-    _, first, label, sizes = np.unique(
-        labels, return_index=True, return_inverse=True, return_counts=True
-    )
-    number = np.empty(len(sizes), dtype=np.int64)
-    number[np.lexsort((first, -sizes))] = np.arange(len(sizes))
-    return number[label]
+    rows = []
+    for name, value in modularities.items():
+        sizes = nodes.group_by(name).len()["len"]
+        rows.append(
+            {
+                "algorithm": name,
+                "chosen": name == chosen,
+                "communities": len(sizes),
+                "largest": sizes.max() or 0,
+                "modularity": value,
+                "agreement": float(adjusted_rand_score(nodes[chosen], nodes[name])),
+            }
+        )
+    return conform("community_methods", pl.DataFrame(rows))
 
 
 def _profile(
@@ -155,9 +162,9 @@ def _profile(
     ).join(types, on="number")
 
 
-def _weights(adjacency: Adjacency, labels: np.ndarray) -> pl.DataFrame:
+def _weights(adjacency: Adjacency, labels: Labels) -> pl.DataFrame:
     """Return number, internal_weight and external_weight of each community."""
-    inside, total = _inside_and_total(adjacency, labels)
+    inside, total = inside_and_total(adjacency, labels)
     return pl.DataFrame(
         {
             "number": np.arange(len(total)),
@@ -167,37 +174,14 @@ def _weights(adjacency: Adjacency, labels: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _inside_and_total(adjacency: Adjacency, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return per community the matrix's sum within it and the sum of its rows, float64."""
-    matrix = adjacency.matrix
-    count = int(labels.max(initial=-1)) + 1
-    inside = _inside(matrix, labels)
-    return (
-        np.bincount(labels[_rows(matrix)[inside]], matrix.data[inside], count),
-        np.bincount(labels, adjacency.strength, count),
-    )
-
-
-def _inside(matrix: sparse.csr_array, labels: np.ndarray) -> np.ndarray:
-    """Return which entries of the matrix join nodes of one community, bool [nnz]."""
-    return labels[_rows(matrix)] == labels[matrix.indices]
-
-
-def _rows(matrix: sparse.csr_array) -> np.ndarray:
-    per_row = np.diff(matrix.indptr)
-    return np.repeat(np.arange(len(per_row), dtype=np.int32), per_row)
-
-
-def _community_id() -> pl.Expr:
-    return pl.format("community:{}", "number").alias("community_id")
-
-
-def _check(adjacency: Adjacency, seed: int, resolution: float, key_members: int) -> None:
+def _check(adjacency: Adjacency, algorithm: str, seed: int, key_members: int) -> None:
     if adjacency.directed:
         raise ComputeError("communities are found in the undirected graph: build it undirected")
+    if algorithm not in get_args(Algorithm):
+        raise ComputeError(
+            f"algorithm is {algorithm!r}; it must be one of {', '.join(get_args(Algorithm))}"
+        )
     if seed < 0:
         raise ComputeError(f"seed is {seed}; it must not be negative")
-    if not resolution > 0:
-        raise ComputeError(f"resolution is {resolution}; it must be greater than 0")
     if key_members < 0:
         raise ComputeError(f"key_members is {key_members}; it must not be negative")

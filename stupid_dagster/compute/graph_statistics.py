@@ -6,18 +6,15 @@ import numpy as np
 import polars as pl
 from scipy.sparse.csgraph import connected_components
 
-from stupid_dagster.compute.adjacency import Adjacency, number_ends
+from stupid_dagster.compute.adjacency import Adjacency, NumberedGraph
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import conform
 
 
-def graph_statistics(
-    nodes: pl.DataFrame, edges: pl.DataFrame, adjacency: Adjacency
-) -> pl.DataFrame:
-    """Return the table `graph_statistics` of the nodes in `adjacency` and the edges among them.
+def graph_statistics(graph: NumberedGraph, adjacency: Adjacency) -> pl.DataFrame:
+    """Return the table `graph_statistics` of a graph, of which `adjacency` is the matrix.
 
-    `adjacency` is built from `nodes` and `edges` (`graph_nodes`, `graph_edges`); what it leaves
-    out (test accounts) isn't counted here either. Rows, in this order:
+    Rows, in this order:
 
     - nodes: entities; of the whole graph and per entity type.
     - edges: rows of `graph_edges`; of the whole graph and per edge type.
@@ -29,30 +26,20 @@ def graph_statistics(
     - isolated_nodes: nodes with no edge to another node.
     - mean_degree: 2 * edges / nodes, the mean of `degrees.degree`; 0 without nodes.
 
-    Raises ComputeError when nodes, edges and adjacency don't belong together.
+    Raises ComputeError when graph and adjacency don't belong together.
     """
-    kept = nodes["entity_id"].is_in(adjacency.ids.implode())
-    if kept.sum() != adjacency.size:
-        raise ComputeError(
-            f"the adjacency has {adjacency.size - kept.sum()} nodes that `nodes` lacks; "
-            "build it from the same nodes and edges"
-        )
-    ends = number_ends(nodes, edges)
-    inside = kept.to_numpy()
-    used = inside[ends["source"].to_numpy()] & inside[ends["target"].to_numpy()]
-    node_types = adjacency.types.rename("type").to_frame().group_by("type").len()
-    edge_types = (
-        ends.filter(pl.Series(used))
-        .group_by("type")
-        .agg(edges=pl.len(), weight=pl.col("weight").sum())
-    )
-    edge_count = int(used.sum())
+    if not adjacency.ids.equals(graph.nodes["entity_id"]):
+        raise ComputeError("the adjacency is of another graph; build it from the same one")
+    node_types = graph.nodes.group_by("type").len()
+    edge_types = graph.edges.group_by("type").agg(edges=pl.len(), weight=pl.col("weight").sum())
+    edge_types = edge_types.with_columns(pl.col("type").cast(pl.String))
+    mean_degree = 2 * graph.edges.height / adjacency.size if adjacency.size else 0.0
     rows = [
         *_by_type("nodes", node_types.select("type", value="len")),
         *_by_type("edges", edge_types.select("type", value="edges")),
         *_by_type("weight", edge_types.select("type", value="weight")),
         *((name, "", value) for name, value in _shape(adjacency).items()),
-        ("mean_degree", "", 2 * edge_count / adjacency.size if adjacency.size else 0.0),
+        ("mean_degree", "", mean_degree),
     ]
     schema = {"statistic": pl.String, "type": pl.String, "value": pl.Float64}
     return conform("graph_statistics", pl.DataFrame(rows, schema=schema, orient="row"))

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from stupid_dagster.compute.adjacency import NumberedGraph
 from stupid_dagster.errors import ComputeError
 
 Direction = Literal["both", "out", "in"]
@@ -36,10 +37,10 @@ class Incidence:
     edge_types: tuple[str, ...]
 
     @classmethod
-    def from_tables(cls, nodes: pl.DataFrame, numbered: pl.DataFrame) -> Incidence:
-        """Return the edges of `graph_nodes`, numbered as by `number_edges`, in any order."""
-        nodes = nodes.select("entity_id", "type").sort("entity_id")
-        edges = numbered.filter(pl.col("source") != pl.col("target"))
+    def of(cls, graph: NumberedGraph) -> Incidence:
+        """Return the edges of a graph by node."""
+        nodes = graph.nodes
+        edges = graph.edges.filter(pl.col("source") != pl.col("target"))
         edge_types = edges["type"].cast(pl.String).unique().sort()
         # Matrix columns are ends and kinds in one, so that parallel edges stay apart.
         kinds = max(2 * len(edge_types), 1)
@@ -142,21 +143,3 @@ class View:
         found = slice(*(at.start + np.searchsorted(self.graph.ends[at], [far, far + 1])))
         used = self.allowed[self.graph.kinds[found]]
         return self.graph.kinds[found][used], self.graph.weights[found][used]
-
-
-def number_edges(nodes: pl.DataFrame, edges: pl.LazyFrame) -> pl.LazyFrame:
-    """Return source and target (UInt32, rows of `nodes` by entity_id), type and weight of edges.
-
-    Collecting it raises Polars' InvalidOperationError when an edge ends in none of `nodes`.
-    Raises ComputeError for an entity that stands twice in `nodes`.
-    """
-    ids = nodes["entity_id"].sort()
-    if ids.n_unique() < len(ids):
-        twice = ids.filter(ids.is_duplicated()).unique().sort().head(3).to_list()
-        raise ComputeError(f"nodes hold entities more than once, such as {twice}; merge them first")
-    # As an enumeration, ids are looked up while they are read, and never held as strings.
-    return edges.select(
-        pl.col("source", "target").cast(pl.Enum(ids)).to_physical(),
-        pl.col("type").cast(pl.Categorical),
-        "weight",
-    )

@@ -9,7 +9,7 @@ import polars as pl
 
 from stupid_dagster.compute.adjacency import Adjacency
 from stupid_dagster.errors import ComputeError
-from stupid_dagster.tables import conform
+from stupid_dagster.tables import TABLES, conform
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,8 @@ def pagerank(
     damping: float = 0.85,
     tolerance: float = 1e-6,
     max_iterations: int = 100,
+    *,
+    previous: pl.DataFrame | None = None,
 ) -> PageRankResult:
     """Return the weighted PageRank of an undirected graph, by power iteration.
 
@@ -38,13 +40,14 @@ def pagerank(
     its weight, and else to any node; from a node without edges always to any node. Iteration
     ends when the scores' total change in a round is below `tolerance` (the scores are then off
     by at most tolerance * damping / (1 - damping), all together), or after `max_iterations`.
-    Equal scores are ranked by entity id. Raises ComputeError for a directed graph and for
-    parameters out of range. Source: Page, Brin, Motwani, Winograd: The PageRank Citation
-    Ranking, Stanford 1999.
+    Equal scores are ranked by entity id. `previous` is the previous window's table (entity_id,
+    score and type_rank are read), for the columns that compare with it. Raises ComputeError for
+    a directed graph and for parameters out of range. Source: Page, Brin, Motwani, Winograd: The
+    PageRank Citation Ranking, Stanford 1999.
     """
     _check(adjacency, damping, tolerance, max_iterations)
     if not adjacency.size:
-        return PageRankResult(_table(adjacency, np.zeros(0)), 0, True, 0.0)
+        return PageRankResult(_table(adjacency, np.zeros(0), previous), 0, True, 0.0)
     size, strength = adjacency.size, adjacency.strength
     isolated = strength == 0
     share = np.where(isolated, 0.0, 1.0 / np.where(isolated, 1.0, strength))
@@ -58,18 +61,42 @@ def pagerank(
         residual = float(np.abs(following - scores).sum())
         scores = following
         iterations += 1
-    table = _table(adjacency, scores)
+    table = _table(adjacency, scores, previous)
     return PageRankResult(table, iterations, residual < tolerance, residual)
 
 
-def _table(adjacency: Adjacency, scores: np.ndarray) -> pl.DataFrame:
+def rank_changes(table: pl.DataFrame, most: int = 3) -> pl.DataFrame:
+    """Return the entities whose score changed most since the previous window, per type.
+
+    `table` is the table `pagerank`. Columns: type, entity_id, type_rank, previous_type_rank,
+    score, change; sorted by type, the biggest change first. An entity that wasn't there before
+    had no score. Empty where no entity has a previous score.
+    """
+    if table["previous_score"].null_count() == table.height:
+        table = table.clear()
+    change = pl.col("score") - pl.col("previous_score").fill_null(0.0)
+    return (
+        table.select("type", "entity_id", "type_rank", "previous_type_rank", "score", change=change)
+        .filter(pl.col("change") != 0)
+        .sort("type", pl.col("change").abs(), "entity_id", descending=[False, True, False])
+        .group_by("type", maintain_order=True)
+        .head(most)
+    )
+
+
+def _table(adjacency: Adjacency, scores: np.ndarray, previous: pl.DataFrame | None) -> pl.DataFrame:
     table = (
         pl.DataFrame({"entity_id": adjacency.ids, "type": adjacency.types, "score": scores})
         .sort("score", "entity_id", descending=[True, False])
         .with_row_index("rank", offset=1)
         .with_columns(type_rank=pl.col("rank").rank("ordinal").over("type"))
     )
-    return conform("pagerank", table)
+    if previous is None:
+        previous = TABLES["pagerank"].empty()
+    before = previous.select("entity_id", previous_score="score", previous_type_rank="type_rank")
+    return conform(
+        "pagerank", table.join(before, on="entity_id", how="left", maintain_order="left")
+    )
 
 
 def _check(adjacency: Adjacency, damping: float, tolerance: float, max_iterations: int) -> None:

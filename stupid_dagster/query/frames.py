@@ -13,24 +13,24 @@ from stupid_dagster.errors import SnapshotError
 
 def collected(scan: pl.LazyFrame) -> pl.DataFrame:
     """Return the rows of a scan of a snapshot's files; raises SnapshotError."""
-    with _reading():
+    with reading():
         return scan.collect()
 
 
 def collected_all(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     """Return the rows of each scan, read side by side; raises SnapshotError."""
-    with _reading():
+    with reading():
         return pl.collect_all(scans)
 
 
 def schema_of(scan: pl.LazyFrame) -> dict[str, pl.DataType]:
     """Return the columns of a scan of a snapshot's files; raises SnapshotError."""
-    with _reading():
+    with reading():
         return dict(scan.collect_schema())
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Turn failures into SnapshotError: questions were checked, so that files are at fault."""
     try:
         yield

@@ -48,6 +48,7 @@ def neighbors_page(
     truncated = found.height > limit
     return Page(found.head(limit), limit, truncated, None if truncated else found.height)
 
+
 def check_edges(
     catalog: Mapping[str, Any], edge_types: Sequence[str] | None, direction: str
 ) -> None:

@@ -11,11 +11,12 @@ from typing import Any, cast, get_args
 import polars as pl
 import structlog
 
-from stupid_dagster.compute.incidence import Direction, Incidence, View, number_edges
+from stupid_dagster.compute.adjacency import number_graph
+from stupid_dagster.compute.incidence import Direction, Incidence, View
 from stupid_dagster.compute.paths import Path, edges_along, shortest_path
 from stupid_dagster.compute.traversal import Order, traverse
 from stupid_dagster.errors import InvalidQueryError
-from stupid_dagster.query.frames import collected
+from stupid_dagster.query.frames import reading
 from stupid_dagster.query.graph import check_choice, check_edges
 from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.snapshots import Snapshot
@@ -107,13 +108,15 @@ class GraphPaths:
         with self._lock:
             if self._graph is None:
                 started = time.perf_counter()
-                nodes = collected(self.snapshot.scan("graph_nodes").select("entity_id", "type"))
-                edges = collected(number_edges(nodes, self.snapshot.scan("graph_edges")))
-                self._graph = Incidence.from_tables(nodes, edges)
+                nodes = self.snapshot.scan("graph_nodes").select("entity_id", "type", "is_test")
+                edges = self.snapshot.scan("graph_edges")
+                with reading():
+                    graph = number_graph(nodes.collect(), edges, include_test=True)
+                self._graph = Incidence.of(graph)
                 log.info(
                     "graph read for paths",
-                    nodes=nodes.height,
-                    edges=edges.height,
+                    nodes=graph.nodes.height,
+                    edges=graph.edges.height,
                     bytes=self._graph.bytes,
                     seconds=round(time.perf_counter() - started, 2),
                 )

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.adjacency import Adjacency
-from stupid_dagster.compute.communities import communities
+from stupid_dagster.compute.adjacency import Adjacency, number_graph
+from stupid_dagster.compute.communities import CommunityResult, communities
 from stupid_dagster.compute.degrees import degrees
 from stupid_dagster.compute.graph_statistics import graph_statistics
 from stupid_dagster.compute.merge import merge_edges, merge_entities
-from stupid_dagster.compute.pagerank import pagerank
+from stupid_dagster.compute.pagerank import PageRankResult, pagerank, rank_changes
+from stupid_dagster.compute.plots.graph import community_plot, degree_plot, rank_plot
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import (
+    NEXT_NUMBER,
+    next_number,
+    previous_window,
+    window_days,
+)
+from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.graph import build_graph_database
 from stupid_dagster.stores.lake import VersionWriter
 
+PREVIEWED = 10
+
 
 def make_graph(project: Project, last_day: str) -> list[Written]:
-    """Write `graph_nodes` and `graph_edges`: the days' entities and edges, added up."""
+    """Write `graph_nodes` and `graph_edges`: the days' entities and edges, added up.
+
+    Edges are a file per type, because merging one type at a time halves the memory it takes.
+    """
     stage = Stage(project, last_day)
     days = window_days(project, last_day)
     reported = {"metadata": {"days": days}, "details": {"days": len(days)}}
     nodes = merge_entities(project.lake.scan_days("entities", days)).collect(engine="streaming")
     stage.table("graph_nodes", nodes, **reported)
-    edges = merge_edges(project.lake.scan_days("edges", days)).collect(engine="streaming")
-    stage.table("graph_edges", edges, **reported)
+    edges = project.lake.scan_days("edges", days)
+    types = edges.select(pl.col("type").unique()).collect(engine="streaming")["type"].sort()
+
+    def fill(writer: VersionWriter) -> None:
+        # Without any edge there is one file without rows.
+        for number, name in enumerate(types.to_list() or [None]):
+            merged = merge_edges(edges.filter(pl.col("type") == pl.lit(name, pl.String)))
+            writer.write(merged.collect(engine="streaming"), f"part-{number:03}")
+
+    stage.files("graph_edges", fill, **reported)
     return stage.written
 
 
@@ -33,8 +52,9 @@ def make_graph_database(project: Project, last_day: str) -> list[Written]:
     """Write `graph_database` from the window's nodes and edges."""
     stage = Stage(project, last_day)
     lake, settings = project.lake, project.settings
-    nodes = lake.version_path(lake.live("graph_nodes", last_day)) / "part.parquet"
-    edges = lake.version_path(lake.live("graph_edges", last_day)) / "part.parquet"
+    nodes, edges = (
+        lake.version_path(lake.live(table, last_day)) for table in ("graph_nodes", "graph_edges")
+    )
 
     def fill(writer: VersionWriter) -> None:
         built = build_graph_database(
@@ -51,31 +71,101 @@ def make_graph_database(project: Project, last_day: str) -> list[Written]:
 
 
 def make_graph_knowledge(project: Project, last_day: str) -> list[Written]:
-    """Write PageRank, communities and their members, degrees and statistics of the graph."""
+    """Write what the graph's shape tells: statistics, degrees, PageRank and communities.
+
+    The tables are `graph_statistics`, `degrees`, `pagerank`, `communities`, `community_members`,
+    `community_methods`, `community_changes` and `community_moves`.
+    """
     stage = Stage(project, last_day)
-    nodes = project.lake.read("graph_nodes", last_day)
-    edges = project.lake.read("graph_edges", last_day)
-    adjacency = Adjacency.from_tables(nodes, edges)
-    stage.table("graph_statistics", graph_statistics(nodes, edges, adjacency))
-    stage.table("degrees", degrees(nodes, edges))
-    ranks = pagerank(adjacency)
+    lake = project.lake
+    nodes = lake.scan("graph_nodes", last_day).select("entity_id", "type", "is_test").collect()
+    graph = number_graph(nodes, lake.scan("graph_edges", last_day))
+    adjacency = Adjacency.of(graph)
+    statistics = graph_statistics(graph, adjacency)
+    stage.table("graph_statistics", statistics, previews={"statistics": statistics})
+    degree_table = degrees(graph)
+    stage.table("degrees", degree_table, pictures={"degrees": degree_plot(degree_table)})
+    del graph, degree_table
+    ranks = pagerank(adjacency, previous=previous_window(project, "pagerank", last_day))
+    _report_pagerank(stage, ranks)
+    found = communities(
+        adjacency,
+        ranks.table,
+        project.model.actor,
+        algorithm=project.settings.community_algorithm,
+        seed=project.settings.seed,
+        previous_members=previous_window(project, "community_members", last_day),
+        next_number=next_number(project, "communities", last_day),
+    )
+    _report_communities(stage, found)
+    return stage.written
+
+
+def pagerank_verdict(ranks: PageRankResult) -> Verdict:
+    """Return the outcome of the check `pagerank_converged`."""
+    rounds = f"after {ranks.iterations} rounds, residual {ranks.residual:.2g}"
+    return Verdict(
+        "pagerank_converged",
+        ranks.converged,
+        f"converged {rounds}" if ranks.converged else f"not converged {rounds}",
+        {"rounds": ranks.iterations, "residual": ranks.residual},
+    )
+
+
+def _report_pagerank(stage: Stage, ranks: PageRankResult) -> None:
     stage.table(
         "pagerank",
         ranks.table,
         details={
             "iterations": ranks.iterations,
             "converged": ranks.converged,
+            "residual": ranks.residual,
             "top": _top(ranks.table),
         },
+        pictures={"ranks": rank_plot(ranks.table)},
+        previews={"biggest changes": rank_changes(ranks.table)},
+        verdicts=[pagerank_verdict(ranks)],
     )
-    found = communities(adjacency, ranks.table, project.model.actor, seed=project.settings.seed)
+
+
+def _report_communities(stage: Stage, found: CommunityResult) -> None:
+    chosen = found.methods.filter("chosen")["algorithm"].item()
     stage.table(
         "communities",
         found.communities,
-        details={"modularity": found.modularity, "algorithm": found.algorithm},
+        metadata={NEXT_NUMBER: found.next_number},
+        details={"modularity": found.modularity, "algorithm": chosen},
+        pictures={"communities": community_plot(found.communities, found.methods)},
+        previews={
+            "largest": found.communities.head(PREVIEWED).select(
+                "community_id", "size", "actors", pl.col("key_members").list.head(3).list.join(", ")
+            )
+        },
     )
     stage.table("community_members", found.members)
-    return stage.written
+    propagation = found.propagation
+    stage.table(
+        "community_methods",
+        found.methods,
+        details={
+            "label_propagation_rounds": propagation.rounds,
+            "label_propagation_converged": propagation.converged,
+        },
+        previews={"methods": found.methods},
+    )
+    counts = found.changes.group_by("change").len().sort("change")
+    stage.table(
+        "community_changes",
+        found.changes,
+        details=dict(counts.iter_rows()),
+        previews={
+            "largest": found.changes.head(PREVIEWED).with_columns(
+                pl.col("previous_ids").list.join(", ")
+            )
+        },
+    )
+    moved = found.moves.filter(pl.col("from_id").ne_missing(pl.col("to_id")))
+    stage.table("community_moves", found.moves, previews={"largest": moved.head(PREVIEWED)})
 
 
 def _top(ranks: pl.DataFrame, most: int = 3) -> str:

@@ -18,7 +18,6 @@ from stupid_dagster.stages.written import Stage, Written
 from stupid_dagster.stores.lake import Version, VersionWriter
 from stupid_dagster.stores.vectors import build_search_index
 
-
 NEXT_NUMBER = "next_number"
 """In the metadata of a table of groups: above the number of every id that was ever used."""
 

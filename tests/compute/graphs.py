@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 import networkx as nx
+import numpy as np
 import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -55,6 +56,20 @@ def networkx_graph(nodes: pl.DataFrame, edges: pl.DataFrame) -> nx.Graph:
             before = graph.get_edge_data(source, target, {"weight": 0})["weight"]
             graph.add_edge(source, target, weight=before + weight)
     return graph
+
+
+def planted(groups: int, size: int, seed: int) -> list[Edge]:
+    """Return edges of which 85% of the weight lies within groups `a:<group>-<i>`."""
+    rng = np.random.default_rng(seed)
+    edges: dict[tuple[str, str], int] = {}
+    for _ in range(groups * size * 6):
+        first = second = rng.integers(groups)
+        if rng.random() > 0.85:
+            second = rng.integers(groups)
+        ends = f"a:{first}-{rng.integers(size):02}", f"a:{second}-{rng.integers(size):02}"
+        if ends[0] != ends[1]:
+            edges[ends] = edges.get(ends, 0) + int(rng.integers(1, 6))
+    return [(*ends, "X", weight) for ends, weight in edges.items()]
 
 
 _members = st.integers(0, 11).map("member:{}".format)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.compute.adjacency import Adjacency
+from stupid_dagster.compute.adjacency import Adjacency, number_graph
 from stupid_dagster.errors import ComputeError
 from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled, unhurried
 
@@ -68,3 +68,21 @@ def test_an_entity_that_stands_twice_is_refused() -> None:
     nodes, edges = graph_tables([("a:1", "b:1", "X", 2)])
     with pytest.raises(ComputeError, match=r"more than once, such as \['a:1'\]"):
         Adjacency.from_tables(pl.concat([nodes, nodes.head(1)]), edges)
+
+
+@unhurried
+@given(graphs(), st.booleans())
+def test_edges_by_number_are_the_edges(tables: Tables, include_test: bool) -> None:
+    nodes, edges = tables
+    graph = number_graph(shuffled(nodes, 1), shuffled(edges, 1).lazy(), include_test=include_test)
+    kept = nodes.filter(pl.lit(include_test) | ~pl.col("is_test"))
+    assert graph.nodes.equals(kept.select("entity_id", "type").sort("entity_id"))
+    ids = graph.nodes["entity_id"].to_list()
+    named = [
+        (ids[source], ids[target], kind, weight)
+        for source, target, kind, weight in graph.edges.select(
+            "source", "target", "type", "weight"
+        ).iter_rows()
+    ]
+    among = edges.filter(pl.col("source").is_in(ids), pl.col("target").is_in(ids))
+    assert sorted(named) == sorted(among.select("source", "target", "type", "weight").rows())

@@ -1,45 +1,47 @@
 from __future__ import annotations
 
 import networkx as nx
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import adjusted_rand_score
 
 from stupid_dagster.compute.adjacency import Adjacency
-from stupid_dagster.compute.communities import (
-    CommunityResult,
-    communities,
-    modularity,
-    split_disconnected,
-)
+from stupid_dagster.compute.communities import Algorithm, CommunityResult, communities
 from stupid_dagster.compute.pagerank import pagerank
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import Edge, graph_tables, graphs, networkx_graph, shuffled, unhurried
+from tests.compute.graphs import (
+    graph_tables,
+    graphs,
+    networkx_graph,
+    planted,
+    shuffled,
+    unhurried,
+)
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
+ALGORITHMS: tuple[Algorithm, ...] = ("louvain", "leiden", "label_propagation")
 
 
-def found(tables: Tables, seed: int = 1, resolution: float = 1.0) -> CommunityResult:
+def found(
+    tables: Tables,
+    seed: int = 1,
+    algorithm: Algorithm = "leiden",
+    previous: CommunityResult | None = None,
+) -> CommunityResult:
     adjacency = Adjacency.from_tables(*tables)
-    table = pagerank(adjacency).table
-    return communities(adjacency, table, "member", seed=seed, resolution=resolution, key_members=3)
-
-
-def planted(groups: int, size: int, seed: int) -> list[Edge]:
-    """Return edges of which 85% of the weight lies within groups `a:<group>-<i>`."""
-    rng = np.random.default_rng(seed)
-    edges: dict[tuple[str, str], int] = {}
-    for _ in range(groups * size * 6):
-        first = second = rng.integers(groups)
-        if rng.random() > 0.85:
-            second = rng.integers(groups)
-        ends = f"a:{first}-{rng.integers(size):02}", f"a:{second}-{rng.integers(size):02}"
-        if ends[0] != ends[1]:
-            edges[ends] = edges.get(ends, 0) + int(rng.integers(1, 6))
-    return [(*ends, "X", weight) for ends, weight in edges.items()]
+    return communities(
+        adjacency,
+        pagerank(adjacency).table,
+        "member",
+        algorithm=algorithm,
+        seed=seed,
+        previous_members=None if previous is None else shuffled(previous.members, seed),
+        next_number=0 if previous is None else previous.next_number,
+        key_members=3,
+    )
 
 
 def sets(result: CommunityResult) -> list[set[str]]:
@@ -48,27 +50,28 @@ def sets(result: CommunityResult) -> list[set[str]]:
     return [set(groups[name]) for name in result.communities["community_id"]]
 
 
+def columns(result: CommunityResult, algorithm: str) -> list[set[str]]:
+    """Return the communities of an algorithm by its own column, in the order of the numbers."""
+    groups = result.members.group_by(algorithm).agg("entity_id").sort(algorithm)
+    assert groups[algorithm].to_list() == list(range(groups.height))
+    return [set(ids) for ids in groups["entity_id"]]
+
+
 @unhurried
-@given(graphs(), st.sampled_from([0.2, 1.0, 3.0]), st.integers(0, 2**31))
-def test_tables_describe_a_partition(tables: Tables, resolution: float, seed: int) -> None:
-    result = found(tables, seed, resolution)
+@given(graphs(), st.sampled_from(ALGORITHMS), st.integers(0, 2**31))
+def test_tables_describe_a_partition(tables: Tables, algorithm: Algorithm, seed: int) -> None:
+    result = found(tables, seed, algorithm)
     graph = networkx_graph(*tables)
     members, table = result.members, result.communities
     assert dict(members.schema) == TABLES["community_members"].schema
     assert dict(table.schema) == TABLES["communities"].schema
-    assert members["entity_id"].to_list() == sorted(graph)
+    assert members["entity_id"].to_list() == sorted(n for n in graph if graph.degree(n))
     groups = sets(result)
     assert table["community_id"].to_list() == [f"community:{i}" for i in range(len(groups))]
-    assert groups == sorted(groups, key=lambda group: (-len(group), min(group)))
-    if graph.number_of_edges():
-        expected = nx.community.modularity(graph, groups, resolution=resolution)
-        assert result.modularity == pytest.approx(expected, abs=1e-12)
-    else:
-        assert result.modularity == 0
+    assert groups == columns(result, algorithm)
 
     scores = nx.pagerank(graph, tol=1e-12, max_iter=1000)
     for group, row in zip(groups, table.iter_rows(named=True), strict=True):
-        assert nx.is_connected(graph.subgraph(group))
         types = [member.partition(":")[0] for member in group]
         assert row["size"] == len(group)
         assert row["actors"] == types.count("member")
@@ -84,34 +87,63 @@ def test_tables_describe_a_partition(tables: Tables, resolution: float, seed: in
 
 
 @unhurried
+@given(graphs(), st.sampled_from(ALGORITHMS))
+def test_each_algorithm_is_described(tables: Tables, chosen: Algorithm) -> None:
+    result = found(tables, algorithm=chosen)
+    graph = networkx_graph(*tables)
+    alone = [{node} for node in nx.isolates(graph)]
+    assert dict(result.methods.schema) == TABLES["community_methods"].schema
+    assert sorted(result.methods["algorithm"]) == sorted(ALGORITHMS)
+    for row in result.methods.iter_rows(named=True):
+        groups = columns(result, row["algorithm"])
+        assert groups == sorted(groups, key=lambda group: (-len(group), min(group)))
+        assert all(nx.is_connected(graph.subgraph(group)) for group in groups)
+        assert row["chosen"] == (row["algorithm"] == chosen)
+        assert row["communities"] == sum(len(group) > 1 for group in groups)
+        assert row["largest"] == max(map(len, groups), default=0)
+        both = (result.members[name].to_list() for name in (chosen, row["algorithm"]))
+        assert row["agreement"] == pytest.approx(adjusted_rand_score(*both))
+        if groups:
+            expected = nx.community.modularity(graph, groups + alone)
+            assert row["modularity"] == pytest.approx(expected, abs=1e-12)
+        if row["chosen"]:
+            assert row["modularity"] == result.modularity
+
+
+@unhurried
 @given(graphs(), st.integers(0, 100))
 def test_same_input_same_output(tables: Tables, seed: int) -> None:
     first = found(tables, seed)
-    found(tables, seed + 1)
+    other = found(tables, seed + 1)
     again = found((shuffled(tables[0], seed), shuffled(tables[1], seed)), seed)
     assert again.members.equals(first.members)
     assert again.communities.equals(first.communities)
-    assert again.modularity == first.modularity
+    assert again.methods.equals(first.methods)
+    followed = [found(tables, seed, previous=other) for _ in range(2)]
+    assert followed[0].changes.equals(followed[1].changes)
+    assert followed[0].moves.equals(followed[1].moves)
 
 
-def test_planted_groups_are_found() -> None:
-    tables = graph_tables(planted(groups=8, size=25, seed=7))
-    result = found(tables)
-    expected: dict[str, set[str]] = {}
-    for entity_id in tables[0]["entity_id"]:
-        expected.setdefault(entity_id.partition("-")[0], set()).add(entity_id)
-    assert sorted(map(sorted, sets(result))) == sorted(map(sorted, expected.values()))
+@pytest.mark.parametrize(
+    ("algorithm", "least"), [("louvain", 1.0), ("leiden", 1.0), ("label_propagation", 0.85)]
+)
+def test_planted_groups_are_found(algorithm: Algorithm, least: float) -> None:
+    members = found(graph_tables(planted(groups=8, size=25, seed=7)), algorithm=algorithm).members
+    truth = members["entity_id"].str.split("-").list.first()
+    assert adjusted_rand_score(truth, members["community_id"]) >= least
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_worse_than_networkx_s_louvain(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    ends = zip(rng.pareto(1, 600).astype(int) % 80, rng.integers(0, 150, 600), strict=True)
-    weights = {(f"game:{game}", f"member:{member}"): 1 + game % 7 for game, member in ends}
-    tables = graph_tables((*ends, "X", weight) for ends, weight in weights.items())
+def test_what_an_algorithm_leaves_in_pieces_is_taken_apart() -> None:
+    """Label propagation gives two cut-off parts of this graph one label, with this seed."""
+    weights = {
+        **{(0, 4): 3, (0, 6): 2, (0, 8): 5, (0, 9): 5, (1, 7): 4, (1, 10): 4},
+        **{(2, 9): 1, (3, 4): 2, (3, 5): 2, (4, 8): 4, (4, 10): 4},
+    }
+    tables = graph_tables((f"a:{a:02}", f"a:{b:02}", "X", w) for (a, b), w in weights.items())
+    result = found(tables, algorithm="label_propagation")
+    assert len(set(result.propagation.labels.tolist())) < result.communities.height
     graph = networkx_graph(*tables)
-    louvain = nx.community.louvain_communities(graph, seed=seed)
-    assert found(tables).modularity >= nx.community.modularity(graph, louvain) - 1e-9
+    assert all(nx.is_connected(graph.subgraph(group)) for group in sets(result))
 
 
 def test_weights_decide() -> None:
@@ -120,77 +152,56 @@ def test_weights_decide() -> None:
     for heavy in (0, 1):
         edges = [(ring[i], ring[(i + 1) % 4], "X", 9 if i % 2 == heavy else 1) for i in range(4)]
         pairs = [{ring[i], ring[(i + 1) % 4]} for i in range(4) if i % 2 == heavy]
-        assert sorted(map(sorted, sets(found(graph_tables(edges))))) == sorted(map(sorted, pairs))
+        for algorithm in ALGORITHMS:
+            groups = sets(found(graph_tables(edges), algorithm=algorithm))
+            assert sorted(map(sorted, groups)) == sorted(map(sorted, pairs))
 
 
-def test_resolution_sets_the_scale() -> None:
+def test_communities_keep_their_ids_while_they_are_the_same() -> None:
+    """Group 0 leaves, group 8 comes, member 0 of group 1 moves to group 2: the rest stays."""
     tables = graph_tables(planted(groups=8, size=25, seed=7))
-    counts = [found(tables, resolution=r).communities.height for r in (1e-6, 1.0, 5.0, 1e6)]
-    assert counts == sorted(counts)
-    assert counts[0] == 1
-    assert counts[-1] == tables[0].height
-
-
-def test_modularity_of_any_partition() -> None:
-    tables = graph_tables(planted(groups=3, size=10, seed=2))
-    adjacency = Adjacency.from_tables(*tables)
-    labels = np.random.default_rng(0).integers(0, 4, adjacency.size)
-    groups = [set(adjacency.ids.filter(pl.Series(labels == i))) for i in range(4)]
-    expected = nx.community.modularity(networkx_graph(*tables), groups, resolution=0.7)
-    assert modularity(adjacency, labels, 0.7) == pytest.approx(expected, abs=1e-12)
-
-
-def test_communities_in_pieces_are_taken_apart() -> None:
-    edges = [("a:1", "a:2", "X", 1), ("a:3", "a:4", "X", 1), ("a:4", "a:5", "X", 1)]
-    adjacency = Adjacency.from_tables(*graph_tables(edges))
-    whole, right = np.zeros(5, dtype=int), np.array([0, 0, 1, 1, 1])
-    for labels in (whole, right):
-        np.testing.assert_array_equal(split_disconnected(adjacency, labels), right)
-    torn = np.array([0, 1, 1, 0, 0])
-    np.testing.assert_array_equal(split_disconnected(adjacency, torn), [0, 1, 2, 3, 3])
-
-
-@unhurried
-@given(graphs(), st.integers(0, 100), st.sampled_from([0.5, 1.0, 2.0]))
-def test_taking_apart_never_costs_modularity(tables: Tables, seed: int, resolution: float) -> None:
-    adjacency = Adjacency.from_tables(*tables)
-    labels = np.random.default_rng(seed).integers(0, 3, adjacency.size)
-    before = modularity(adjacency, labels, resolution)
-    after = modularity(adjacency, split_disconnected(adjacency, labels), resolution)
-    assert after >= before - 1e-12
-
-
-def test_networkit_s_threads_are_left_as_they_were() -> None:
-    import networkit
-
-    before = networkit.getMaxNumberOfThreads()
-    tables = graph_tables(planted(groups=3, size=10, seed=2))
-    results = []
-    try:
-        for threads in (2, 3):
-            networkit.setNumberOfThreads(threads)
-            results.append(found(tables))
-            assert networkit.getMaxNumberOfThreads() == threads
-    finally:
-        networkit.setNumberOfThreads(before)
-    assert results[0].members.equals(results[1].members)
+    first = found(tables)
+    names = dict(first.members.select("entity_id", "community_id").iter_rows())
+    coming = [
+        (source.replace("a:0-", "a:8-"), target.replace("a:0-", "a:8-"), kind, weight)
+        for source, target, kind, weight in planted(groups=8, size=25, seed=7)
+    ]
+    moving = [("a:1-00", f"a:2-{i:02}", "X", 50) for i in range(25)]
+    second = found(graph_tables([*coming, *moving]), previous=first)
+    now = dict(second.members.select("entity_id", "community_id").iter_rows())
+    for group in range(1, 8):
+        assert now[f"a:{group}-01"] == names[f"a:{group}-01"]
+    assert now["a:1-00"] == names["a:2-01"]
+    assert now["a:8-01"] == "community:8"
+    assert second.next_number == 9
+    told = dict(second.changes.select("group_id", "change").iter_rows())
+    assert told.pop("community:8") == "born"
+    assert told.pop(names["a:0-01"]) == "died"
+    assert set(told.values()) == {"continued"}
+    moved = second.moves.filter(pl.col("from_id") != pl.col("to_id"))
+    assert moved.rows() == [(names["a:1-00"], names["a:2-01"], 1)]
+    sizes = second.communities.select("community_id", "size").rows()
+    assert sizes == sorted(sizes, key=lambda row: -row[1])
 
 
 @pytest.mark.parametrize("nodes", [[], ["member:1"], ["game:1", "member:1"]])
-def test_graphs_without_edges(nodes: list[str]) -> None:
+def test_nodes_without_edges_are_in_no_community(nodes: list[str]) -> None:
     result = found(graph_tables([], nodes=nodes))
     assert result.modularity == 0
-    assert result.communities["key_members"].to_list() == [[node] for node in nodes]
-    assert result.communities["actors"].to_list() == [int("member" in node) for node in nodes]
-    assert result.members["community_id"].to_list() == [f"community:{i}" for i in range(len(nodes))]
+    assert result.communities.is_empty() and result.members.is_empty()
+    assert result.methods["communities"].to_list() == [0, 0, 0]
+    gone = found(
+        graph_tables([], nodes=nodes), previous=found(graph_tables([("a:1", "b:1", "X", 1)]))
+    )
+    assert gone.changes["change"].to_list() == ["died"]
 
 
-@pytest.mark.parametrize("wrong", [{"seed": -1}, {"resolution": 0.0}, {"key_members": -1}])
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"algorithm": "guess"}, {"key_members": -1}])
 def test_parameters_out_of_range(wrong: dict[str, float]) -> None:
     adjacency = Adjacency.from_tables(*graph_tables([], nodes=["a:1"]))
     table = pagerank(adjacency).table
     with pytest.raises(ComputeError, match=next(iter(wrong))):
-        communities(adjacency, table, "a", **{"seed": 1, **wrong})  # pyright: ignore[reportArgumentType]  # wrong on purpose
+        communities(adjacency, table, "a", **{"seed": 1, "algorithm": "leiden", **wrong})  # pyright: ignore[reportArgumentType]  # wrong on purpose
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
@@ -199,6 +210,6 @@ def test_what_does_not_belong_together_is_refused() -> None:
     adjacency = Adjacency.from_tables(*tables)
     table = pagerank(adjacency).table
     with pytest.raises(ComputeError, match="undirected"):
-        communities(directed, table, "a", seed=1)
+        communities(directed, table, "a", algorithm="leiden", seed=1)
     with pytest.raises(ComputeError, match="1 nodes of the graph have no PageRank"):
-        communities(adjacency, table.head(1), "a", seed=1)
+        communities(adjacency, table.head(1), "a", algorithm="leiden", seed=1)

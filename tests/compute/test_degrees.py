@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import networkx as nx
 import polars as pl
-import pytest
 from hypothesis import given
 
+from stupid_dagster.compute.adjacency import number_graph
 from stupid_dagster.compute.degrees import degrees
-from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import graph_tables, graphs, shuffled, unhurried
 
@@ -22,7 +21,7 @@ def test_degrees_are_networkx_s(tables: Tables) -> None:
     for source, target, weight in edges.select("source", "target", "weight").iter_rows():
         if source in graph and target in graph:
             graph.add_edge(source, target, weight=weight)
-    table = degrees(shuffled(nodes, 1), shuffled(edges, 1))
+    table = degrees(number_graph(shuffled(nodes, 1), shuffled(edges, 1)))
     assert dict(table.schema) == TABLES["degrees"].schema
     assert table.rows() == [
         (
@@ -39,11 +38,6 @@ def test_degrees_are_networkx_s(tables: Tables) -> None:
 
 def test_test_accounts_count_where_asked_for() -> None:
     tables = graph_tables([("a:1", "b:1", "X", 2), ("a:2", "b:1", "X", 5)], test=["a:1"])
-    assert degrees(*tables)["degree"].to_list() == [1, 1]
-    assert degrees(*tables, include_test=True)["degree"].to_list() == [1, 1, 2]
-
-
-def test_edges_to_unknown_entities_are_refused() -> None:
-    nodes, edges = graph_tables([("a:1", "b:1", "X", 2)])
-    with pytest.raises(ComputeError, match="b:1"):
-        degrees(nodes.head(1), edges)
+    assert degrees(number_graph(*tables))["degree"].to_list() == [1, 1]
+    everything = number_graph(*tables, include_test=True)
+    assert degrees(everything)["degree"].to_list() == [1, 1, 2]

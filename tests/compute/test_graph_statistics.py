@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.compute.adjacency import Adjacency
+from stupid_dagster.compute.adjacency import Adjacency, number_graph
 from stupid_dagster.compute.degrees import degrees
 from stupid_dagster.compute.graph_statistics import graph_statistics
 from stupid_dagster.errors import ComputeError
@@ -20,15 +20,15 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]
 @given(graphs(), st.booleans())
 def test_numbers_are_networkx_s(tables: Tables, directed: bool) -> None:
     nodes, edges = tables
-    adjacency = Adjacency.from_tables(nodes, edges, directed=directed)
-    table = graph_statistics(nodes, edges, adjacency)
+    numbered = number_graph(nodes, edges)
+    table = graph_statistics(numbered, Adjacency.of(numbered, directed=directed))
     assert dict(table.schema) == TABLES["graph_statistics"].schema
     overall = dict(table.filter(pl.col("type") == "").select("statistic", "value").iter_rows())
 
     graph = networkx_graph(nodes, edges)
     among = edges.filter(pl.col("source").is_in(list(graph)) & pl.col("target").is_in(list(graph)))
     components = [len(component) for component in nx.connected_components(graph)]
-    mean_degree = degrees(nodes, edges)["degree"].mean() or 0.0
+    mean_degree = degrees(numbered)["degree"].mean() or 0.0
     assert overall == pytest.approx(
         {
             "nodes": len(graph),
@@ -54,8 +54,8 @@ def test_a_graph_worked_out_by_hand() -> None:
         ("member:2", "game:1", "Opened", 2),
         ("member:3", "game:2", "Opened", 4),
     ]
-    tables = graph_tables(edges, nodes=["member:4"])
-    table = graph_statistics(*tables, Adjacency.from_tables(*tables))
+    graph = number_graph(*graph_tables(edges, nodes=["member:4"]))
+    table = graph_statistics(graph, Adjacency.of(graph))
     assert table.rows() == [
         ("nodes", "", 6),
         ("nodes", "game", 2),
@@ -76,8 +76,8 @@ def test_a_graph_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("nodes", [[], ["a:1"]])
 def test_smallest_graphs(nodes: list[str]) -> None:
-    tables = graph_tables([], nodes=nodes)
-    table = graph_statistics(*tables, Adjacency.from_tables(*tables))
+    graph = number_graph(*graph_tables([], nodes=nodes))
+    table = graph_statistics(graph, Adjacency.of(graph))
     values = dict(table.filter(pl.col("type") == "").select("statistic", "value").iter_rows())
     counted = {"nodes", "components", "largest_component", "isolated_nodes"}
     assert values == {name: len(nodes) if name in counted else 0 for name in values}
@@ -85,7 +85,7 @@ def test_smallest_graphs(nodes: list[str]) -> None:
 
 
 def test_an_adjacency_of_another_graph_is_refused() -> None:
-    nodes, edges = graph_tables([("a:1", "b:1", "X", 2)])
+    graph = number_graph(*graph_tables([("a:1", "b:1", "X", 2)]))
     other = Adjacency.from_tables(*graph_tables([("a:1", "c:1", "X", 2)]))
-    with pytest.raises(ComputeError, match="1 nodes that `nodes` lacks"):
-        graph_statistics(nodes, edges, other)
+    with pytest.raises(ComputeError, match="another graph"):
+        graph_statistics(graph, other)

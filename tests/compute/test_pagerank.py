@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stupid_dagster.compute.adjacency import Adjacency
-from stupid_dagster.compute.pagerank import pagerank
+from stupid_dagster.compute.pagerank import pagerank, rank_changes
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import graph_tables, graphs, networkx_graph, shuffled, unhurried
@@ -83,6 +83,39 @@ def test_it_says_that_it_did_not_converge() -> None:
     assert (result.iterations, result.converged) == (3, False)
     assert result.residual > 1e-6
     assert result.table["score"].sum() == pytest.approx(1)
+
+
+@unhurried
+@given(graphs(), graphs())
+def test_scores_and_ranks_of_the_previous_window(tables: Tables, earlier: Tables) -> None:
+    previous = pagerank(Adjacency.from_tables(*earlier)).table
+    table = pagerank(Adjacency.from_tables(*tables), previous=shuffled(previous, 3)).table
+    assert dict(table.schema) == TABLES["pagerank"].schema
+    alone = pagerank(Adjacency.from_tables(*tables)).table
+    assert alone["previous_score"].null_count() == alone.height
+    assert table.drop("^previous.*$").equals(alone.drop("^previous.*$"))
+    before = {
+        entity: (score, rank)
+        for entity, score, rank in previous.select("entity_id", "score", "type_rank").iter_rows()
+    }
+    for row in table.iter_rows(named=True):
+        found = (row["previous_score"], row["previous_type_rank"])
+        assert found == before.get(row["entity_id"], (None, None))
+
+    changes = rank_changes(table, most=2)
+    biggest: dict[str, list[tuple[float, str]]] = {}
+    for row in table.iter_rows(named=True):
+        change = row["score"] - (row["previous_score"] or 0.0)
+        if change and table["previous_score"].count():
+            biggest.setdefault(row["type"], []).append((-abs(change), row["entity_id"]))
+    expected = [entity for name in sorted(biggest) for _, entity in sorted(biggest[name])[:2]]
+    assert changes["entity_id"].to_list() == expected
+
+
+def test_older_tables_lack_some_columns() -> None:
+    adjacency = Adjacency.from_tables(*graph_tables([("a:1", "b:1", "X", 1)]))
+    older = pagerank(adjacency).table.drop("previous_score", "previous_type_rank")
+    assert pagerank(adjacency, previous=older).table["previous_type_rank"].to_list() == [1, 1]
 
 
 @pytest.mark.parametrize("nodes", [[], ["a:1"]])

@@ -1,11 +1,11 @@
 """What the window's actors do one after the other, and what goes together."""
 
 import dagster as dg
-from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 
 
 @dg.multi_asset(

@@ -6,11 +6,14 @@ from datetime import date
 
 import polars as pl
 
-from stupid_dagster.compute.insights import build_insights
+from stupid_dagster.compute.anomalies import NOTABLE
+from stupid_dagster.compute.insights import Findings, Previous, build_insights, entities_told
 from stupid_dagster.compute.profiles import cluster_profiles, community_profiles
 from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.project import Project
+from stupid_dagster.stages.window import previous_window, window_days
 from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.tables import TABLES
 
 LABELLED_SIZE, LABELLED_COMMUNITIES = 3, 1_000
 """Communities get a label from so many members on, the largest so many of them."""
@@ -52,15 +55,66 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
 
 
 def make_insights(project: Project, last_day: str) -> list[Written]:
-    """Write `insights` of the window's last days."""
+    """Write `insights`: what changed since the previous window, and in the window's last days.
+
+    Tables that the window or the one before it lacks tell nothing.
+    """
     stage = Stage(project, last_day)
-    tables = (
-        project.lake.read(t, last_day) for t in ("trends", "clusters", "communities", "labels")
-    )
+    findings = _findings(project, last_day)
     insights = build_insights(
-        *tables, model=project.model, window_last_day=date.fromisoformat(last_day)
+        findings, model=project.model, window_last_day=date.fromisoformat(last_day)
     )
-    severities = insights.group_by("severity").len().sort("severity")
-    titles = "\n".join(f"- {title}" for title in insights["title"].head(10))
-    stage.table("insights", insights, details={**dict(severities.iter_rows()), "titles": titles})
+    table = insights.table
+    counts = {
+        f"{column}_{name}": number
+        for column in ("severity", "status")
+        for name, number in table[column].value_counts().sort(column).iter_rows()
+    }
+    titles = "\n".join(f"- {title}" for title in table["title"].head(10))
+    untold = {f"untold_{kind}": number for kind, number in insights.untold.items()}
+    stage.table("insights", table, details={**counts, **untold, "titles": titles})
     return stage.written
+
+
+def _findings(project: Project, last_day: str) -> Findings:
+    """Read what insights are drawn from; of large tables only what they tell of."""
+    lake = project.lake
+
+    def scan(table: str) -> pl.LazyFrame:
+        if lake.find(table, last_day) is None:
+            return TABLES[table].empty().lazy()
+        return lake.scan(table, last_day)
+
+    def before(table: str) -> pl.DataFrame:
+        found = previous_window(project, table, last_day)
+        return TABLES[table].empty() if found is None else found
+
+    unusual = scan("anomalies").filter(pl.col("score") >= NOTABLE).collect()
+    causes, bots = (scan(table).collect() for table in ("anomaly_causes", "bot_candidates"))
+    entities = entities_told(unusual, causes, bots)
+    nodes = scan("graph_nodes").filter(pl.col("entity_id").is_in(entities)).collect()
+    days = window_days(project, last_day)
+    activity = (
+        lake.scan_days("activity", days)
+        .filter(pl.col("actor").is_in(entities))
+        .select("actor", "day", "events")
+        .collect()
+    )
+    earlier = [day for day in lake.partitions("insights") if day < last_day]
+    previous = None
+    if earlier:
+        until = date.fromisoformat(earlier[-1])
+        previous = Previous(until, lake.read("insights", earlier[-1]), before("labels"))
+    whole = ("trends", "clusters", "cluster_changes", "cluster_moves", "communities")
+    whole += ("community_changes", "labels", "patterns")
+    return Findings(
+        **{table: scan(table).collect() for table in whole},
+        anomalies=unusual,
+        anomaly_causes=causes,
+        bot_candidates=bots,
+        history=before("history"),
+        graph_nodes=nodes,
+        activity=activity,
+        days=[date.fromisoformat(day) for day in days],
+        previous=previous,
+    )

@@ -1,0 +1,53 @@
+"""Dates, durations and steps in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from stupid_dagster.compute import words
+from stupid_dagster.event_model import EventModel
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+def date_text(day: dt.date) -> str:
+    """Return such as "Friday 14 March"."""
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+
+
+def hour_text(time: dt.datetime, model: EventModel) -> str:
+    """Return such as "14:00 on Friday 14 March", in the model's timezone."""
+    local = time.astimezone(model.zone)
+    return f"{local:%H:%M} on {date_text(local.date())}"
+
+
+def duration(seconds: float) -> str:
+    """Return such as "1 second", "2.5 hours": in the largest unit of which it is two, or one."""
+    unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
+    said = words.number(seconds / length)
+    return f"{said} {unit if said == '1' else words.plural(unit)}"
+
+
+def actors_noun(model: EventModel) -> str:
+    """Return what the actors are called, one of them, lower case."""
+    return words.humanise(model.actor)
+
+
+def symbol_text(symbol: str, model: EventModel) -> str:
+    """Return a symbol of a sequence in words: `G:slots` -> "game opened (category slots)"."""
+    silence = model.patterns.silence
+    if silence and symbol == silence.code:
+        of = words.listed([words.humanise(name) for name in silence.of])
+        return f"no {of} for {duration(3_600 * silence.hours)}"
+    code, _, value = symbol.partition(":")
+    for name, event in model.events.items():
+        if event.symbol and event.symbol.code == code:
+            text = words.humanise(name)
+            field = words.humanise(event.symbol.field or "")
+            return f"{text} ({field} {words.tidy(value)})" if value and field else text
+    return words.tidy(symbol)

@@ -13,8 +13,8 @@ from stupid_dagster.stages.words import make_insights, make_labels
         "labels",
         group="words",
         deps=[
-            *("features", "clusters", "cluster_members", "communities", "community_members"),
-            *("graph_nodes", "graph_edges"),
+            *("features", "clusters", "cluster_members", "cluster_entities"),
+            *("communities", "community_members", "graph_nodes"),
         ],
     ),
     backfill_policy=WINDOW_BACKFILL,
@@ -26,7 +26,13 @@ def labels(context: dg.AssetExecutionContext, project: ProjectResource):
 
 @dg.multi_asset(
     specs=table_specs(
-        "insights", group="words", deps=["trends", "clusters", "communities", "labels"]
+        "insights",
+        group="words",
+        deps=[
+            *("trends", "clusters", "cluster_changes", "cluster_moves"),
+            *("communities", "community_changes", "labels", "anomalies", "anomaly_causes"),
+            *("bot_candidates", "patterns", "graph_nodes", "activity"),
+        ],
     ),
     backfill_policy=WINDOW_BACKFILL,
 )

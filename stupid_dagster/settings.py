@@ -84,7 +84,9 @@ class Settings:
         5, "Events that must lie that near for a text to be a core of an event cluster.", 1
     )
     dbscan_exact_texts: int = _setting(
-        200_000, "Distinct texts up to which DBSCAN is exact; of more it is approximate.", 1
+        200_000,
+        "Texts of an event type up to which DBSCAN is exact; of more, so many join clusters.",
+        1,
     )
     community_algorithm: Literal["leiden", "louvain", "label_propagation"] = _setting(
         "leiden", "Whose communities are kept, profiled and followed from window to window."

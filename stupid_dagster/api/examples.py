@@ -192,10 +192,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "rank": 1,
                 "kind": "trend",
                 "severity": "critical",
+                "status": "new",
+                "since": "2013-02-09",
                 "title": "Cancellations above usual: 472 on Friday 8 February, usually 11",
                 "text": "Cancellations: 472 on Friday 8 February (usually 11, 43 times that).",
                 "subjects": ["cancellations"],
                 "evidence": {"table": "trends", "where": {"metric": "cancellations"}},
+                "plan": {
+                    "steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "trends"}}],
+                    "render": {"kind": "timeline", "step": "s1"},
+                },
                 "series": [8.0, 4.0, 472.0, 393.0],
             }
         ],

@@ -50,6 +50,8 @@ def _type_of(dtype: Any, name: str) -> Any:
             return create_model(name, __base__=Shape, **fields)
     if dtype == pl.Datetime:
         return datetime | None
+    if dtype == pl.Date:
+        return date | None
     if dtype == pl.Boolean:
         return bool | None
     if dtype == pl.String:
@@ -99,7 +101,8 @@ CommunityPage = _page_of(Community)
 PagerankPage = _page_of(_row_of("pagerank"))
 DegreesPage = _page_of(_row_of("degrees"))
 TrendsPage = _page_of(_row_of("trends"))
-InsightsPage = _page_of(_row_of("insights", evidence=_EVIDENCE))
+_PLAN: Any = (dict[str, Any] | None, Field(description="The query plan that follows it up."))
+InsightsPage = _page_of(_row_of("insights", evidence=_EVIDENCE, plan=_PLAN))
 ClusterAnswer = _page_of(_row_of("cluster_members"), cluster=(Cluster, ...))
 CommunityAnswer = _page_of(CommunityMember, community=(Community, ...))
 

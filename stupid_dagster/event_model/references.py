@@ -116,6 +116,12 @@ def _bad_patterns(model: EventModel) -> Iterator[BadReference]:
     if silence:
         place = ("patterns", "silence")
         yield from _missing((*place, "of"), "event type", silence.of, model.events)
+        for name in silence.of:
+            if name in model.events and model.events[name].symbol is None:
+                yield (
+                    (*place, "of"),
+                    f"{name!r} has no `symbol`, so that none is seen to fall silent",
+                )
         if silence.code in codes:
             yield (*place, "code"), f"{silence.code!r} is an event type's symbol already"
         codes.append(silence.code)

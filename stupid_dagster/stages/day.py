@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 from typing import Any
 from urllib.parse import quote
-
-import polars as pl
 
 from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
@@ -68,31 +65,16 @@ def make_connections(project: Project, day: str) -> list[Written]:
     # Tells which documents a table was made of.
     source = {"documents": version.name}
     stage.table("entities", connect.build_entities(model, documents), metadata=source)
-    stage.table("edges", connect.build_edges(model, documents), metadata=source)
+    edges = connect.build_edges(model, documents)
+    stage.table("edges", edges, deltas=("first_seen", "last_seen"), metadata=source)
     stage.table("texts", connect.build_texts(model, documents, day), metadata=source)
-    stage.files(
-        "actor_texts",
-        partial(_write_compactly, frame=connect.build_actor_texts(documents)),
-        metadata=source,
-    )
+    actor_texts = connect.build_actor_texts(documents)
+    stage.table("actor_texts", actor_texts, deltas=("row",), metadata=source)
     stage.table("activity", connect.build_activity(model, documents), metadata=source)
-    stage.table("sequences", connect.build_sequences(model, documents), metadata=source)
+    sequences = connect.build_sequences(model, documents)
+    stage.table("sequences", sequences, deltas=("times.list.element",), metadata=source)
     stage.table("metrics", connect.build_metrics(model, documents), metadata=source)
     return stage.written
-
-
-def _write_compactly(writer: VersionWriter, frame: pl.DataFrame) -> None:
-    """Write `actor_texts` with its rows as differences: of a full day 2.9 MB in place of 4.9."""
-    frame.write_parquet(
-        writer.path / "part.parquet",
-        compression="zstd",
-        use_pyarrow=True,
-        pyarrow_options={
-            "column_encoding": {"row": "DELTA_BINARY_PACKED"},
-            "use_dictionary": [name for name in frame.columns if name != "row"],
-        },
-    )
-    writer.rows += frame.height
 
 
 def make_vectors(project: Project, day: str) -> list[Written]:

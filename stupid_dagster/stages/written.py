@@ -59,11 +59,13 @@ class Stage:
         name: str,
         frame: pl.DataFrame,
         *,
+        deltas: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         **reported: Any,
     ) -> None:
-        """Write a table of one Parquet file; the rest is as for `files`."""
-        self.files(name, partial(VersionWriter.write, frame=frame), metadata=metadata, **reported)
+        """Write a table of one Parquet file as `VersionWriter.write` does, else as `files`."""
+        fill = partial(VersionWriter.write, frame=frame, deltas=deltas)
+        self.files(name, fill, metadata=metadata, **reported)
 
     def files(
         self,

@@ -9,7 +9,7 @@ import polars as pl
 from stupid_dagster.compute.episodes import recent_episodes, recent_hours
 from stupid_dagster.tables import TABLES
 from tests.compute.behaviour import shop
-from tests.compute.test_insights import trend_rows
+from tests.compute.trend_tables import trend_rows
 
 LAST = dt.date(2025, 3, 14)
 

@@ -105,6 +105,11 @@ def test_good_models_cite_nothing_that_is_missing(model) -> None:
         ),
         (
             "features:",
+            "patterns: {silence: {code: Q, of: API Error, hours: 48}}\nfeatures:",
+            "patterns.silence.of: 'API Error' has no `symbol`",
+        ),
+        (
+            "features:",
             "patterns: {silence: {code: Q, of: Games, hours: 48}}\nfeatures:",
             "patterns.silence.of: no event type is named 'Games'",
         ),

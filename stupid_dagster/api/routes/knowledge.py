@@ -167,17 +167,22 @@ def insights(
         list[Literal["info", "notable", "significant", "critical"]] | None,
         Query(description="Only these severities.", examples=[["critical"]]),
     ] = None,
+    status: Annotated[
+        list[Literal["new", "ongoing", "resolved"]] | None,
+        Query(description="Only these, against the previous window.", examples=[["new"]]),
+    ] = None,
     sort: Sort = "rank",
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """List what is worth knowing about the window's last days, most important first."""
     reader.check_values("insights", "kind", kind or ())
-    filters = _filters(kind=("in", kind), severity=("in", severity))
+    filters = _filters(kind=("in", kind), severity=("in", severity), status=("in", status))
     page = reader.knowledge("insights", filters=filters, sort=sort, limit=limit, offset=offset)
     rows = page.rows.to_dicts()
     for row in rows:
-        row["evidence"] = json.loads(row["evidence"]) if row["evidence"] else None
+        for name in ("evidence", "plan"):
+            row[name] = json.loads(row[name]) if row[name] else None
     return page_answer(reader, page, rows=rows)
 
 

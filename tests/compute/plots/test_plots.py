@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from stupid_dagster.compute.plots import cluster_plot, trend_plot
 from stupid_dagster.tables import TABLES
-from tests.compute.test_insights import trend_rows
+from tests.compute.trend_tables import trend_rows
 
 CRITICAL = (0xDC, 0x26, 0x26)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -125,6 +126,9 @@ def _value(one: Filter, dtype: pl.DataType, raw: Any) -> Any:
         number = _float(raw)
         if math.isfinite(number):
             return number
+    if dtype == pl.Date and isinstance(raw, str):
+        with suppress(ValueError):
+            return date.fromisoformat(raw)
     if dtype == pl.Datetime and isinstance(raw, str):
         return parse_time(raw, f"filter on {one.field}")
     meaning = "id of 16 hexadecimal digits" if is_hash(one.field, dtype) else _meaning(dtype)

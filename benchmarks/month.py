@@ -17,6 +17,7 @@ from benchmarks.child import Run, Runs, run_task
 from benchmarks.data import Sample, land, make_project
 from benchmarks.gaming import Part, stage_runs
 from benchmarks.machine import code_state
+from benchmarks.targets import TARGETS
 from benchmarks.tasks import DAY_STAGES, WINDOW_STAGES
 
 _COSTS = "costs.jsonl"
@@ -60,7 +61,9 @@ def month_part(folder: Path, sample: Sample, days: int, fresh: bool = False) -> 
             costs.write("\n" + json.dumps(done[day]))
     rows = [done[day] for day in names]
     window = [stage_runs(root, name, names[-1]) for name in WINDOW_STAGES]
-    return _part(sample, names, rows, window)
+    truth = {"root": root, "day": names[-1], "truth": sample.landing / "truth"}
+    found = run_task("planted", truth).runs[0].told
+    return _part(sample, names, rows, window, found)
 
 
 def _done(folder: Path) -> dict[str, dict[str, Any]]:
@@ -80,7 +83,11 @@ def _done(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _part(
-    sample: Sample, days: Sequence[str], rows: Sequence[Mapping[str, Any]], window: Sequence[Runs]
+    sample: Sample,
+    days: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    window: Sequence[Runs],
+    found: Mapping[str, Any],
 ) -> Part:
     runs = [Run(**row["run"]) for row in rows]
     stages = ("index", *DAY_STAGES)
@@ -93,6 +100,7 @@ def _part(
         "segments_over_landing": written / landing,
         "window_peak": max(runs.least("peak_bytes") for runs in window) / 2**30,
         **{target: sum(cpu_of[name] for name in names) for target, names in _TOGETHER.items()},
+        **{name: found[name] for name in found.keys() & TARGETS.keys()},
     }
     text = [
         f"## {len(days)} days of {sample.events:,} events",
@@ -120,12 +128,15 @@ def _part(
         f"{written / landing:.2f} times.",
         f"## Window of {len(days)} days",
         report.stage_table(window),
+        "### What it finds of what was planted",
+        report.table(["what", "figure"], [[k, f"{v:,.3g}"] for k, v in found.items()]),
     ]
     figures = {
         "days": list(rows),
         "landing_bytes": landing,
         "segment_bytes": written,
         "window": [runs.figures() for runs in window],
+        "planted": dict(found),
     }
     return Part("\n\n".join(text), figures, measured)
 

@@ -50,6 +50,22 @@ TARGETS = {
         "co-occurrence, trends, anomalies, history, labels, insights: CPU together", 30.0, "s"
     ),
     "window_peak": Target("the window's stages: peak memory of the largest", 6.0, "GiB"),
+    "segments_ari": Target(
+        "segments against the planted ones, members of 50 events and more: adjusted Rand index",
+        *(0.9, ""),
+        at_least=True,
+    ),
+    "bot_groups_found": Target("planted bot groups found: share", 1.0, "", at_least=True),
+    "shared_accounts_precision": Target(
+        "shared accounts among as many top anomalies: share", 0.8, "", at_least=True
+    ),
+    "burst_rows_critical": Target(
+        "the error burst's stage and status critical in its hour", 1, "rows", at_least=True
+    ),
+    "critical_rows_in_quiet_week": Target("critical trends in a week without plants", 0, "rows"),
+    "churn_patterns": Target(
+        "Churn and ErrorChain patterns with the planted errors", 1, "", at_least=True
+    ),
     # "Flat" with room for what days differ by: weekdays alone are 6 % apart from their mean.
     "last_days_over_first": Target("CPU a day: last five days over first five", 1.1, "x"),
     "segments_over_landing": Target("day segments on disk over landing files", 1.25, "x"),

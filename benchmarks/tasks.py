@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import floor, naive
+from benchmarks.planted import planted
 from benchmarks.usage import measured
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ TASKS = {
     "days and window": Task(pipeline, _modules(STAGES)),
     "plan copy": Task(floor.plan, _PROJECT),
     "copy": Task(floor.copy, ("polars",)),
+    "planted": Task(planted, _PROJECT),
     "tenth": Task(floor.tenth, ("polars",)),
     "naive": Task(naive.run, _NAIVE),
 } | {f"stage {name}": Task(stage, _modules({name: each})) for name, each in STAGES.items()}

@@ -169,6 +169,8 @@ def parse_time(text: str, where: str) -> datetime:
 
 
 def _meaning(dtype: pl.DataType) -> str:
+    if dtype == pl.Date:
+        return "day, such as 2013-02-08"
     if dtype == pl.Datetime:
         return "ISO 8601 time, such as 2013-02-08T18:30:00Z"
     if dtype == pl.Boolean:

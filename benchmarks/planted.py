@@ -11,6 +11,8 @@ MIN_EVENTS = 50
 anything can't be told apart by anyone (a classifier trained on the truth gets 0.69 of all)."""
 QUIET = ("2025-03-10", "2025-03-17")
 """A week (its end excluded) in which nothing is planted that a metric must show."""
+STAGES = ("features", "clusters", "event_clusters", "patterns", "trends", "anomalies")
+"""What makes the tables that it reads."""
 
 
 def planted(root: str, day: str, truth: str) -> dict[str, Any]:

@@ -150,6 +150,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "entity_id": "carrier:UA",
                 "type": "Carrier",
                 "community_id": "community:0",
+                "louvain": 0,
+                "leiden": 0,
+                "label_propagation": 0,
                 "score": 0.023,
                 "rank": 4,
             }

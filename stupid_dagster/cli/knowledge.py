@@ -32,7 +32,7 @@ def knowledge(
     limit: int,
     whole: bool,
 ) -> None:
-    """Show a knowledge table of the published window; without a name, which there are."""
+    """Show a knowledge table of the published window, or which there are."""
     from stupid_dagster.errors import InvalidQueryError, hint
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader, parse_filter

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from stupid_dagster.compute.projections import cut_runs
-from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import EventModel
 
 
@@ -70,8 +69,7 @@ def join_timelines(
 
     `until` is the end of what is known. The silence of the event model stands `hours` after each
     event of its types, where that is not after `until` and no other event of these types comes
-    before then or at that moment; before others of the same moment. Raises ComputeError when an
-    event type of the silence has no symbol.
+    before then or at that moment; before others of the same moment.
     """
     silent = _silent_codes(model)
     events = (
@@ -114,16 +112,10 @@ def code_of(symbol: str) -> str:
 
 
 def _silent_codes(model: EventModel) -> set[str]:
-    codes = set()
-    for name in model.patterns.silence.of if model.patterns.silence else []:
-        symbol = model.events[name].symbol
-        if symbol is None:
-            raise ComputeError(
-                f"the event model's patterns.silence is of {name}, which has no symbol in "
-                "sequences; give that event type a `symbol`, or leave it out of `of`"
-            )
-        codes.add(symbol.code)
-    return codes
+    """Return the codes of the silence's event types; the event model has one for each."""
+    names = model.patterns.silence.of if model.patterns.silence else []
+    symbols = [model.events[name].symbol for name in names]
+    return {symbol.code for symbol in symbols if symbol}
 
 
 def _silences(

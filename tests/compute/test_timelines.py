@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stupid_dagster.compute.timelines import Timelines, join_timelines
-from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import shuffled
-from tests.compute.sequences import PATTERNS, START, Event, model, sequence_table, timelines
+from tests.compute.sequences import START, Event, model, sequence_table, timelines
 
 UNTIL = START + dt.timedelta(days=7)
 SILENT = 48
@@ -75,12 +73,6 @@ def test_a_purchase_just_when_the_silence_would_be_breaks_it() -> None:
     found = listed(join_timelines(model(), sequence_table(actors), UNTIL))
     assert found["member:a"] == [(1, "B"), (49, "A:x"), (97, "quiet")]
     assert found["member:b"] == [(1, "B"), (49, "quiet"), (49, "V")]
-
-
-def test_a_silence_of_events_without_symbols_is_refused() -> None:
-    odd = model(PATTERNS.replace("Gift", "Ping"))
-    with pytest.raises(ComputeError, match="Ping, which has no symbol"):
-        join_timelines(odd, TABLES["sequences"].empty(), UNTIL)
 
 
 def test_no_rows_and_rows_without_symbols_give_no_actors() -> None:

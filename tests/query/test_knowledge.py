@@ -10,6 +10,7 @@ import pytest
 from stupid_dagster.errors import InvalidQueryError, MissingVersionError, NotFoundError
 from stupid_dagster.project import Project
 from stupid_dagster.query import Filter, SnapshotReader, parse_filter
+from stupid_dagster.query.frames import hex_ids
 from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 from stupid_dagster.stores.snapshots import open_snapshot
 from stupid_dagster.tables import WINDOW_TABLES
@@ -20,7 +21,7 @@ LAST_DAY = "2013-02-09"
 
 def stored(project: Project, table: str) -> pl.DataFrame:
     lake = project.lake
-    return pl.read_parquet(lake.version_path(lake.live(table, LAST_DAY)) / "part.parquet")
+    return pl.read_parquet(lake.version_path(lake.live(table, LAST_DAY)) / "*.parquet")
 
 
 @pytest.mark.parametrize("table", KNOWLEDGE_TABLES)
@@ -31,7 +32,7 @@ def test_every_table_is_given_as_it_is_stored(
 
     page = reader.knowledge(table)
 
-    assert page.rows.select(expected.columns).equals(expected)
+    assert page.rows.select(expected.columns).equals(hex_ids(expected))
     assert (page.total, page.truncated) == (expected.height, False)
 
 

@@ -22,7 +22,9 @@ def planted(root: str, day: str, truth: str) -> dict[str, Any]:
 
     from stupid_dagster.project import Project
 
-    lake = Project.load(root).lake
+    project = Project.load(root)
+    lake, silence = project.lake, project.model.patterns.silence
+    assert silence is not None
     told = json.loads((Path(truth) / "truth.json").read_text(encoding="utf-8"))
     members = pl.read_ipc(Path(truth) / "members.arrow").select(
         "segment", "bot_group", "sharing_group", actor=pl.format("member:{}", "memberCode")
@@ -52,7 +54,9 @@ def planted(root: str, day: str, truth: str) -> dict[str, Any]:
     stage = told["churn"]["sequence"][0]["stage"]
     churn = lake.read("patterns", day).filter(
         pl.col("category").is_in(["Churn", "ErrorChain"]),
+        pl.col("status").ne_missing("vanished"),
         pl.col("symbols").list.eval(pl.element() == f"E:{stage}").list.sum() >= 2,
+        pl.col("symbols").list.last() == silence.code,
     )
     return {
         "busy_members": busy.height,
@@ -61,7 +65,7 @@ def planted(root: str, day: str, truth: str) -> dict[str, Any]:
         "bot_groups_found": len(set(bots["bot_group"].drop_nulls()) & groups) / len(groups),
         "bot_precision": bots["bot_group"].is_not_null().mean(),
         "shared_accounts_precision": len(accounts & set(ranked)) / len(accounts),
-        "burst_rows_critical": burst.height,
+        "burst_rows_critical": burst["member"].n_unique(),
         "critical_rows_in_quiet_week": quiet.height,
         "churn_patterns": churn.height,
     }

@@ -75,6 +75,13 @@ class Project:
         first = last_day - timedelta(days=self.settings.window_days - 1)
         return [day for day in days_between(first, last_day) if self.is_complete(day)]
 
+    def half_made_days(self, last_day: date) -> list[str]:
+        """Return the days of the window that have documents, but lack tables made of them."""
+        first = last_day - timedelta(days=self.settings.window_days - 1)
+        calendar = days_between(first, last_day)
+        made = {*self.lake.partitions("documents")}
+        return [day for day in calendar if day in made and not self.is_complete(day)]
+
     def days_of_other_models(self, days: Iterable[str]) -> list[str]:
         """Return those of the days whose documents were made by another event model."""
         wanted = model_hash(self.model)

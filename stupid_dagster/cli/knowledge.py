@@ -17,7 +17,11 @@ CELL = 60
 
 @click.command()
 @click.argument("table", required=False)
-@click.option("--where", multiple=True, help="Condition, such as severity:eq:critical.")
+@click.option(
+    "--where",
+    multiple=True,
+    help="Condition, such as severity:eq:critical or score:ge:0.3; may be repeated.",
+)
 @click.option("--columns", help="Columns to show, parted by commas; default: all.")
 @click.option("--sort", help="Column to sort by; with a - before it the other way round.")
 @click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
@@ -84,7 +88,10 @@ def path(
     if found is None:
         console.print(f"no path leads from {source} to {target}")
         return
-    length = f"{found.path.distance:.4g}" if weighted else f"{len(found.path.entities) - 1} hops"
+    hops = len(found.path.entities) - 1
+    length = "1 hop" if hops == 1 else f"{hops} hops"
+    if weighted:
+        length += f", {found.path.distance:.4g} long (the sum of 1 / weight)"
     show_table(
         f"{source} to {target}: {length}",
         found.edges.columns,
@@ -95,7 +102,7 @@ def path(
 
 
 def _shown(value: Any, whole: bool) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, datetime):  # in UTC
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, list):
         value = ", ".join(_part(item) for item in value)

@@ -64,15 +64,21 @@ def run_days_and_window(project: Project, days: Sequence[str], *, window: bool =
             runs.append(run_partition("window", days[-1], instance))
             progress.advance(task)
     _show(runs)
-    tell_days_of_other_models(project, project.window_days(date.fromisoformat(days[-1])))
+    tell_odd_days(project, date.fromisoformat(days[-1]))
     failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
     if failed:
         raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
 
 
-def tell_days_of_other_models(project: Project, window: Sequence[str]) -> None:
-    """Print how many of a window's days were made by another event model, if any were."""
-    if outdated := project.days_of_other_models(window):
+def tell_odd_days(project: Project, last_day: date) -> None:
+    """Print which of a window's days it leaves out, and which another event model made."""
+    if half_made := project.half_made_days(last_day):
+        console.print(
+            f"[yellow]{len(half_made)} days of the window have documents but not all tables that "
+            f"are made of them, and are left out[/] ({half_made[0]} to {half_made[-1]}): run them "
+            "again"
+        )
+    if outdated := project.days_of_other_models(project.window_days(last_day)):
         console.print(
             f"[yellow]{len(outdated)} days of the window were made by another event model than the "
             f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"

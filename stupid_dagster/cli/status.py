@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import click
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.run import tell_days_of_other_models
+from stupid_dagster.cli.run import tell_odd_days
 from stupid_dagster.settings import SETTINGS, Settings
 
 
@@ -56,4 +58,4 @@ def status(settings: Settings, show_settings: bool) -> None:
         f"published: {manifest.id}, window {manifest.first_day} to {manifest.last_day} "
         f"({len(manifest.days)} days with events), {len(snapshot_ids(lake))} snapshots kept"
     )
-    tell_days_of_other_models(project, manifest.days)
+    tell_odd_days(project, date.fromisoformat(manifest.last_day))

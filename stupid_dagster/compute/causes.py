@@ -78,8 +78,8 @@ def anomaly_causes(model: EventModel, anomalies: pl.DataFrame, links: pl.DataFra
         per_entity.with_columns(p_value=pl.Series(np.asarray(chance, dtype=np.float64)))
         .with_columns((pl.col("p_value") * pl.col("compared")).clip(0.0, 1.0))
         .filter(pl.col("p_value") <= MAX_P_VALUE)
-        .with_columns(pl.col("relation").str.strip_suffix(INCOMING))
         .sort("p_value", "lift", "entity_id", "relation", descending=[False, True, False, False])
+        .with_columns(pl.col("relation").str.strip_suffix(INCOMING))
     )
     kinds = [type_of(entity, model) for entity in causes["entity_id"]]
     typed = causes.with_columns(type=pl.Series(kinds, dtype=pl.String))

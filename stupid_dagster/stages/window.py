@@ -9,6 +9,7 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+import structlog
 
 from stupid_dagster.compute.merge import merge_texts
 from stupid_dagster.embed.packing import unpack_vectors
@@ -18,6 +19,7 @@ from stupid_dagster.stages.written import Stage, Written
 from stupid_dagster.stores.lake import Version, VersionWriter
 from stupid_dagster.stores.vectors import build_search_index
 
+log = structlog.get_logger(__name__)
 NEXT_NUMBER = "next_number"
 """In the metadata of a table of groups: above the number of every id that was ever used."""
 
@@ -25,6 +27,8 @@ NEXT_NUMBER = "next_number"
 def window_days(project: Project, last_day: str) -> list[str]:
     """Return the window's complete days; raises ComputeError when there are none."""
     days = project.window_days(date.fromisoformat(last_day))
+    if left_out := project.half_made_days(date.fromisoformat(last_day)):
+        log.warning("days left out: not all of their tables are made", days=left_out)
     if not days:
         raise ComputeError(
             f"no day of the window ending on {last_day} has all its day tables; materialise "

@@ -100,11 +100,12 @@ def _findings(project: Project, last_day: str) -> Findings:
         .select("actor", "day", "events")
         .collect()
     )
-    earlier = [day for day in lake.partitions("insights") if day < last_day]
     previous = None
-    if earlier:
-        until = date.fromisoformat(earlier[-1])
-        previous = Previous(until, lake.read("insights", earlier[-1]), before("labels"))
+    if earlier := [day for day in lake.partitions("insights") if day < last_day]:
+        told = lake.read("insights", earlier[-1])
+        # Those of an older release had no status: there is nothing to compare with.
+        if TABLES["insights"].schema.keys() <= {*told.columns}:
+            previous = Previous(date.fromisoformat(earlier[-1]), told, before("labels"))
     whole = ("trends", "clusters", "cluster_changes", "cluster_moves", "communities")
     whole += ("community_changes", "labels", "patterns")
     return Findings(

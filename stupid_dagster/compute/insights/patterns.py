@@ -58,7 +58,9 @@ def _ordered(patterns: pl.DataFrame, model: EventModel) -> pl.DataFrame:
     place = pl.col("category").replace_strict(
         categories, list(range(len(categories))), default=len(categories), return_dtype=pl.Int64
     )
-    telling = pl.col("support") * pl.col("lift").log(2)
+    # What comes no more often than by chance stands behind all that does, commonest first.
+    support, lift = pl.col("support"), pl.col("lift")
+    telling = pl.when(lift > 1).then(support * lift.log(2)).otherwise(support - 1)
     gone = pl.col("status").fill_null("") == VANISHED
     return patterns.with_columns(
         place=place, telling=pl.when(gone).then("previous_support").otherwise(telling)

@@ -17,17 +17,19 @@ DAYS = "days"
 def day_counters(model: EventModel, activity: pl.LazyFrame) -> pl.LazyFrame:
     """Return what can be counted in the table `activity`: its other columns, and float64s.
 
-    These are events, sessions, and the features that are counts or numbers of distinct values.
-    Sums, means and last values have no distribution that is known beforehand.
+    These are events, sessions, and the features that are counts or numbers of distinct values, as
+    far as the days have them: those of an earlier event model lack what it hadn't. Sums, means and last values have no distribution that is known beforehand.
     """
-    kinds = {name: feature.kind for name, feature in model.features.columns.items()}
+    known = activity.collect_schema().names()
+    features = model.features.columns.items()
+    kinds = {name: feature.kind for name, feature in features if name in known}
     counted = [
         pl.col("events"),
         pl.col("sessions").list.len(),
         *(pl.col(name) for name, kind in kinds.items() if kind == "count"),
         *(pl.col(name).list.len() for name, kind in kinds.items() if kind == "distinct"),
     ]
-    others = [name for name in ("actor", "day") if name in activity.collect_schema().names()]
+    others = [name for name in ("actor", "day") if name in known]
     return activity.select(*others, *(column.cast(pl.Float64).fill_null(0) for column in counted))
 
 
@@ -46,7 +48,7 @@ def behaviour_evidence(actors: pl.Series, today: pl.DataFrame, history: pl.DataF
     pause is compared with what it did when it was there. An actor without such a day has no
     usual, and no deviation.
     """
-    names = [name for name in today.columns if name not in ("actor", "day")]
+    names = [name for name in today.columns if name not in ("actor", "day") and name in history]
     now = columns_of(actors, today, names)
     before = np.nan_to_num(columns_of(actors, history, [DAYS, *names]))
     items: dict[str, tuple[Floats, ...]] = {}

@@ -246,3 +246,13 @@ def test_path_shows_the_edges_between_two_entities(flights_project: Project) -> 
 
     missing = call(*of(flights_project), "path", "airport:JFK", "airport:XXX")
     assert missing.exit_code == 1
+
+
+def test_days_that_lack_a_table_are_left_out_and_told(flights_copy: Project) -> None:
+    lake = flights_copy.lake
+    for day in ("2013-02-06", "2013-02-07"):
+        lake.drop("actor_texts", day)
+
+    told = call(*of(flights_copy), "status").output
+    assert "2 days of the window have documents but not all tables" in told
+    assert "(2013-02-06 to 2013-02-07): run them again" in told

@@ -50,3 +50,14 @@ def test_windows_in_a_row_and_what_is_read_of_them(own_project: Project) -> None
     assert again.details["status_resolved"] == 1
     same = make_insights(project, DAYS[1])[0]
     assert same.version == again.version, "the same tables give the same bytes"
+
+
+def test_insights_of_an_older_release_are_no_previous_ones(own_project: Project) -> None:
+    for day in DAYS:
+        for stage in (make_documents, make_connections, make_vectors):
+            stage(own_project, day)
+    make_insights(own_project, DAYS[0])
+    older = own_project.lake.read("insights", DAYS[0]).drop("status", "since", "plan")
+    write(own_project, "insights", DAYS[0], older)
+    make_insights(own_project, DAYS[1])
+    assert own_project.lake.read("insights", DAYS[1]).is_empty()

@@ -18,7 +18,8 @@ def day_counters(model: EventModel, activity: pl.LazyFrame) -> pl.LazyFrame:
     """Return what can be counted in the table `activity`: its other columns, and float64s.
 
     These are events, sessions, and the features that are counts or numbers of distinct values, as
-    far as the days have them: those of an earlier event model lack what it hadn't. Sums, means and last values have no distribution that is known beforehand.
+    far as the days have them: those of an earlier event model lack what it hadn't. Sums, means
+    and last values have no distribution that is known beforehand.
     """
     known = activity.collect_schema().names()
     features = model.features.columns.items()

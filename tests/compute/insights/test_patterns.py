@@ -113,3 +113,16 @@ def test_the_order_of_rows_does_not_matter() -> None:
     rows = [pattern(str(n), f"A{n} B{n}", "Churn", 0.1, status="new") for n in range(9)]
     first = patterns_told(*rows)
     assert first == patterns_told(*rows[::-1])
+
+
+def test_what_comes_less_often_than_by_chance_stands_behind_commonest_first() -> None:
+    rows = patterns_told(
+        pattern("a", "G no-game", "Churn", 0.05, lift=0.3),
+        pattern("b", "P:x no-game", "Churn", 0.4, lift=0.5),
+    )
+    assert [row["subjects"][0] for row in rows][:1] == ["pattern:b"]
+    rows = patterns_told(
+        pattern("a", "G no-game", "Churn", 0.05, lift=1.1),
+        pattern("b", "P:x no-game", "Churn", 0.4, lift=0.5),
+    )
+    assert [row["subjects"][0] for row in rows][:1] == ["pattern:a"]

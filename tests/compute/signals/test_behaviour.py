@@ -122,3 +122,12 @@ def test_the_order_of_rows_does_not_matter() -> None:
         actors, today.sample(fraction=1, shuffle=True, seed=1), history[::-1]
     )
     np.testing.assert_array_equal(again.rarity, found.rarity)
+
+
+def test_what_earlier_days_did_not_count_is_no_evidence() -> None:
+    """A feature that the event model has got since: there is no usual to compare with."""
+    rows = [{"actor": name, "events": 4, "sessions": [SESSION], "visits": 3} for name in "abc"]
+    today = day_counters(shop(), activity(rows)).collect()
+    earlier = own_history(day_counters(shop(), activity(rows).drop("items"))).collect()
+    found = behaviour_evidence(pl.Series(list("abc")), today, earlier)
+    assert found.names == ("events", "sessions", "visits")

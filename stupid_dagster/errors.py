@@ -7,6 +7,7 @@
     ├── IngestError            landing files can't be found or read as a whole
     ├── StoreError             a store can't do what was asked
     │   ├── MissingVersionError    a table has no live version for a partition
+    │   ├── ConflictError          another run changed meanwhile what this one works on
     │   ├── SnapshotError          no published snapshot, or one that lost files
     │   ├── SearchIndexError       the LanceDB search index
     │   └── GraphStoreError        the graph database
@@ -59,6 +60,10 @@ class StoreError(StupidError):
 
 class MissingVersionError(StoreError):
     """A table has no live version for a partition."""
+
+
+class ConflictError(StoreError):
+    """Another run changed meanwhile what this one works on: doing it again helps."""
 
 
 class SnapshotError(StoreError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from stupid_dagster.embed import Embedder, bundled_embedder
+from stupid_dagster.errors import StoreError
 from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
 from stupid_dagster.settings import Settings, load_settings
-from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.lake import Lake, Version
 from stupid_dagster.tables import DAY_TABLES
 
 MODEL_HASH = "event_model"
@@ -71,9 +73,14 @@ class Project:
         return self.settings.partitions_start, self.settings.partitions_end or today
 
     def window_days(self, last_day: date) -> list[str]:
-        """Return the complete days of the window ending on `last_day` (see `is_complete`)."""
+        """Return the complete days of the window ending on `last_day`, ascending."""
+        return [*self.complete_days(last_day)]
+
+    def complete_days(self, last_day: date) -> dict[str, dict[str, Version]]:
+        """Return the complete days of the window ending on `last_day` with their tables."""
         first = last_day - timedelta(days=self.settings.window_days - 1)
-        return [day for day in days_between(first, last_day) if self.is_complete(day)]
+        days = ((day, self.complete_day(day)) for day in days_between(first, last_day))
+        return {day: tables for day, tables in days if tables}
 
     def half_made_days(self, last_day: date) -> list[str]:
         """Return the days of the window that have documents, but lack tables made of them."""
@@ -88,15 +95,26 @@ class Project:
         found = ((day, self.lake.find("documents", day)) for day in days)
         return [day for day, made in found if made and made.metadata.get(MODEL_HASH) != wanted]
 
+    def complete_day(self, day: str) -> dict[str, Version] | None:
+        """Return the live versions of all day tables; None unless they are of the same documents.
+
+        One that has lost files or bytes, or whose description is damaged, counts as missing.
+        """
+        live = {}
+        for table in DAY_TABLES:
+            with suppress(StoreError):
+                if version := self.lake.find(table, day):
+                    live[table] = version
+        if len(live) < len(DAY_TABLES) or any(self.lake.damaged(v) for v in live.values()):
+            return None
+        documents = live["documents"].name
+        if any(v.metadata.get("documents", documents) != documents for v in live.values()):
+            return None
+        return live
+
     def is_complete(self, day: str) -> bool:
         """Return whether all day tables have the day, made of the documents that it has now."""
-        live = {table: self.lake.find(table, day) for table in DAY_TABLES}
-        documents = live["documents"]
-        return documents is not None and all(
-            version is not None
-            and version.metadata.get("documents", documents.name) == documents.name
-            for version in live.values()
-        )
+        return self.complete_day(day) is not None
 
     def anchor(self) -> date | None:
         """Return the day that the newest window ends on: the newest that has documents.

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.stores.lake import Lake
-from stupid_dagster.tables import TABLES, WINDOW_TABLES
+from stupid_dagster.stores.lake import Version
+from stupid_dagster.tables import TABLES
 
 
 def build_catalog(
-    lake: Lake, model: EventModel, days: Sequence[str], last_day: str
+    model: EventModel,
+    documents: Mapping[str, Version],
+    knowledge: Mapping[str, Version],
+    *,
+    nodes: pl.LazyFrame,
+    edges: pl.LazyFrame,
 ) -> dict[str, Any]:
     """Return the catalog of a window as plain data.
+
+    `documents` are its days' documents, `knowledge` its own tables by name, `nodes` and `edges`
+    the rows of two of them.
 
     Keys: `days`; `events` (per event type: description, documents, first and last day, fields
     with type, unit and share of missing values); `entities` (per type: nodes, events,
     properties); `edges` (per type: ends, edges, weight); `knowledge` (per table: description,
     rows).
     """
-    nodes = lake.scan("graph_nodes", last_day)
-    edges = lake.scan("graph_edges", last_day)
     node_counts = _by_type(nodes, nodes=pl.len(), events=pl.col("events").sum())
     edge_counts = _by_type(edges, edges=pl.len(), weight=pl.col("weight").sum())
     return {
@@ -32,8 +38,8 @@ def build_catalog(
         "description": model.description,
         "timezone": model.timezone,
         "actor": model.actor,
-        "days": list(days),
-        "events": _events(lake, model, days),
+        "days": list(documents),
+        "events": _events(model, documents),
         "entities": {
             name: {
                 "prefix": entity.prefix,
@@ -52,8 +58,7 @@ def build_catalog(
         },
         "knowledge": {
             name: {"description": TABLES[name].description, "rows": version.rows}
-            for name in WINDOW_TABLES
-            if name != "catalog" and (version := lake.find(name, last_day))
+            for name, version in knowledge.items()
         },
     }
 
@@ -63,12 +68,12 @@ def _by_type(table: pl.LazyFrame, **aggregates: pl.Expr) -> dict[str, dict[str, 
     return {row.pop("type"): row for row in rows}
 
 
-def _events(lake: Lake, model: EventModel, days: Sequence[str]) -> dict[str, Any]:
+def _events(model: EventModel, versions: Mapping[str, Version]) -> dict[str, Any]:
     documents: Counter[str] = Counter()
     nulls: dict[str, Counter[str]] = {name: Counter() for name in model.events}
     seen: dict[str, list[str]] = {name: [] for name in model.events}
-    for day in days:
-        for name, counts in lake.live("documents", day).metadata["event_types"].items():
+    for day, version in versions.items():
+        for name, counts in version.metadata["event_types"].items():
             if name in seen and counts["rows"]:
                 documents[name] += counts["rows"]
                 nulls[name].update(counts["nulls"])

@@ -20,44 +20,46 @@ from stupid_dagster.compute.signals.links import actor_links, window_links
 from stupid_dagster.compute.signals.noise import noise_evidence
 from stupid_dagster.compute.signals.statistical import statistical_evidence
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import Window, open_window
+from stupid_dagster.stages.written import Written
 
 TOP = 10
 
 
 def make_anomalies(project: Project, last_day: str) -> list[Written]:
     """Write `anomalies` of the actors of the window's last complete day, and `anomaly_causes`."""
-    stage = Stage(project, last_day)
-    lake, model = project.lake, project.model
-    days = window_days(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
+    model, days = project.model, window.days
     day = date.fromisoformat(days[-1])
-    activity = lake.scan("activity", days[-1]).filter(~pl.col("is_test").fill_null(value=False))
+    activity = window.scan_day("activity", days[-1]).filter(
+        ~pl.col("is_test").fill_null(value=False)
+    )
     today = day_counters(model, activity).sort("actor").collect()
     actors = today["actor"]
-    history = _history(project, days[:-1], day, actors)
-    links = actor_links(lake.scan("edges", days[-1]), actors).collect()
+    history = _history(window, actors)
+    links = actor_links(window.scan_day("edges", days[-1]), actors).collect()
     start = datetime.combine(day, datetime.min.time(), tzinfo=model.zone)
-    window = window_links(lake.scan("graph_edges", last_day), actors, start, HISTORY_DAYS)
+    in_window = window_links(window.scan("graph_edges"), actors, start, HISTORY_DAYS)
+    communities = window.scan("community_members").select("entity_id", "community_id").collect()
     anomalies = score_actors(
         actors,
         [
-            statistical_evidence(actors, lake.read("features", last_day), window.degree),
-            noise_evidence(actors, lake.read("actor_noise", last_day)),
+            statistical_evidence(actors, window.read("features"), in_window.degree),
+            noise_evidence(actors, window.read("actor_noise")),
             behaviour_evidence(actors, today, history),
-            graph_evidence(actors, window, links, history, _communities(project, last_day)),
+            graph_evidence(actors, in_window, links, history, communities),
         ],
     )
     causes = anomaly_causes(model, anomalies, links)
     anomalies = with_causes(anomalies, causes, links)
-    texts = lake.scan("texts", days[-1])
-    anomalies = with_documents(anomalies, days[-1], lake.scan("actor_texts", days[-1]), texts)
+    texts, actor_texts = (window.scan_day(t, days[-1]) for t in ("texts", "actor_texts"))
+    anomalies = with_documents(anomalies, days[-1], actor_texts, texts)
     severities = anomalies.group_by("severity").len().sort("severity")
     shown = ("rank", "actor", "score", "severity", "signals", "shared")
     stage.table(
         "anomalies",
         anomalies,
-        metadata={"days": days},
         details={"day": days[-1], "actors": anomalies.height, **dict(severities.iter_rows())},
         pictures={"plot": anomaly_plot(anomalies)},
         previews={"most unusual": anomalies.select(shown).head(TOP)},
@@ -65,24 +67,19 @@ def make_anomalies(project: Project, last_day: str) -> list[Written]:
     stage.table(
         "anomaly_causes",
         causes,
-        metadata={"days": days},
         previews={"least likely by chance": causes.head(TOP)},
     )
     return stage.written
 
 
-def _history(project: Project, before: list[str], day: date, actors: pl.Series) -> pl.DataFrame:
-    """Return the actors' own history over the days of the week before that there are."""
+def _history(window: Window, actors: pl.Series) -> pl.DataFrame:
+    """Return the actors' own history over the days that there are of the week before the last."""
+    day = date.fromisoformat(window.days[-1])
     first = (day - timedelta(days=HISTORY_DAYS)).isoformat()
-    recent = [earlier for earlier in before if earlier >= first]
+    recent = [earlier for earlier in window.days[:-1] if earlier >= first]
     # Without any, the day itself is read for its columns, but none of its rows.
-    activity = project.lake.scan_days("activity", recent or [day.isoformat()])
+    activity = window.scan_days("activity", recent or window.days[-1:])
     activity = activity.filter(pl.col("day") < day)
     wanted = actors.alias("actor").to_frame().lazy()
     ours = activity.join(wanted, on="actor", how="semi")
-    return own_history(day_counters(project.model, ours)).collect()
-
-
-def _communities(project: Project, last_day: str) -> pl.DataFrame:
-    scanned = project.lake.scan("community_members", last_day)
-    return scanned.select("entity_id", "community_id").collect()
+    return own_history(day_counters(window.project.model, ours)).collect()

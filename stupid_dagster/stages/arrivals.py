@@ -110,7 +110,7 @@ def _stale_day(
         reason = f"files new or changed: {changed}"
     elif version and version.metadata.get(MODEL_HASH) != model_hash(project.model):
         reason = "made by another event model"
-    elif version and not _is_complete(project, day):
+    elif version and not project.is_complete(day):
         reason = "only a part was made"
     else:
         return None
@@ -170,13 +170,6 @@ def _documents(project: Project, day: str) -> Version | None:
         return project.lake.find("documents", day)
     except StoreError:  # What is damaged is replaced.
         return None
-
-
-def _is_complete(project: Project, day: str) -> bool:
-    try:
-        return project.is_complete(day)
-    except StoreError:
-        return False
 
 
 def _sources(version: Version | None) -> Mapping[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 import polars as pl
 
 from stupid_dagster.compute.cluster_entities import cluster_entities
@@ -11,27 +9,20 @@ from stupid_dagster.compute.clusters import Earlier, cluster_actors
 from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.plots import cluster_plot
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import (
-    NEXT_NUMBER,
-    next_number,
-    previous_window,
-    window_days,
-)
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import NEXT_NUMBER, Window, open_window
+from stupid_dagster.stages.written import Written
 
 _PREVIEWED = 10
 
 
 def make_features(project: Project, last_day: str) -> list[Written]:
     """Write `features` over the last days of the window, as many as the event model says."""
-    stage = Stage(project, last_day)
-    span = timedelta(days=project.model.features.window_days - 1)
-    first_day = (date.fromisoformat(last_day) - span).isoformat()
-    window = window_days(project, last_day)
-    days = [day for day in window if day >= first_day]
+    window = open_window(project, last_day)
+    stage = window.stage()
+    days = window.recent_days(project.model.features.window_days)
     # Of a window without recent days one is read, for its columns, but none of its rows.
-    activity = project.lake.scan_days("activity", days or window[-1:])
-    recent = activity.filter(pl.col("day") >= date.fromisoformat(first_day))
+    activity = window.scan_days("activity", days or window.days[-1:])
+    recent = activity.filter(pl.lit(value=bool(days)))
     features = build_features(project.model, recent)
     stage.table("features", features, metadata={"days": days}, details={"days": len(days)})
     return stage.written
@@ -43,13 +34,14 @@ def make_clusters(project: Project, last_day: str) -> list[Written]:
     The tables are `clusters`, `cluster_members`, `cluster_choice`, `cluster_entities`,
     `cluster_changes` and `cluster_moves`.
     """
-    stage = Stage(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
     result = cluster_actors(
-        project.lake.read("features", last_day),
+        window.read("features"),
         project.model.features,
         seed=project.settings.seed,
         max_clusters=project.settings.max_clusters,
-        earlier=_earlier(project, last_day),
+        earlier=_earlier(window),
     )
     stage.table(
         "clusters",
@@ -67,7 +59,7 @@ def make_clusters(project: Project, last_day: str) -> list[Written]:
     )
     stage.table("cluster_members", result.members)
     stage.table("cluster_choice", result.choice, previews={"choice": result.choice})
-    edges = project.lake.scan("graph_edges", last_day)
+    edges = window.scan("graph_edges")
     entities = cluster_entities(result.members, edges, project.model)
     telling = entities.filter(pl.col("lift_rank") == 1).sort("lift", descending=True)
     stage.table("cluster_entities", entities, previews={"telling": telling.head(_PREVIEWED)})
@@ -84,9 +76,9 @@ def make_clusters(project: Project, last_day: str) -> list[Written]:
     return stage.written
 
 
-def _earlier(project: Project, last_day: str) -> Earlier | None:
-    clusters = previous_window(project, "clusters", last_day)
-    members = previous_window(project, "cluster_members", last_day)
+def _earlier(window: Window) -> Earlier | None:
+    clusters = window.previous("clusters")
+    members = window.previous("cluster_members")
     if clusters is None or members is None:
         return None
-    return Earlier(clusters, members, next_number(project, "clusters", last_day))
+    return Earlier(clusters, members, window.next_number("clusters"))

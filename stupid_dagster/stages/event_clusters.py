@@ -8,8 +8,8 @@ from stupid_dagster.compute.bots import find_bot_candidates
 from stupid_dagster.compute.event_clusters import NOISE_ID, cluster_events
 from stupid_dagster.compute.plots import event_cluster_plot
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import open_window
+from stupid_dagster.stages.written import Written
 
 
 def make_event_clusters(project: Project, last_day: str) -> list[Written]:
@@ -17,19 +17,23 @@ def make_event_clusters(project: Project, last_day: str) -> list[Written]:
 
     The tables are `event_clusters`, `text_clusters`, `actor_noise` and `bot_candidates`.
     """
-    stage = Stage(project, last_day)
-    settings, lake = project.settings, project.lake
-    day = window_days(project, last_day)[-1]
-    texts, actor_texts = lake.read("texts", day), lake.read("actor_texts", day)
+    window = open_window(project, last_day)
+    stage = window.stage()
+    settings = project.settings
+    day = window.days[-1]
+    texts, vectors, actor_texts, sequences = (
+        window.scan_day(table, day).collect()
+        for table in ("texts", "vectors", "actor_texts", "sequences")
+    )
     found = cluster_events(
         texts,
-        lake.read("vectors", day),
+        vectors,
         actor_texts,
         eps=settings.dbscan_eps,
         min_events=settings.dbscan_min_events,
         exact_texts=settings.dbscan_exact_texts,
     )
-    bots = find_bot_candidates(actor_texts, lake.read("sequences", day), texts, day)
+    bots = find_bot_candidates(actor_texts, sequences, texts, day)
     source = {"days": [day]}
     stage.table(
         "event_clusters",

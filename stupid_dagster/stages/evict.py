@@ -1,6 +1,6 @@
 """Take whole days out of every table, snapshot and file.
 
-A window's knowledge goes with the first day that it covers. What is published changes first,
+A window's knowledge goes with the first day that it is made of. What is published changes first,
 then live versions go, then files that nothing names any more.
 """
 
@@ -12,18 +12,17 @@ from datetime import date, timedelta
 
 import structlog
 
+from stupid_dagster.errors import StoreError
 from stupid_dagster.project import Project
-from stupid_dagster.stores.snapshots import (
-    Garbage,
-    collect_garbage,
-    open_snapshot,
-    publish,
-    published_id,
-)
+from stupid_dagster.stages.window import PINS, open_window
+from stupid_dagster.stores.garbage import Garbage, collect_garbage
+from stupid_dagster.stores.snapshots import open_snapshot, publish, published_id
 from stupid_dagster.tables import WINDOW_TABLES
 
 log = structlog.get_logger(__name__)
 WINDOW_PARTITIONED = {*WINDOW_TABLES, "snapshot"}
+OUTLIVES = {"audit"}
+"""Tables that are no day's nor window's, and hold nothing but counts."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,18 @@ class Eviction:
 
     horizon: date
     window_days: int
-    published: str | None
+    kept_windows: frozenset[str] = frozenset()
+    """Windows that stay although they begin before the horizon: the published one, until a newer
+    takes its place, and such as are made of nothing but kept days."""
     stale: Mapping[str, list[str]] = field(default_factory=dict)
+    """By table the partitions that go."""
 
     def is_stale(self, table: str, partition: str) -> bool:
-        """Return whether a partition of a table (or of the asset `snapshot`) must go.
-
-        What is published stays until a newer window takes its place.
-        """
+        """Return whether a partition of a table (or of the asset `snapshot`) must go."""
         if table not in WINDOW_PARTITIONED:
             return partition < self.horizon.isoformat()
         oldest = self.horizon + timedelta(days=self.window_days - 1)
-        return partition < oldest.isoformat() and partition != self.published
+        return partition < oldest.isoformat() and partition not in self.kept_windows
 
     @property
     def partitions(self) -> list[str]:
@@ -58,21 +57,33 @@ def plan_eviction(project: Project, anchor: date | None = None) -> Eviction | No
     what is served is not taken apart before there is something to serve in its place. All
     tables are looked at, so that one that was left behind alone is found too.
     """
+    lake = project.lake
     published = None
-    if published_id(project.lake) is not None:
-        published = open_snapshot(project.lake).manifest.last_day
+    if published_id(lake) is not None:
+        published = open_snapshot(lake).manifest.last_day
     if anchor is None:
         anchor = project.anchor()
         if anchor is None:
             return None
         anchor = min(anchor, date.fromisoformat(published)) if published else anchor
     horizon = project.settings.horizon(anchor)
-    eviction = Eviction(horizon, project.settings.window_days, published)
+    kept = {day for day in lake.partitions(PINS) if _first_day(project, day) >= str(horizon)}
+    kept |= {published} if published else set()
+    eviction = Eviction(horizon, project.settings.window_days, frozenset(kept))
     stale = {
-        table: [p for p in project.lake.partitions(table) if eviction.is_stale(table, p)]
-        for table in project.lake.tables()
+        table: [p for p in lake.partitions(table) if eviction.is_stale(table, p)]
+        for table in lake.tables()
+        if table not in OUTLIVES
     }
     return replace(eviction, stale={table: found for table, found in stale.items() if found})
+
+
+def _first_day(project: Project, last_day: str) -> str:
+    """Return the first day that a window is made of; an empty text where that can't be known."""
+    try:
+        return open_window(project, last_day).days[0]
+    except StoreError:
+        return ""
 
 
 def evict(project: Project, eviction: Eviction) -> Garbage:
@@ -89,11 +100,12 @@ def evict(project: Project, eviction: Eviction) -> Garbage:
 
 
 def remove_garbage(project: Project, *, dry_run: bool = False) -> Garbage:
-    """Remove what no snapshot names any more and whose time of grace is over; see `Garbage`."""
+    """Remove what nothing names any more and whose time of grace is over; see `Garbage`."""
     return collect_garbage(
         project.lake,
         kept_snapshots=project.settings.kept_snapshots,
         grace=timedelta(minutes=project.settings.garbage_minutes),
+        using=PINS,
         dry_run=dry_run,
     )
 
@@ -104,15 +116,15 @@ def _publish_without(project: Project, eviction: Eviction) -> None:
         return
     manifest = open_snapshot(project.lake).manifest
     kept = {
-        table: [p for p in partitions if p not in eviction.stale.get(table, [])]
-        for table, partitions in manifest.versions.items()
+        table: {p: v for p, v in versions.items() if p not in eviction.stale.get(table, ())}
+        for table, versions in manifest.versions.items()
     }
-    if kept == {table: list(partitions) for table, partitions in manifest.versions.items()}:
+    if kept == manifest.versions:
         return
     publish(
         project.lake,
         window=(date.fromisoformat(manifest.first_day), date.fromisoformat(manifest.last_day)),
-        tables=kept,
+        versions=kept,
         event_model=manifest.event_model,
         event_model_hash=manifest.event_model_hash,
         embedder_id=manifest.embedder_id,

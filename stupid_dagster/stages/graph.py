@@ -12,12 +12,7 @@ from stupid_dagster.compute.merge import merge_edges, merge_entities
 from stupid_dagster.compute.pagerank import PageRankResult, pagerank, rank_changes
 from stupid_dagster.compute.plots.graph import community_plot, degree_plot, rank_plot
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import (
-    NEXT_NUMBER,
-    next_number,
-    previous_window,
-    window_days,
-)
+from stupid_dagster.stages.window import NEXT_NUMBER, open_window
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.graph import build_graph_database
 from stupid_dagster.stores.lake import VersionWriter
@@ -30,12 +25,12 @@ def make_graph(project: Project, last_day: str) -> list[Written]:
 
     Edges are a file per type, because merging one type at a time halves the memory it takes.
     """
-    stage = Stage(project, last_day)
-    days = window_days(project, last_day)
-    reported = {"metadata": {"days": days}, "details": {"days": len(days)}}
-    nodes = merge_entities(project.lake.scan_days("entities", days)).collect(engine="streaming")
-    stage.table("graph_nodes", nodes, **reported)
-    edges = project.lake.scan_days("edges", days)
+    window = open_window(project, last_day)
+    stage = window.stage()
+    details = {"days": len(window.days)}
+    nodes = merge_entities(window.scan_days("entities")).collect(engine="streaming")
+    stage.table("graph_nodes", nodes, details=details)
+    edges = window.scan_days("edges")
     types = edges.select(pl.col("type").unique()).collect(engine="streaming")["type"].sort()
 
     def fill(writer: VersionWriter) -> None:
@@ -44,16 +39,17 @@ def make_graph(project: Project, last_day: str) -> list[Written]:
             merged = merge_edges(edges.filter(pl.col("type") == pl.lit(name, pl.String)))
             writer.write(merged.collect(engine="streaming"), f"part-{number:03}")
 
-    stage.files("graph_edges", fill, **reported)
+    stage.files("graph_edges", fill, details=details)
     return stage.written
 
 
 def make_graph_database(project: Project, last_day: str) -> list[Written]:
     """Write `graph_database` from the window's nodes and edges."""
-    stage = Stage(project, last_day)
-    lake, settings = project.lake, project.settings
+    window = open_window(project, last_day)
+    stage = window.stage()
+    settings = project.settings
     nodes, edges = (
-        lake.version_path(lake.live(table, last_day)) for table in ("graph_nodes", "graph_edges")
+        project.lake.version_path(window.version(table)) for table in ("graph_nodes", "graph_edges")
     )
 
     def fill(writer: VersionWriter) -> None:
@@ -76,17 +72,17 @@ def make_graph_knowledge(project: Project, last_day: str) -> list[Written]:
     The tables are `graph_statistics`, `degrees`, `pagerank`, `communities`, `community_members`,
     `community_methods`, `community_changes` and `community_moves`.
     """
-    stage = Stage(project, last_day)
-    lake = project.lake
-    nodes = lake.scan("graph_nodes", last_day).select("entity_id", "type", "is_test").collect()
-    graph = number_graph(nodes, lake.scan("graph_edges", last_day))
+    window = open_window(project, last_day)
+    stage = window.stage()
+    nodes = window.scan("graph_nodes").select("entity_id", "type", "is_test").collect()
+    graph = number_graph(nodes, window.scan("graph_edges"))
     adjacency = Adjacency.of(graph)
     statistics = graph_statistics(graph, adjacency)
     stage.table("graph_statistics", statistics, previews={"statistics": statistics})
     degree_table = degrees(graph)
     stage.table("degrees", degree_table, pictures={"degrees": degree_plot(degree_table)})
     del graph, degree_table
-    ranks = pagerank(adjacency, previous=previous_window(project, "pagerank", last_day))
+    ranks = pagerank(adjacency, previous=window.previous("pagerank"))
     _report_pagerank(stage, ranks)
     found = communities(
         adjacency,
@@ -94,8 +90,8 @@ def make_graph_knowledge(project: Project, last_day: str) -> list[Written]:
         project.model.actor,
         algorithm=project.settings.community_algorithm,
         seed=project.settings.seed,
-        previous_members=previous_window(project, "community_members", last_day),
-        next_number=next_number(project, "communities", last_day),
+        previous_members=window.previous("community_members"),
+        next_number=window.next_number("communities"),
     )
     _report_communities(stage, found)
     return stage.written

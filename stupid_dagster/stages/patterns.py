@@ -11,8 +11,8 @@ from stupid_dagster.compute.patterns import Bounds, find_patterns
 from stupid_dagster.compute.plots.patterns import cooccurrence_plot, pattern_plot
 from stupid_dagster.compute.timelines import Timelines, join_timelines
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import previous_window, window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import Window, open_window
+from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
 
 PREVIEW_ROWS = 20
@@ -20,10 +20,12 @@ PREVIEW_ROWS = 20
 
 def make_patterns(project: Project, last_day: str) -> list[Written]:
     """Write `patterns` of the last days of the window, as many as the settings say."""
-    stage = Stage(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
     settings = project.settings
-    days = _recent(project, last_day, window_days(project, last_day))
-    timelines = _timelines(project, last_day, days)
+    days = window.recent_days(settings.pattern_days)
+    timelines = _timelines(window)
+    before = window.previous_window()
     bounds = Bounds(
         settings.pattern_min_support,
         settings.pattern_min_actors,
@@ -34,8 +36,8 @@ def make_patterns(project: Project, last_day: str) -> list[Written]:
         project.model,
         timelines,
         bounds,
-        previous=previous_window(project, "patterns", last_day),
-        previous_timelines=_previous_timelines(project, last_day),
+        previous=window.previous("patterns"),
+        previous_timelines=_timelines(before) if before else None,
     )
     patterns = found.patterns
     complete_from = dict(found.complete_from)
@@ -66,12 +68,9 @@ def make_patterns(project: Project, last_day: str) -> list[Written]:
 
 def make_cooccurrence(project: Project, last_day: str) -> list[Written]:
     """Write `cooccurrence` of the entities that the window's actors are linked to."""
-    stage = Stage(project, last_day)
-    found = find_cooccurrence(
-        project.model,
-        project.lake.scan_days("graph_nodes", [last_day]),
-        project.lake.scan_days("graph_edges", [last_day]),
-    )
+    window = open_window(project, last_day)
+    stage = window.stage()
+    found = find_cooccurrence(project.model, window.scan("graph_nodes"), window.scan("graph_edges"))
     details: dict[str, int] = {}
     for pair, actors in found.universe.items():
         details[f"{pair}: actors"] = actors
@@ -92,27 +91,14 @@ def make_cooccurrence(project: Project, last_day: str) -> list[Written]:
     return stage.written
 
 
-def _recent(project: Project, last_day: str, window: list[str]) -> list[str]:
-    """Return the days of a window whose sequences are mined."""
-    span = timedelta(days=project.settings.pattern_days - 1)
-    first_day = (date.fromisoformat(last_day) - span).isoformat()
-    return [day for day in window if day >= first_day]
-
-
-def _timelines(project: Project, last_day: str, days: list[str]) -> Timelines:
-    midnight = datetime.combine(date.fromisoformat(last_day), time(), project.model.zone)
-    frames = [project.lake.read("sequences", day) for day in days]
+def _timelines(window: Window) -> Timelines:
+    """Return the timelines of the days of a window whose sequences are mined."""
+    model = window.project.model
+    midnight = datetime.combine(date.fromisoformat(window.last_day), time(), model.zone)
+    days = window.recent_days(window.project.settings.pattern_days)
+    frames = [window.scan_day("sequences", day).collect() for day in days]
     sequences = pl.concat(frames) if frames else TABLES["sequences"].empty()
-    return join_timelines(project.model, sequences, midnight + timedelta(days=1))
-
-
-def _previous_timelines(project: Project, last_day: str) -> Timelines | None:
-    """Return the timelines of the window that `patterns` are compared with; None without."""
-    earlier = [day for day in project.lake.partitions("patterns") if day < last_day]
-    if not earlier:
-        return None
-    window = project.window_days(date.fromisoformat(earlier[-1]))
-    return _timelines(project, earlier[-1], _recent(project, earlier[-1], window))
+    return join_timelines(model, sequences, midnight + timedelta(days=1))
 
 
 def _readable(patterns: pl.DataFrame) -> pl.DataFrame:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from stupid_dagster import __version__
 from stupid_dagster.catalog import build_catalog
+from stupid_dagster.errors import ConflictError, SnapshotError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import remove_garbage
-from stupid_dagster.stages.window import window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import open_window
+from stupid_dagster.stages.written import Written
+from stupid_dagster.stores.garbage import Garbage
 from stupid_dagster.stores.lake import VersionWriter
-from stupid_dagster.stores.snapshots import Garbage, Manifest, publish
-from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
+from stupid_dagster.stores.snapshots import Manifest, open_snapshot, publish, published_id
+from stupid_dagster.tables import WINDOW_TABLES
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The snapshot of a window, whether it is the one that is served, and what left the disk."""
+
+    manifest: Manifest
+    served: bool
+    garbage: Garbage
 
 
 def make_catalog(project: Project, last_day: str) -> list[Written]:
     """Write the `catalog` of the window, as `catalog.json`."""
-    stage = Stage(project, last_day)
-    catalog = build_catalog(project.lake, project.model, window_days(project, last_day), last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
+    knowledge = {name: window.find(name) for name in WINDOW_TABLES if name != "catalog"}
+    catalog = build_catalog(
+        project.model,
+        window.versions["documents"],
+        {name: version for name, version in knowledge.items() if version},
+        nodes=window.scan("graph_nodes"),
+        edges=window.scan("graph_edges"),
+    )
 
     def fill(writer: VersionWriter) -> None:
         text = json.dumps(catalog, ensure_ascii=False, indent=1)
@@ -30,23 +50,46 @@ def make_catalog(project: Project, last_day: str) -> list[Written]:
     return stage.written
 
 
-def publish_window(project: Project, last_day: str) -> tuple[Manifest, Garbage]:
-    """Publish the window's live tables as the snapshot, then remove what nothing names.
+def publish_window(project: Project, last_day: str) -> Publication:
+    """Publish the window as a snapshot, then remove what nothing names any more.
 
-    Raises SnapshotError when a file of any of its tables is missing or damaged.
+    A window before the newest doesn't take the place of what is served: it is kept beside it.
+    Raises ConflictError when one of its tables was made of other versions of the days, or one of
+    its days was evicted since, and SnapshotError when a file is missing or damaged.
     """
+    window = open_window(project, last_day)
+    evicted = [day for day in window.days if project.lake.find("documents", day) is None]
+    if evicted:
+        raise ConflictError(
+            f"days of the window ending on {last_day} were evicted since it was begun "
+            f"({evicted[0]} to {evicted[-1]}): make the window again, from window_days on"
+        )
+    knowledge = {name: window.find(name) for name in WINDOW_TABLES}
     last = date.fromisoformat(last_day)
-    days = window_days(project, last_day)
+    served = _takes_over(project, last)
     manifest = publish(
         project.lake,
         window=(last - timedelta(days=project.settings.window_days - 1), last),
-        tables={
-            **{table: days for table in DAY_TABLES},
-            **{table: [last_day] for table in WINDOW_TABLES},
+        versions={
+            **window.versions,
+            **{name: {last_day: version} for name, version in knowledge.items() if version},
         },
         event_model=project.model.name,
         event_model_hash=model_hash(project.model),
         embedder_id=project.embedder.model_id,
         code_version=__version__,
+        serve=served,
     )
-    return manifest, remove_garbage(project)
+    return Publication(manifest, served, remove_garbage(project))
+
+
+def _takes_over(project: Project, last_day: date) -> bool:
+    """Return whether a window is to be served: none newer is, or none newer can be made."""
+    try:
+        if published_id(project.lake) is None:
+            return True
+        served = open_snapshot(project.lake).manifest
+    except SnapshotError:  # What can't be read can't be served.
+        return True
+    anchor = project.anchor()
+    return last_day.isoformat() >= served.last_day or anchor is None or last_day >= anchor

@@ -12,8 +12,8 @@ from stupid_dagster.compute.history import HISTORY_TABLES, merge_history, window
 from stupid_dagster.compute.plots import trend_plot
 from stupid_dagster.compute.trends import build_trends
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import Window, open_window
+from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
 
 MOST_PLOTS = 3
@@ -21,20 +21,20 @@ MOST_PLOTS = 3
 
 def make_trends(project: Project, last_day: str) -> list[Written]:
     """Write `trends` of each day and hour of the window, and of its groups' sizes."""
-    stage = Stage(project, last_day)
-    lake, model = project.lake, project.model
-    window = window_days(project, last_day)
-    days = [date.fromisoformat(day) for day in window]
+    window = open_window(project, last_day)
+    stage = window.stage()
+    model = project.model
+    days = [date.fromisoformat(day) for day in window.days]
     baseline_days = project.settings.trend_baseline_days
     trends = pl.concat(
         [
             build_trends(
-                model, lake.scan_days("metrics", window), baseline_days=baseline_days, days=days
+                model, window.scan_days("metrics"), baseline_days=baseline_days, days=days
             ),
             new_actor_trends(
-                model, lake.scan_days("activity", window), days=days, baseline_days=baseline_days
+                model, window.scan_days("activity"), days=days, baseline_days=baseline_days
             ),
-            *_size_trends(project, last_day),
+            *_size_trends(window),
         ]
     ).sort("grain", "metric", "dimension", "member", "time")
     whole = trends.filter(pl.col("dimension") == "")
@@ -44,7 +44,6 @@ def make_trends(project: Project, last_day: str) -> list[Written]:
     stage.table(
         "trends",
         trends,
-        metadata={"days": window},
         details={"days": len(days), **_severities(trends)},
         pictures=plots,
     )
@@ -53,13 +52,10 @@ def make_trends(project: Project, last_day: str) -> list[Written]:
 
 def make_history(project: Project, last_day: str) -> list[Written]:
     """Write `history`: what any window knew, and what this one adds."""
-    stage = Stage(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
     day = date.fromisoformat(last_day)
-    tables = {
-        name: project.lake.scan(name, last_day)
-        for name in HISTORY_TABLES
-        if project.lake.find(name, last_day)
-    }
+    tables = {name: window.scan(name) for name in HISTORY_TABLES if window.find(name)}
     own = window_history(project.model, tables, day)
     history = merge_history(own, day, _histories(project))
     stage.table(
@@ -74,14 +70,14 @@ def make_history(project: Project, last_day: str) -> list[Written]:
     return stage.written
 
 
-def _size_trends(project: Project, last_day: str) -> Iterator[pl.DataFrame]:
+def _size_trends(window: Window) -> Iterator[pl.DataFrame]:
     """Yield the sizes of the window's segments and communities against earlier windows'."""
-    day = date.fromisoformat(last_day)
-    earlier = _histories(project, before=day)
+    day = date.fromisoformat(window.last_day)
+    earlier = _histories(window.project, before=day)
     history = merge_history(TABLES["history"].empty(), day, earlier)
     for table in SIZES:
-        groups = project.lake.read(table, last_day)
-        yield size_trends(project.model, groups, table, history, day)
+        groups = window.read(table)
+        yield size_trends(window.project.model, groups, table, history, day)
 
 
 def _histories(project: Project, before: date | None = None) -> Iterator[tuple[date, pl.DataFrame]]:

@@ -1,98 +1,197 @@
-"""What all stages of a window need, and its search index.
+"""The window that stages make: which versions of its days it is made of, and what it follows on.
 
-They combine small tables of its days, and never read its events.
+`window_days` pins the versions of the days' tables that there are when a window is begun. All of
+its other tables are made of these, and say so, whatever is made anew meanwhile: a snapshot never
+mixes two states of a day.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
 
-import numpy as np
 import polars as pl
 import structlog
 
-from stupid_dagster.compute.merge import merge_texts
-from stupid_dagster.embed.packing import unpack_vectors
-from stupid_dagster.errors import ComputeError
-from stupid_dagster.project import Project
+from stupid_dagster.errors import ComputeError, ConflictError, MissingVersionError
+from stupid_dagster.event_model import model_hash
+from stupid_dagster.project import MODEL_HASH, Project
 from stupid_dagster.stages.written import Stage, Written
-from stupid_dagster.stores.lake import Version, VersionWriter
-from stupid_dagster.stores.vectors import build_search_index
+from stupid_dagster.stores.garbage import USES
+from stupid_dagster.stores.lake import Version
+from stupid_dagster.tables import TABLES
 
-log = structlog.get_logger(__name__)
 NEXT_NUMBER = "next_number"
 """In the metadata of a table of groups: above the number of every id that was ever used."""
+PINS = "window_days"
+PREVIOUS = "previous"
+"""In the metadata of `window_days`: the last day of the window that this one is compared with."""
+log = structlog.get_logger(__name__)
 
 
-def window_days(project: Project, last_day: str) -> list[str]:
-    """Return the window's complete days; raises ComputeError when there are none."""
-    days = project.window_days(date.fromisoformat(last_day))
-    if left_out := project.half_made_days(date.fromisoformat(last_day)):
+@dataclass(frozen=True)
+class Window:
+    """A window in the making: its days' tables as they were when it was begun, and its own."""
+
+    project: Project
+    pins: Version
+    """The version of `window_days` that this window's tables are made of."""
+
+    @property
+    def last_day(self) -> str:
+        """The day that it ends on, which names its partitions."""
+        return self.pins.partition
+
+    @cached_property
+    def days(self) -> list[str]:
+        """Its days, ascending; at least one."""
+        return sorted({address.split("/")[1] for address in self.pins.metadata[USES]})
+
+    @cached_property
+    def versions(self) -> Mapping[str, Mapping[str, Version]]:
+        """The pinned versions by day table and day; raises ConflictError where one is gone."""
+        found: dict[str, dict[str, Version]] = {}
+        for address in self.pins.metadata[USES]:
+            table, day, name = address.split("/")
+            version = self.project.lake.find(table, day, name)
+            if version is None:
+                raise ConflictError(
+                    f"{address}, of which the window ending on {self.last_day} is made, is gone; "
+                    "make the window again"
+                )
+            found.setdefault(table, {})[day] = version
+        return found
+
+    def recent_days(self, number: int) -> list[str]:
+        """Return those of its days that are among the calendar's last `number`; maybe none."""
+        first = (date.fromisoformat(self.last_day) - timedelta(days=number - 1)).isoformat()
+        return [day for day in self.days if day >= first]
+
+    def scan_days(self, table: str, days: Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return a day table's rows of the given days (all) with their `day` as last column."""
+        versions = [self.versions[table][day] for day in (self.days if days is None else days)]
+        return self.project.lake.scan_versions(versions, with_day=True)
+
+    def scan_day(self, table: str, day: str) -> pl.LazyFrame:
+        """Return a day table's rows of one day."""
+        return self.project.lake.scan_versions([self.versions[table][day]])
+
+    def find(self, table: str) -> Version | None:
+        """Return the version of one of its own tables, None where there is none.
+
+        Raises ConflictError for one that was made of other versions of the days.
+        """
+        version = self.project.lake.find(table, self.last_day)
+        if version and version.metadata.get(PINS) != self.pins.name:
+            raise ConflictError(
+                f"{version.address} was made of other versions of the days than window_days now "
+                "names, maybe by a run at the same time: make the window again, from window_days on"
+            )
+        return version
+
+    def version(self, table: str) -> Version:
+        """Return the version of one of its own tables; raises MissingVersionError also."""
+        found = self.find(table)
+        if found is None:
+            raise MissingVersionError(
+                f"{table} has no partition {self.last_day} in {self.project.lake.root}; "
+                "materialise it first"
+            )
+        return found
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """Return the rows of one of its own tables; raises as `version`."""
+        return self.project.lake.scan_versions([self.version(table)])
+
+    def read(self, table: str) -> pl.DataFrame:
+        """Return the rows of one of its own tables, loaded; raises as `version`."""
+        return self.scan(table).collect()
+
+    def stage(self) -> Stage:
+        """Return a stage whose tables say which versions of the days they were made of."""
+        return Stage(self.project, self.last_day, made_of={PINS: self.pins.name})
+
+    @property
+    def previous_day(self) -> str | None:
+        """The last day of the window that this one is compared with; None for the first.
+
+        It stays the same when that window is evicted. Then this window's own former tables stand
+        in for it, so that groups keep their ids.
+        """
+        return self.pins.metadata[PREVIOUS]
+
+    def previous_version(self, table: str) -> Version | None:
+        """Return the previous window's version of a table; None where it had none."""
+        if self.previous_day is None:
+            return None
+        lake = self.project.lake
+        evicted = lake.find("catalog", self.previous_day) is None
+        return lake.find(table, self.last_day if evicted else self.previous_day)
+
+    def previous(self, table: str) -> pl.DataFrame | None:
+        """Return the previous window's table; None where it had none."""
+        version = self.previous_version(table)
+        return self.project.lake.scan_versions([version]).collect() if version else None
+
+    def previous_window(self) -> Window | None:
+        """Return the previous window, or this one where that is evicted; None for the first."""
+        lake = self.project.lake
+        if self.previous_day is None:
+            return None
+        if lake.find("catalog", self.previous_day) is None:
+            return self
+        pins = lake.find(PINS, self.previous_day)  # An older release didn't make any.
+        return Window(self.project, pins) if pins else None
+
+    def next_number(self, table: str) -> int:
+        """Return the number from which this window's new groups are counted."""
+        version = self.previous_version(table)
+        return version.metadata.get(NEXT_NUMBER, 0) if version else 0
+
+
+def open_window(project: Project, last_day: str) -> Window:
+    """Return the window that `make_window_days` began; raises MissingVersionError."""
+    return Window(project, project.lake.live(PINS, last_day))
+
+
+def make_window_days(project: Project, last_day: str) -> list[Written]:
+    """Write `window_days`: the versions of the complete days' tables, as they are now.
+
+    Raises ComputeError when no day of the window is complete.
+    """
+    last = date.fromisoformat(last_day)
+    days = project.complete_days(last)
+    if left_out := project.half_made_days(last):
         log.warning("days left out: not all of their tables are made", days=left_out)
     if not days:
         raise ComputeError(
             f"no day of the window ending on {last_day} has all its day tables; materialise "
             "days first: `stupid-dagster run --from DAY --to DAY`"
         )
-    return days
-
-
-def previous_window(project: Project, table: str, last_day: str) -> pl.DataFrame | None:
-    """Return the table of the newest window before the one ending on `last_day`; None without."""
-    version = _previous_version(project, table, last_day)
-    return project.lake.scan_versions([version]).collect() if version else None
-
-
-def next_number(project: Project, table: str, last_day: str) -> int:
-    """Return the number from which a window's new groups are counted.
-
-    It stands as `NEXT_NUMBER` in the metadata of the previous window's table.
-    """
-    version = _previous_version(project, table, last_day)
-    return version.metadata.get(NEXT_NUMBER, 0) if version else 0
-
-
-def _previous_version(project: Project, table: str, last_day: str) -> Version | None:
-    earlier = [day for day in project.lake.partitions(table) if day < last_day]
-    return project.lake.live(table, earlier[-1]) if earlier else None
-
-
-def make_search_index(project: Project, last_day: str) -> list[Written]:
-    """Write the `search_index` over the window's distinct texts."""
+    versions = [version for tables in days.values() for version in tables.values()]
+    columns = ("day", "table", "version", "rows", "bytes")
+    rows = [(v.partition, v.table, v.name, v.rows, v.bytes) for v in versions]
     stage = Stage(project, last_day)
-    days = window_days(project, last_day)
-    texts = merge_texts(project.lake.scan_days("texts", days)).collect()
-    vectors = _vectors(project, last_day, days, texts["text_id"])
-
-    def fill(writer: VersionWriter) -> None:
-        build_search_index(writer.path, texts, vectors, embedder_id=project.embedder.model_id)
-        writer.rows = texts.height
-
-    events = int(texts["count"].sum())
-    stage.files(
-        "search_index",
-        fill,
-        metadata={"days": days},
-        details={
-            "days": len(days),
-            "events": events,
-            "events_per_text": events / max(1, texts.height),
+    stage.table(
+        PINS,
+        pl.DataFrame(rows, dict(TABLES[PINS].schema), orient="row").select(columns),
+        metadata={
+            USES: [version.address for version in versions],
+            PREVIOUS: _previous_day(project, last_day),
+            MODEL_HASH: model_hash(project.model),
         },
+        details={"days": len(days), "first_day": min(days), "last_day": max(days)},
     )
     return stage.written
 
 
-def _vectors(project: Project, last_day: str, days: list[str], text_ids: pl.Series) -> np.ndarray:
-    """Return the texts' vectors, float32 [texts, dimensions]; holds one day's at a time."""
-    vectors = np.zeros((len(text_ids), project.embedder.dimensions), dtype=np.float32)
-    missing = text_ids.to_frame().with_row_index("place")
-    for day in days:
-        found = missing.join(project.lake.read("vectors", day), on="text_id")
-        vectors[found["place"].to_numpy()] = unpack_vectors(found["vector"])
-        missing = missing.join(found, on="text_id", how="anti")
-    if missing.height:
-        raise ComputeError(
-            f"{missing.height} texts of the window ending on {last_day} have no vector; "
-            "materialise texts and vectors of its days again"
-        )
-    return vectors
+def _previous_day(project: Project, last_day: str) -> str | None:
+    """Return the newest earlier window that was made whole; if it is gone, what it was."""
+    lake = project.lake
+    earlier = [day for day in lake.partitions("catalog") if day < last_day]
+    if earlier:
+        return earlier[-1]
+    before = lake.find(PINS, last_day)
+    return before.metadata.get(PREVIOUS) if before else None

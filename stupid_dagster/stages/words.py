@@ -11,8 +11,8 @@ from stupid_dagster.compute.insights import Findings, Previous, build_insights, 
 from stupid_dagster.compute.profiles import cluster_profiles, community_profiles
 from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import previous_window, window_days
-from stupid_dagster.stages.written import Stage, Written
+from stupid_dagster.stages.window import Window, open_window
+from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
 
 LABELLED_SIZE, LABELLED_COMMUNITIES = 3, 1_000
@@ -21,10 +21,11 @@ LABELLED_SIZE, LABELLED_COMMUNITIES = 3, 1_000
 
 def make_labels(project: Project, last_day: str) -> list[Written]:
     """Write `labels` of the window's clusters and of its larger communities."""
-    stage = Stage(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
 
     def read(table: str, *columns: str) -> pl.DataFrame:
-        return project.lake.scan(table, last_day).select(*columns or [pl.all()]).collect()
+        return window.scan(table).select(*columns or [pl.all()]).collect()
 
     nodes = read("graph_nodes", "entity_id", "type", "key", "properties")
     communities = read("communities")
@@ -59,8 +60,9 @@ def make_insights(project: Project, last_day: str) -> list[Written]:
 
     Tables that the window or the one before it lacks tell nothing.
     """
-    stage = Stage(project, last_day)
-    findings = _findings(project, last_day)
+    window = open_window(project, last_day)
+    stage = window.stage()
+    findings = _findings(window)
     insights = build_insights(
         findings, model=project.model, window_last_day=date.fromisoformat(last_day)
     )
@@ -76,36 +78,31 @@ def make_insights(project: Project, last_day: str) -> list[Written]:
     return stage.written
 
 
-def _findings(project: Project, last_day: str) -> Findings:
+def _findings(window: Window) -> Findings:
     """Read what insights are drawn from; of large tables only what they tell of."""
-    lake = project.lake
 
     def scan(table: str) -> pl.LazyFrame:
-        if lake.find(table, last_day) is None:
-            return TABLES[table].empty().lazy()
-        return lake.scan(table, last_day)
+        return window.scan(table) if window.find(table) else TABLES[table].empty().lazy()
 
     def before(table: str) -> pl.DataFrame:
-        found = previous_window(project, table, last_day)
+        found = window.previous(table)
         return TABLES[table].empty() if found is None else found
 
     unusual = scan("anomalies").filter(pl.col("score") >= NOTABLE).collect()
     causes, bots = (scan(table).collect() for table in ("anomaly_causes", "bot_candidates"))
     entities = entities_told(unusual, causes, bots)
     nodes = scan("graph_nodes").filter(pl.col("entity_id").is_in(entities)).collect()
-    days = window_days(project, last_day)
     activity = (
-        lake.scan_days("activity", days)
+        window.scan_days("activity")
         .filter(pl.col("actor").is_in(entities))
         .select("actor", "day", "events")
         .collect()
     )
     previous = None
-    if earlier := [day for day in lake.partitions("insights") if day < last_day]:
-        told = lake.read("insights", earlier[-1])
-        # Those of an older release had no status: there is nothing to compare with.
-        if TABLES["insights"].schema.keys() <= {*told.columns}:
-            previous = Previous(date.fromisoformat(earlier[-1]), told, before("labels"))
+    before_day, told = window.previous_day, window.previous("insights")
+    # Those of an older release had no status: there is nothing to compare with.
+    if before_day and told is not None and TABLES["insights"].schema.keys() <= {*told.columns}:
+        previous = Previous(date.fromisoformat(before_day), told, before("labels"))
     whole = ("trends", "clusters", "cluster_changes", "cluster_moves", "communities")
     whole += ("community_changes", "labels", "patterns")
     return Findings(
@@ -116,6 +113,6 @@ def _findings(project: Project, last_day: str) -> Findings:
         history=before("history"),
         graph_nodes=nodes,
         activity=activity,
-        days=[date.fromisoformat(day) for day in days],
+        days=[date.fromisoformat(day) for day in window.days],
         previous=previous,
     )

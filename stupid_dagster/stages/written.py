@@ -46,11 +46,17 @@ class Written:
 
 
 class Stage:
-    """Writes the tables of one stage and one partition, and collects the reports."""
+    """Writes the tables of one stage and one partition, and collects the reports.
 
-    def __init__(self, project: Project, partition: str) -> None:
+    `made_of` is kept with the versions of all its tables.
+    """
+
+    def __init__(
+        self, project: Project, partition: str, made_of: Mapping[str, Any] | None = None
+    ) -> None:
         self.project = project
         self.partition = partition
+        self.made_of = dict(made_of or {})
         self.written: list[Written] = []
         self._started = time.perf_counter()
 
@@ -84,7 +90,7 @@ class Stage:
         """
         with self.project.lake.write(name, self.partition) as writer:
             fill(writer)
-            writer.metadata |= metadata or {}
+            writer.metadata |= self.made_of | dict(metadata or {})
         now = time.perf_counter()
         seconds, self._started = now - self._started, now
         self.written.append(

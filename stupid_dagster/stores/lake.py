@@ -18,9 +18,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import xxhash
@@ -150,7 +150,8 @@ class Lake:
         live = None
         with suppress(StoreError):  # What is damaged is replaced.
             live = self.find(table, partition)
-        if live and live.files == files and live.metadata == metadata and not self.damaged(live):
+        same = live and live.files == files and live.metadata == metadata
+        if live and same and not self.damaged(live, checksums=True):
             return live
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
         version = Version(table, partition, name, created, writer.rows, files, metadata)
@@ -165,13 +166,17 @@ class Lake:
             write_durably(folder / CURRENT, name)
         return version
 
-    def damaged(self, version: Version) -> list[Path]:
-        """Return the files of a version that are missing or have lost or gained bytes."""
+    def damaged(self, version: Version, *, checksums: bool = False) -> list[Path]:
+        """Return the files of a version that are missing or have lost or gained bytes.
+
+        With `checksums` also those that can't be read or whose bytes are others, which takes
+        reading them.
+        """
         folder = self.version_path(version)
         return [
             folder / name
             for name, stamp in version.files.items()
-            if not (folder / name).is_file() or (folder / name).stat().st_size != stamp.size
+            if not _is_as_stamped(folder / name, stamp, checksums=checksums)
         ]
 
     def find(self, table: str, partition: str, name: str | None = None) -> Version | None:
@@ -271,9 +276,20 @@ class Lake:
         return sorted(left for left in folder.glob(f"{_TEMPORARY}*") if not _is_locked(left))
 
 
-def new_name() -> str:
-    """Return a name that sorts by the time it was made: `20130209T101112345-1f2e3d`."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:18] + f"-{secrets.token_hex(3)}"
+def new_name(after: str | None = None) -> str:
+    """Return a name that sorts by the time it was made: `20130209T101112345-1f2e3d`.
+
+    It sorts behind `after`, even if the clock was set back since that was made.
+    """
+    now = datetime.now(UTC)
+    if after:
+        now = max(now, made_at(after) + timedelta(milliseconds=1))
+    return f"{now:%Y%m%dT%H%M%S%f}"[:18] + f"-{secrets.token_hex(3)}"
+
+
+def made_at(name: str) -> datetime:
+    """Return the time at which a version or snapshot was begun, which its name tells."""
+    return datetime.strptime(name[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
 
 
 def read_version(folder: Path) -> Version:
@@ -311,12 +327,29 @@ def _leaves(frame: pl.DataFrame) -> Iterator[str]:
 
 
 def _stamp_and_sync(file: Path) -> FileStamp:
-    digest = xxhash.xxh3_64()
     with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+        stamp = FileStamp(file.stat().st_size, _checksum(stream))
         os.fsync(stream.fileno())
-    return FileStamp(file.stat().st_size, digest.hexdigest())
+    return stamp
+
+
+def _is_as_stamped(file: Path, stamp: FileStamp, *, checksums: bool) -> bool:
+    if not file.is_file() or file.stat().st_size != stamp.size:
+        return False
+    if not checksums:
+        return True
+    try:
+        with file.open("rb") as stream:
+            return _checksum(stream) == stamp.checksum
+    except OSError:
+        return False
+
+
+def _checksum(stream: BinaryIO) -> str:
+    digest = xxhash.xxh3_64()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -6,14 +6,11 @@ Publishing is one atomic rename, so that all stores change for a reader at once.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,6 @@ import structlog
 from stupid_dagster.errors import MissingVersionError, SnapshotError
 from stupid_dagster.stores.lake import (
     CURRENT,
-    NAME,
     FileStamp,
     Lake,
     Version,
@@ -33,7 +29,7 @@ from stupid_dagster.stores.lake import (
 
 POINTER = "SNAPSHOT"
 FOLDER = "snapshots"
-_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
+SNAPSHOT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 log = structlog.get_logger(__name__)
 
 
@@ -55,15 +51,6 @@ class Manifest:
     def of(self, table: str) -> Mapping[str, Version]:
         """Return the table's partitions in this snapshot; empty where it has none."""
         return self.versions.get(table, {})
-
-
-@dataclass(frozen=True)
-class Garbage:
-    """What a garbage collection removed."""
-
-    versions: int = 0
-    snapshots: int = 0
-    bytes: int = 0
 
 
 class Snapshot:
@@ -100,24 +87,23 @@ def publish(
     lake: Lake,
     *,
     window: tuple[date, date],
-    tables: Mapping[str, Iterable[str]],
+    versions: Mapping[str, Mapping[str, Version]],
     event_model: str,
     event_model_hash: str,
     embedder_id: str,
     code_version: str,
+    serve: bool = True,
 ) -> Manifest:
-    """Pin the live versions of the named partitions of each table, and make them the snapshot.
+    """Keep versions (by table and partition) as a snapshot, and `serve` it from now on.
 
-    A partition that a table lacks is left out. Returns the manifest; raises SnapshotError when
-    a file of any version is missing or has another size than when it was written.
+    One that isn't served is there for who asks for its window (`find_window`). Returns the
+    manifest; raises SnapshotError when a file of any version is missing or has another size
+    than when it was written.
     """
     with lake.exclusive():
-        versions = {
-            table: {p: v for p in sorted(partitions) if (v := lake.find(table, p))}
-            for table, partitions in tables.items()
-        }
+        ids = snapshot_ids(lake)
         manifest = Manifest(
-            id=new_name(),
+            id=new_name(after=ids[-1] if ids else None),
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             first_day=window[0].isoformat(),
             last_day=window[1].isoformat(),
@@ -132,8 +118,14 @@ def publish(
         folder = lake.root / FOLDER
         folder.mkdir(exist_ok=True)
         write_durably(folder / f"{manifest.id}.json", json.dumps(asdict(manifest)))
-        write_durably(lake.root / POINTER, manifest.id)
-    log.info("published", snapshot=manifest.id, window=manifest.last_day, days=len(manifest.days))
+        if serve:
+            write_durably(lake.root / POINTER, manifest.id)
+    log.info(
+        "published" if serve else "kept",
+        snapshot=manifest.id,
+        window=manifest.last_day,
+        days=len(manifest.days),
+    )
     return manifest
 
 
@@ -148,7 +140,7 @@ def published_id(lake: Lake) -> str | None:
 def snapshot_ids(lake: Lake) -> list[str]:
     """Return the ids of all kept snapshots, oldest first."""
     files = (lake.root / FOLDER).glob("*.json")
-    return sorted(file.stem for file in files if _ID.fullmatch(file.stem))
+    return sorted(file.stem for file in files if SNAPSHOT_ID.fullmatch(file.stem))
 
 
 def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
@@ -166,7 +158,7 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
     """Return a snapshot's manifest; raises SnapshotError when it is not kept or unreadable."""
     file = lake.root / FOLDER / f"{snapshot_id}.json"
     try:
-        if not _ID.fullmatch(snapshot_id):
+        if not SNAPSHOT_ID.fullmatch(snapshot_id):
             raise FileNotFoundError(file)
         tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         tree["versions"] = {
@@ -183,6 +175,22 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
         raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
 
 
+def read_manifests(lake: Lake) -> dict[str, Manifest]:
+    """Return the manifests of all kept snapshots by id, oldest first.
+
+    One that can't be read is left out with a warning; raises SnapshotError if it's published.
+    """
+    manifests = {}
+    for name in snapshot_ids(lake):
+        try:
+            manifests[name] = read_manifest(lake, name)
+        except SnapshotError as error:
+            if name == published_id(lake):
+                raise
+            log.warning("a snapshot is left out", problem=str(error))
+    return manifests
+
+
 def check_files(lake: Lake, manifest: Manifest) -> None:
     """Raise SnapshotError when a file that the manifest names is missing or has another size."""
     for partitions in manifest.versions.values():
@@ -194,97 +202,43 @@ def check_files(lake: Lake, manifest: Manifest) -> None:
                 )
 
 
-def collect_garbage(
-    lake: Lake,
-    *,
-    kept_snapshots: int,
-    grace: timedelta,
-    dry_run: bool = False,
-) -> Garbage:
-    """Remove snapshots past the newest `kept_snapshots`, and versions that nothing names.
+def kept_windows(lake: Lake) -> dict[str, str]:
+    """Return the windows that can be read, by last day, and the snapshot of each.
 
-    Snapshots that name a partition which was dropped since go whatever their number. What was
-    replaced, or begun, less than `grace` ago stays for slow readers and writers. Returns what
-    was removed; with `dry_run` what would be.
+    The published window's is the published snapshot, another's its newest. Left out are those
+    that name a partition which was dropped since: they go.
     """
-    with lake.exclusive():
-        deadline = datetime.now(UTC) - grace
-        ids = snapshot_ids(lake)
-        published = published_id(lake)
-        doomed = [
-            name
-            for name, successor in itertools.pairwise(ids)
-            if name != published
-            and made_at(successor) <= deadline
-            and (
-                name not in ids[-kept_snapshots:] or _names_dropped(lake, read_manifest(lake, name))
-            )
-        ]
-        for name in [] if dry_run else doomed:
-            (lake.root / FOLDER / f"{name}.json").unlink()
-        named = {
-            (version.table, version.partition, version.name)
-            for name in set(ids) - set(doomed)
-            for partitions in read_manifest(lake, name).versions.values()
-            for version in partitions.values()
-        }
-        versions, size = _remove_versions(lake, named, deadline, dry_run)
-    garbage = Garbage(versions, len(doomed), size)
-    if not dry_run:
-        log.info("collected garbage", **asdict(garbage))
-    return garbage
+    published = published_id(lake)
+    manifests = read_manifests(lake)
+    windows = {
+        manifest.last_day: name
+        for name, manifest in manifests.items()
+        if name == published or not names_dropped(lake, manifest)
+    }
+    if published in manifests:
+        windows[manifests[published].last_day] = published
+    return dict(sorted(windows.items()))
 
 
-def _names_dropped(lake: Lake, manifest: Manifest) -> bool:
+def open_window(lake: Lake, last_day: str) -> Snapshot:
+    """Return the snapshot of the window that ends on a day; raises SnapshotError."""
+    windows = kept_windows(lake)
+    if last_day not in windows:
+        raise SnapshotError(
+            f"no snapshot of a window that ends on {last_day} is kept in {lake.root}; there are "
+            f"those ending on {', '.join(windows) or 'no day'}. While its days are kept, "
+            f"`stupid-dagster run --window {last_day}` makes it"
+        )
+    return open_snapshot(lake, windows[last_day])
+
+
+def names_dropped(lake: Lake, manifest: Manifest) -> bool:
+    """Return whether a snapshot names a partition that was dropped since."""
     return any(
         not (lake.partition_path(table, partition) / CURRENT).exists()
         for table, partitions in manifest.versions.items()
         for partition in partitions
     )
-
-
-def made_at(name: str) -> datetime:
-    """Return the time at which a version or snapshot was begun, which its name tells."""
-    return datetime.strptime(name[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
-
-
-def _remove_versions(
-    lake: Lake, named: set[tuple[str, str, str]], deadline: datetime, dry_run: bool
-) -> tuple[int, int]:
-    count = size = 0
-    for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
-        table = partition.parent.name
-        live = None
-        with suppress(FileNotFoundError):
-            live = (partition / CURRENT).read_text(encoding="utf-8").strip()
-        # A commit or a drop changes the folder, so that this is when the last was replaced.
-        replaced = datetime.fromtimestamp(partition.stat().st_mtime, UTC)
-        unnamed = [
-            folder
-            for folder in _folders(partition)
-            if folder.name != live
-            and _ID.fullmatch(folder.name)
-            and (table, partition.name, folder.name) not in named
-            and max(made_at(folder.name), replaced) <= deadline
-        ]
-        for folder in [*unnamed, *lake.abandoned(table, partition.name)]:
-            size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            count += 1
-            if not dry_run:
-                shutil.rmtree(folder)
-        if dry_run:
-            continue
-        for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
-            left.unlink()
-        if not any(partition.iterdir()):
-            partition.rmdir()
-    return count, size
-
-
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(f for f in parent.iterdir() if f.is_dir() and NAME.fullmatch(f.name))
 
 
 def _version(tree: dict[str, Any]) -> Version:

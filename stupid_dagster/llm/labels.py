@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.profiles import EVENTS
-from stupid_dagster.compute.traits import EntityTrait, FeatureTrait, Profile
+from stupid_dagster.compute.profiles.build import EVENTS
+from stupid_dagster.compute.profiles.traits import EntityTrait, FeatureTrait, Profile
 from stupid_dagster.llm import phrases
 from stupid_dagster.tables import TABLES
 

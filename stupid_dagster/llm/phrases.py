@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.profiles import EVENTS
-from stupid_dagster.compute.traits import EntityTrait, FeatureTrait, Profile, PropertyTrait
+from stupid_dagster.compute.profiles.build import EVENTS
+from stupid_dagster.compute.profiles.traits import EntityTrait, FeatureTrait, Profile, PropertyTrait
 
 _AGGREGATES = {"mean", "avg", "average", "total", "sum", "num", "number", "of", "count", "n"}
 _AGGREGATES |= {"unique", "distinct", "different", "last"}

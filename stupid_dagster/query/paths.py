@@ -11,10 +11,10 @@ from typing import Any, cast, get_args
 import polars as pl
 import structlog
 
-from stupid_dagster.compute.adjacency import number_graph
-from stupid_dagster.compute.incidence import Direction, Incidence, View
-from stupid_dagster.compute.paths import Path, edges_along, shortest_path
-from stupid_dagster.compute.traversal import Order, traverse
+from stupid_dagster.compute.graph.adjacency import number_graph
+from stupid_dagster.compute.graph.incidence import Direction, Incidence, View
+from stupid_dagster.compute.graph.paths import Path, edges_along, shortest_path
+from stupid_dagster.compute.graph.traversal import Order, traverse
 from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query.frames import reading
 from stupid_dagster.query.graph import check_choice, check_edges

@@ -223,7 +223,7 @@ class SnapshotReader:
     ) -> Page:
         """Return an entity and those that a walk from it finds within `depth` steps, 1 to 5.
 
-        Columns and order (breadth or depth first) as `stupid_dagster.compute.traversal` says.
+        Columns and order (breadth or depth first) as `stupid_dagster.compute.graph.traversal` says.
         `total` is given where the page has all of them. The first walk or path reads the edges.
         Raises NotFoundError and InvalidQueryError.
         """

@@ -6,19 +6,19 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from stupid_dagster.compute.anomalies import score_actors, with_documents
-from stupid_dagster.compute.causes import anomaly_causes, with_causes
-from stupid_dagster.compute.plots.anomalies import anomaly_plot
-from stupid_dagster.compute.signals.behaviour import (
+from stupid_dagster.compute.anomalies.causes import anomaly_causes, with_causes
+from stupid_dagster.compute.anomalies.scores import score_actors, with_documents
+from stupid_dagster.compute.anomalies.signals.behaviour import (
     HISTORY_DAYS,
     behaviour_evidence,
     day_counters,
     own_history,
 )
-from stupid_dagster.compute.signals.graph import graph_evidence
-from stupid_dagster.compute.signals.links import actor_links, window_links
-from stupid_dagster.compute.signals.noise import noise_evidence
-from stupid_dagster.compute.signals.statistical import statistical_evidence
+from stupid_dagster.compute.anomalies.signals.graph import graph_evidence
+from stupid_dagster.compute.anomalies.signals.links import actor_links, window_links
+from stupid_dagster.compute.anomalies.signals.noise import noise_evidence
+from stupid_dagster.compute.anomalies.signals.statistical import statistical_evidence
+from stupid_dagster.compute.plots.anomalies import anomaly_plot
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written

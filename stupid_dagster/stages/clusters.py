@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.cluster_entities import cluster_entities
-from stupid_dagster.compute.clusters import Earlier, cluster_actors
-from stupid_dagster.compute.features import build_features
 from stupid_dagster.compute.plots import cluster_plot
+from stupid_dagster.compute.segments.cluster_entities import cluster_entities
+from stupid_dagster.compute.segments.clusters import Earlier, cluster_actors
+from stupid_dagster.compute.segments.features import build_features
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import NEXT_NUMBER, Window, open_window
 from stupid_dagster.stages.written import Written

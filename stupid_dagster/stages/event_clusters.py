@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.bots import find_bot_candidates
-from stupid_dagster.compute.event_clusters import NOISE_ID, cluster_events
+from stupid_dagster.compute.events.bots import find_bot_candidates
+from stupid_dagster.compute.events.event_clusters import NOISE_ID, cluster_events
 from stupid_dagster.compute.plots import event_cluster_plot
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import open_window

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.adjacency import Adjacency, number_graph
-from stupid_dagster.compute.communities import CommunityResult, communities
-from stupid_dagster.compute.degrees import degrees
-from stupid_dagster.compute.graph_statistics import graph_statistics
+from stupid_dagster.compute.graph.adjacency import Adjacency, number_graph
+from stupid_dagster.compute.graph.communities import CommunityResult, communities
+from stupid_dagster.compute.graph.degrees import degrees
+from stupid_dagster.compute.graph.pagerank import PageRankResult, pagerank, rank_changes
+from stupid_dagster.compute.graph.statistics import graph_statistics
 from stupid_dagster.compute.merge import merge_edges, merge_entities
-from stupid_dagster.compute.pagerank import PageRankResult, pagerank, rank_changes
 from stupid_dagster.compute.plots.graph import community_plot, degree_plot, rank_plot
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import NEXT_NUMBER, open_window

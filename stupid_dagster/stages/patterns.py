@@ -6,10 +6,10 @@ from datetime import date, datetime, time, timedelta
 
 import polars as pl
 
-from stupid_dagster.compute.cooccurrence import find_cooccurrence
-from stupid_dagster.compute.patterns import Bounds, find_patterns
+from stupid_dagster.compute.graph.cooccurrence import find_cooccurrence
 from stupid_dagster.compute.plots.patterns import cooccurrence_plot, pattern_plot
-from stupid_dagster.compute.timelines import Timelines, join_timelines
+from stupid_dagster.compute.sequences.patterns import Bounds, find_patterns
+from stupid_dagster.compute.sequences.timelines import Timelines, join_timelines
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written

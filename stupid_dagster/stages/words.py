@@ -6,9 +6,9 @@ from datetime import date
 
 import polars as pl
 
-from stupid_dagster.compute.anomalies import NOTABLE
+from stupid_dagster.compute.anomalies.scores import NOTABLE
 from stupid_dagster.compute.insights import Findings, Previous, build_insights, entities_told
-from stupid_dagster.compute.profiles import cluster_profiles, community_profiles
+from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
 from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.compute.links import UNNAMED
-from stupid_dagster.compute.profiles import cluster_profiles, community_profiles
-from stupid_dagster.compute.traits import (
+from stupid_dagster.compute.names import UNNAMED
+from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
+from stupid_dagster.compute.profiles.traits import (
     EntityTrait,
     FeatureTrait,
     KeyMember,
@@ -144,7 +144,7 @@ shares = st.floats(0.01, 1)
 def profiles(draw: st.DrawFn) -> list[Profile]:
     """Profiles as `compute.profiles` makes them: tidy names, any numbers, many of them alike."""
     from stupid_dagster.compute import words
-    from stupid_dagster.compute.traits import short
+    from stupid_dagster.compute.profiles.traits import short
 
     found = []
     for n in range(draw(st.integers(0, 5))):

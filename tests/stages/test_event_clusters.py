@@ -53,7 +53,7 @@ def test_the_planted_bots_and_no_others_are_named(gaming: Project, written) -> N
     assert written["bot_candidates"].previews["groups"]["actors"].sum() == bots.height
 
 
-def test_examples_are_documents_of_the_actor_with_the_text(gaming: Project) -> None:
+def test_examples_are_documents_of_the_actor_with_the_text(gaming: Project, written) -> None:
     bots = gaming.lake.read("bot_candidates", DAY)
     actor, example, text = bots.select("actor", "example", "text").row(0)
     day, event_type, row = example.split("/")

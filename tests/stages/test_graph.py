@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from stupid_dagster.compute.adjacency import Adjacency
-from stupid_dagster.compute.pagerank import pagerank
+from stupid_dagster.compute.graph.adjacency import Adjacency
+from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import (

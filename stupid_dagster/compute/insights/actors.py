@@ -10,7 +10,8 @@ import polars as pl
 import xxhash
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.anomalies import CRITICAL, NOTABLE, SIGNIFICANT
+from stupid_dagster.compute.anomalies.scores import CRITICAL, NOTABLE, SIGNIFICANT
+from stupid_dagster.compute.anomalies.signals.links import INCOMING
 from stupid_dagster.compute.insights import plans
 from stupid_dagster.compute.insights.findings import (
     SEVERITIES,
@@ -20,8 +21,7 @@ from stupid_dagster.compute.insights.findings import (
     evidence_of,
 )
 from stupid_dagster.compute.insights.phrases import actors_noun, duration
-from stupid_dagster.compute.links import type_of
-from stupid_dagster.compute.signals.links import INCOMING
+from stupid_dagster.compute.names import type_of
 from stupid_dagster.event_model import EventModel
 
 MAX_ANOMALIES, MAX_CAUSES, MAX_BOTS = 5, 3, 3

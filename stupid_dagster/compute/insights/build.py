@@ -19,7 +19,7 @@ from stupid_dagster.compute.insights.groups import cluster_insights, community_i
 from stupid_dagster.compute.insights.patterns import pattern_insights
 from stupid_dagster.compute.insights.status import STATUSES, Dated, dated, resolved
 from stupid_dagster.compute.insights.trends import trend_insights
-from stupid_dagster.compute.links import entity_names
+from stupid_dagster.compute.names import entity_names
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, conform
 

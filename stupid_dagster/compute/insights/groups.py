@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.growth import SIZES
+from stupid_dagster.compute.changes.growth import SIZES
 from stupid_dagster.compute.insights import plans
 from stupid_dagster.compute.insights.findings import Findings, Found, Insight, evidence_of
 from stupid_dagster.compute.insights.phrases import actors_noun

@@ -12,8 +12,8 @@ from stupid_dagster.compute import words
 from stupid_dagster.compute.insights import plans
 from stupid_dagster.compute.insights.findings import Findings, Found, Insight, evidence_of
 from stupid_dagster.compute.insights.phrases import actors_noun, duration, symbol_text
-from stupid_dagster.compute.patterns import OTHER, VANISHED
-from stupid_dagster.compute.timelines import code_of
+from stupid_dagster.compute.sequences.patterns import OTHER, VANISHED
+from stupid_dagster.compute.sequences.timelines import code_of
 from stupid_dagster.event_model import EventModel
 
 MAX_CHANGED, MAX_STRONGEST = 3, 2

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.episodes import Episode, recent_episodes, recent_hours
-from stupid_dagster.compute.growth import NEW_ACTORS, SIZES
+from stupid_dagster.compute.changes.episodes import Episode, recent_episodes, recent_hours
+from stupid_dagster.compute.changes.growth import NEW_ACTORS, SIZES
+from stupid_dagster.compute.changes.series import split_dimensions
+from stupid_dagster.compute.changes.trends import CRITICAL, NOTABLE, SIGNIFICANT
 from stupid_dagster.compute.insights import plans
 from stupid_dagster.compute.insights.findings import (
     SEVERITIES,
@@ -19,8 +21,6 @@ from stupid_dagster.compute.insights.findings import (
     evidence_of,
 )
 from stupid_dagster.compute.insights.phrases import actors_noun, date_text, hour_text
-from stupid_dagster.compute.series import split_dimensions
-from stupid_dagster.compute.trends import CRITICAL, NOTABLE, SIGNIFICANT
 from stupid_dagster.event_model import EventModel
 
 MAX_TRENDS = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.anomalies import CRITICAL, NOTABLE, SIGNIFICANT
+from stupid_dagster.compute.anomalies.scores import CRITICAL, NOTABLE, SIGNIFICANT
 from stupid_dagster.compute.plots.canvas import (
     QUIET,
     SEVERITY_COLOURS,

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from stupid_dagster.compute import words
-from stupid_dagster.compute.episodes import recent_episodes
-from stupid_dagster.compute.trends import daily_trends
+from stupid_dagster.compute.changes.episodes import recent_episodes
+from stupid_dagster.compute.changes.trends import daily_trends
 from stupid_dagster.event_model import load_event_model
 from stupid_dagster.tables import TABLES
 from tests.compute.behaviour import flights_metrics, shop

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from stupid_dagster.compute.plots.anomalies import anomaly_plot
 from stupid_dagster.tables import TABLES
-from tests.compute.test_anomalies import scored
+from tests.compute.anomalies.test_scores import scored
 
 
 def coloured(png: bytes, colour: tuple[int, int, int]) -> int:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.adjacency import Adjacency, number_graph
-from stupid_dagster.compute.communities import communities
-from stupid_dagster.compute.degrees import degrees
-from stupid_dagster.compute.pagerank import pagerank
+from stupid_dagster.compute.graph.adjacency import Adjacency, number_graph
+from stupid_dagster.compute.graph.communities import communities
+from stupid_dagster.compute.graph.degrees import degrees
+from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.compute.plots.graph import community_plot, degree_plot, rank_plot
 from tests.compute.graphs import Edge, graph_tables, planted
 from tests.compute.plots.test_plots import CRITICAL, count, pixels

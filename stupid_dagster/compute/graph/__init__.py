@@ -1,0 +1,1 @@
+"""The window's graph: walks, ranks, communities, and what its entities have in common."""

@@ -1,0 +1,43 @@
+"""Names and types of entities, by their ids."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stupid_dagster.compute import words
+from stupid_dagster.event_model import EventModel
+
+UNNAMED = "unnamed"
+_NAMING = ("name", "title", "label")
+
+
+def entity_names(
+    nodes: pl.DataFrame | None, model: EventModel, entities: list[str]
+) -> dict[str, str]:
+    """Return the name of each entity: fit for a sentence, and never empty.
+
+    A name is the first property that says so (its last word is name, title or label); for a
+    hashed key, which says nothing, the first property; else the key.
+    """
+    names = {entity: entity.partition(":")[2] for entity in entities}
+    if nodes is not None:
+        naming = {name: _naming_property(model, name) for name in model.entities}
+        for node in nodes.filter(pl.col("entity_id").is_in(entities)).iter_rows(named=True):
+            properties = node.get("properties") or {}
+            value = properties.get(naming.get(node["type"]) or "")
+            names[node["entity_id"]] = value or node["key"]
+    return {entity: words.tidy(name) or UNNAMED for entity, name in names.items()}
+
+
+def _naming_property(model: EventModel, entity_type: str) -> str | None:
+    rule = model.entities[entity_type]
+    for name in rule.properties:
+        if words.humanise(name).split()[-1] in _NAMING:
+            return name
+    return rule.properties[0] if rule.normalise == "hash" and rule.properties else None
+
+
+def type_of(entity: str, model: EventModel) -> str:
+    """Return the entity type that an id's prefix stands for; the prefix if none does."""
+    prefix = entity.partition(":")[0]
+    return next((t for t, rule in model.entities.items() if rule.prefix == prefix), prefix)

@@ -1,0 +1,1 @@
+"""What actors do one after another: timelines, and PrefixSpan's frequent patterns."""

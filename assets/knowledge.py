@@ -29,17 +29,20 @@ def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
     backfill_policy=WINDOW_BACKFILL,
 )
 def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
-    """Publish: pin the files of all stores that belong together, and serve them from now on.
+    """Publish: keep the files of all stores that belong together, and serve them from now on.
 
-    Readers change to the new snapshot at once and as a whole; files that nothing names any
-    more are removed after a time of grace.
+    Readers change to the new snapshot at once and as a whole; a window before the newest is kept
+    beside it, for who asks for its day. Files that nothing names any more are removed after a
+    time of grace.
     """
     started = time.perf_counter()
-    manifest, garbage = publish_window(project.load(), context.partition_key)
+    publication = publish_window(project.load(), context.partition_key)
+    manifest, garbage = publication.manifest, publication.garbage
     return dg.MaterializeResult(
         metadata={
             "seconds": round(time.perf_counter() - started, 3),
             "snapshot": manifest.id,
+            "served": publication.served,
             "first_day": manifest.first_day,
             "last_day": manifest.last_day,
             "days": len(manifest.days),

@@ -10,6 +10,7 @@ import polars as pl
 from assets.checks import check_days
 from assets.partitions import DAYS, WINDOW
 from stupid_dagster.project import Project
+from stupid_dagster.stages.window import PINS
 from stupid_dagster.stages.written import Verdict, Written
 from stupid_dagster.tables import TABLES, Column, Table
 
@@ -26,7 +27,11 @@ def table_specs(
             name,
             description=_description(TABLES[name]),
             group_name=group,
-            deps=[_dep(TABLES[name], upstream) for upstream in deps if upstream != name],
+            deps=[
+                _dep(TABLES[name], upstream)
+                for upstream in dict.fromkeys([*_made_of(TABLES[name]), *deps])
+                if upstream != name
+            ],
             kinds={STORES.get(name, "parquet"), *kinds},
             metadata={"dagster/column_schema": _column_schema(TABLES[name].columns)}
             if TABLES[name].columns
@@ -96,6 +101,11 @@ def _description(table: Table) -> str:
     if table.model_columns is None:
         return table.description
     return f"{table.description}\n\nThe event model's columns: {table.model_columns}"
+
+
+def _made_of(table: Table) -> Sequence[str]:
+    """Return what all tables of a grain rest on: a window's on the versions that it pins."""
+    return [PINS] if table.grain == "window" else []
 
 
 def _dep(table: Table, upstream: str) -> dg.AssetDep:

@@ -6,7 +6,7 @@ from assets.partitions import DAY_BACKFILL, WINDOW_BACKFILL
 from assets.tables import materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_vectors
-from stupid_dagster.stages.window import make_search_index
+from stupid_dagster.stages.search_index import make_search_index
 
 
 @dg.multi_asset(

@@ -55,7 +55,8 @@ DAY_STAGES = {
     "vectors": Stage("day", "make_vectors", _EMBED),
 }
 WINDOW_STAGES = {
-    "search_index": Stage("window", "make_search_index", ("lancedb.index", *_EMBED)),
+    "window_days": Stage("window", "make_window_days"),
+    "search_index": Stage("search_index", "make_search_index", ("lancedb.index", *_EMBED)),
     "graph": Stage("graph", "make_graph"),
     "graph_database": Stage("graph", "make_graph_database", ("kuzu", "pandas", "pyarrow.parquet")),
     "graph_knowledge": Stage(

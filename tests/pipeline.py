@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from stupid_dagster.project import Project
 from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.clusters import make_clusters, make_features
@@ -10,8 +12,9 @@ from stupid_dagster.stages.event_clusters import make_event_clusters
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 from stupid_dagster.stages.publish import make_catalog, publish_window
+from stupid_dagster.stages.search_index import make_search_index
 from stupid_dagster.stages.trends import make_history, make_trends
-from stupid_dagster.stages.window import make_search_index
+from stupid_dagster.stages.window import make_window_days, open_window
 from stupid_dagster.stages.words import make_insights, make_labels
 from stupid_dagster.stores.snapshots import Manifest
 
@@ -22,12 +25,18 @@ def make_day(project: Project, day: str) -> None:
         stage(project, day)
 
 
+def write_window_table(project: Project, table: str, last_day: str, frame: pl.DataFrame) -> None:
+    """Write a table of the window that was begun, as a stage would."""
+    open_window(project, last_day).stage().table(table, frame)
+
+
 def make_window(project: Project, last_day: str) -> Manifest:
     """Run the stages of a window and publish it."""
     for stage in (
-        *(make_search_index, make_graph, make_graph_database, make_graph_knowledge),
+        *(make_window_days, make_search_index),
+        *(make_graph, make_graph_database, make_graph_knowledge),
         *(make_features, make_clusters, make_event_clusters, make_patterns, make_cooccurrence),
         *(make_trends, make_anomalies, make_history, make_labels, make_insights, make_catalog),
     ):
         stage(project, last_day)
-    return publish_window(project, last_day)[0]
+    return publish_window(project, last_day).manifest

@@ -7,7 +7,7 @@ from stupid_dagster.automation.run_keys import run_key
 from stupid_dagster.instance import wipe_partitions
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import Eviction, evict, plan_eviction, remove_garbage
-from stupid_dagster.stores.snapshots import Garbage
+from stupid_dagster.stores.garbage import Garbage
 from stupid_dagster.tables import TABLES
 
 

@@ -25,7 +25,7 @@ def make_patterns(project: Project, last_day: str) -> list[Written]:
     settings = project.settings
     days = window.recent_days(settings.pattern_days)
     timelines = _timelines(window)
-    before = window.previous_window()
+    before = window.previous_window("patterns")
     bounds = Bounds(
         settings.pattern_min_support,
         settings.pattern_min_actors,

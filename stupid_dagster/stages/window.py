@@ -27,7 +27,7 @@ NEXT_NUMBER = "next_number"
 """In the metadata of a table of groups: above the number of every id that was ever used."""
 PINS = "window_days"
 PREVIOUS = "previous"
-"""In the metadata of `window_days`: the last day of the window that this one is compared with."""
+"""In the metadata of `window_days`: the last day of the window before, even if that is evicted."""
 log = structlog.get_logger(__name__)
 
 
@@ -83,6 +83,8 @@ class Window:
 
         Raises ConflictError for one that was made of other versions of the days.
         """
+        if table == PINS:
+            return self.pins
         version = self.project.lake.find(table, self.last_day)
         if version and version.metadata.get(PINS) != self.pins.name:
             raise ConflictError(
@@ -113,36 +115,28 @@ class Window:
         """Return a stage whose tables say which versions of the days they were made of."""
         return Stage(self.project, self.last_day, made_of={PINS: self.pins.name})
 
-    @property
-    def previous_day(self) -> str | None:
-        """The last day of the window that this one is compared with; None for the first.
-
-        It stays the same when that window is evicted. Then this window's own former tables stand
-        in for it, so that groups keep their ids.
-        """
-        return self.pins.metadata[PREVIOUS]
-
     def previous_version(self, table: str) -> Version | None:
-        """Return the previous window's version of a table; None where it had none."""
-        if self.previous_day is None:
-            return None
+        """Return a table's version of the window before this one; None for the first.
+
+        Where that has been evicted, this window's own former table stands in for it, so that
+        groups keep their ids.
+        """
         lake = self.project.lake
-        evicted = lake.find("catalog", self.previous_day) is None
-        return lake.find(table, self.last_day if evicted else self.previous_day)
+        earlier = [day for day in lake.partitions(table) if day < self.last_day]
+        if earlier:
+            return lake.live(table, earlier[-1])
+        return lake.find(table, self.last_day) if self.pins.metadata[PREVIOUS] else None
 
     def previous(self, table: str) -> pl.DataFrame | None:
         """Return the previous window's table; None where it had none."""
         version = self.previous_version(table)
         return self.project.lake.scan_versions([version]).collect() if version else None
 
-    def previous_window(self) -> Window | None:
-        """Return the previous window, or this one where that is evicted; None for the first."""
-        lake = self.project.lake
-        if self.previous_day is None:
-            return None
-        if lake.find("catalog", self.previous_day) is None:
-            return self
-        pins = lake.find(PINS, self.previous_day)  # An older release didn't make any.
+    def previous_window(self, table: str) -> Window | None:
+        """Return the window that `previous_version` is of; None for the first."""
+        version = self.previous_version(table)
+        # An older release didn't pin versions.
+        pins = version and self.project.lake.find(PINS, version.partition)
         return Window(self.project, pins) if pins else None
 
     def next_number(self, table: str) -> int:
@@ -188,10 +182,10 @@ def make_window_days(project: Project, last_day: str) -> list[Written]:
 
 
 def _previous_day(project: Project, last_day: str) -> str | None:
-    """Return the newest earlier window that was made whole; if it is gone, what it was."""
+    """Return the last day of the newest earlier window; what it was, if that is gone."""
     lake = project.lake
-    earlier = [day for day in lake.partitions("catalog") if day < last_day]
+    earlier = [d for table in (PINS, "catalog") for d in lake.partitions(table) if d < last_day]
     if earlier:
-        return earlier[-1]
+        return max(earlier)
     before = lake.find(PINS, last_day)
     return before.metadata.get(PREVIOUS) if before else None

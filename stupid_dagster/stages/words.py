@@ -99,10 +99,10 @@ def _findings(window: Window) -> Findings:
         .collect()
     )
     previous = None
-    before_day, told = window.previous_day, window.previous("insights")
+    told, version = window.previous("insights"), window.previous_version("insights")
     # Those of an older release had no status: there is nothing to compare with.
-    if before_day and told is not None and TABLES["insights"].schema.keys() <= {*told.columns}:
-        previous = Previous(date.fromisoformat(before_day), told, before("labels"))
+    if version and told is not None and TABLES["insights"].schema.keys() <= {*told.columns}:
+        previous = Previous(date.fromisoformat(version.partition), told, before("labels"))
     whole = ("trends", "clusters", "cluster_changes", "cluster_moves", "communities")
     whole += ("community_changes", "labels", "patterns")
     return Findings(

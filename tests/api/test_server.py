@@ -55,7 +55,7 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
     """Publish four times under load: no error, and every answer is of the snapshot it states."""
     project = Project.load(flights_copy.settings.root, {"api_port": 0, "garbage_minutes": 0})
     mark(project.lake, 1)
-    numbers = {publish_window(project, LAST_DAY)[0].id: 1}
+    numbers = {publish_window(project, LAST_DAY).manifest.id: 1}
     stop = threading.Event()
 
     with served(project) as url:
@@ -81,7 +81,7 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
             waits = []
             for number in range(2, 6):
                 mark(project.lake, number)
-                published = publish_window(project, LAST_DAY)[0].id
+                published = publish_window(project, LAST_DAY).manifest.id
                 numbers[published] = number
                 waits.append(seconds_until_served(url, published))
             stop.set()

@@ -18,7 +18,7 @@ LAST_DAY = "2013-02-09"
 
 
 def publish_again(project: Project) -> str:
-    return publish_window(project, LAST_DAY)[0].id
+    return publish_window(project, LAST_DAY).manifest.id
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> float:

@@ -17,9 +17,11 @@ from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.clusters import make_features
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import make_graph
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.documents import read_day
 from stupid_dagster.tables import TABLES, conform
+from tests.pipeline import write_window_table
 
 FIRST, DAYS, EVENTS = dt.date(2025, 3, 1), 4, 12_000
 LAST = FIRST + dt.timedelta(days=DAYS - 1)
@@ -44,6 +46,7 @@ def write_actor_texts(project: Project, day: str) -> pl.DataFrame:
 
 def write_window_inputs(project: Project, last_day: str, day: str) -> None:
     """Write what the stage needs of the window; texts of a single event stand for noise."""
+    make_window_days(project, last_day)
     make_graph(project, last_day)
     make_features(project, last_day)
     single = project.lake.read("texts", day).filter(pl.col("count") == 1)["text_id"]
@@ -62,8 +65,7 @@ def write_window_inputs(project: Project, last_day: str, day: str) -> None:
         for name in ("louvain", "leiden", "label_propagation")
     )
     for name, frame in (("actor_noise", actor_noise), ("community_members", members)):
-        with project.lake.write(name, last_day) as writer:
-            writer.write(conform(name, frame))
+        write_window_table(project, name, last_day, conform(name, frame))
 
 
 @pytest.fixture(scope="module")

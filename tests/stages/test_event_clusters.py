@@ -14,6 +14,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.samples.gaming import write_gaming
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.event_clusters import make_event_clusters
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
 
@@ -29,7 +30,7 @@ def gaming(tmp_path_factory: pytest.TempPathFactory) -> Project:
         f"partitions_start = {DAY}\npartitions_end = {DAY}\n"
     )
     project = Project.load(root)
-    for stage in (make_documents, make_connections, make_vectors):
+    for stage in (make_documents, make_connections, make_vectors, make_window_days):
         stage(project, DAY)
     return project
 
@@ -110,6 +111,7 @@ def test_the_lake_keeps_differences_of_rows(gaming: Project) -> None:
 def test_no_aircraft_is_a_bot(own_project: Project) -> None:
     for stage in (make_documents, make_connections, make_vectors):
         stage(own_project, "2013-02-08")
+    make_window_days(own_project, "2013-02-09")
     # The window's last day isn't complete: the one before it is looked at.
     made = {table.table: table for table in make_event_clusters(own_project, "2013-02-09")}
     assert made["event_clusters"].details["day"] == "2013-02-08"

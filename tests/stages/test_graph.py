@@ -15,6 +15,7 @@ from stupid_dagster.stages.graph import (
     make_graph_knowledge,
     pagerank_verdict,
 )
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.graph import GraphReader
 from stupid_dagster.tables import TABLES
@@ -36,7 +37,7 @@ def windows(module_project: Project) -> Windows:
             stage(module_project, day)
     reports = {}
     for last_day in DAYS:
-        stages = (make_graph, make_graph_database, make_graph_knowledge)
+        stages = (make_window_days, make_graph, make_graph_database, make_graph_knowledge)
         written = [one for stage in stages for one in stage(module_project, last_day)]
         reports[last_day] = {one.table: one for one in written}
     return module_project, reports

@@ -9,6 +9,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import make_graph
 from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.tables import TABLES
 
 DAYS = [f"2013-02-0{day}" for day in range(4, 10)]
@@ -20,6 +21,8 @@ def project(module_project: Project) -> Project:
     for day in DAYS:
         for stage in (make_documents, make_connections, make_vectors):
             stage(module_project, day)
+    for last_day in DAYS[-2:]:
+        make_window_days(module_project, last_day)
     make_graph(module_project, DAYS[-1])
     return module_project
 

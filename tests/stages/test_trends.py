@@ -11,7 +11,9 @@ import pytest
 from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.trends import make_history, make_trends
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.tables import TABLES
+from tests.pipeline import write_window_table
 from tests.projects import landing_files, module_project  # noqa: F401
 
 DAYS = [f"2013-02-{n:02d}" for n in range(4, 10)]
@@ -23,6 +25,7 @@ def project(module_project: Project) -> Project:  # noqa: F811
     for day in DAYS:
         for stage in (make_documents, make_connections, make_vectors):
             stage(module_project, day)
+        make_window_days(module_project, day)
         write(module_project, "clusters", day, [("cluster:0", 900), ("cluster:1", int(day[-1]))])
         write(module_project, "communities", day, [("community:0", 40)])
     return module_project
@@ -31,8 +34,7 @@ def project(module_project: Project) -> Project:  # noqa: F811
 def write(project: Project, table: str, day: str, sizes: list[tuple[str, int]]) -> None:
     name = next(iter(TABLES[table].schema))
     rows = [{name: group, "size": size} for group, size in sizes]
-    with project.lake.write(table, day) as writer:
-        writer.write(pl.DataFrame(rows, schema=TABLES[table].schema))
+    write_window_table(project, table, day, pl.DataFrame(rows, schema=TABLES[table].schema))
 
 
 def facts(project: Project, day: str) -> dict[tuple[dt.date, str, str], float]:

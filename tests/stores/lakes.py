@@ -44,7 +44,10 @@ def published(lake: Lake, tables: Mapping[str, Iterable[str]]) -> Manifest:
     manifest = publish(
         lake,
         window=(date(2013, 1, 11), date(2013, 2, 9)),
-        tables=tables,
+        versions={
+            table: {p: v for p in sorted(partitions) if (v := lake.find(table, p))}
+            for table, partitions in tables.items()
+        },
         event_model="m",
         event_model_hash="h",
         embedder_id="e",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from stupid_dagster.stores.garbage import collect_garbage
 from stupid_dagster.stores.lake import CURRENT, Lake
-from stupid_dagster.stores.snapshots import collect_garbage
 from tests.stores.lakes import content, everything, put
 
 NOW = timedelta(0)

@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from stupid_dagster.stores.garbage import collect_garbage
 from stupid_dagster.stores.lake import Lake, Version
 from stupid_dagster.stores.snapshots import (
     check_files,
-    collect_garbage,
     open_snapshot,
     published_id,
     read_manifest,

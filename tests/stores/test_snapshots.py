@@ -11,11 +11,10 @@ import pytest
 
 from stupid_dagster.errors import MissingVersionError, SnapshotError, StoreError
 from stupid_dagster.stores import lake as lake_module
-from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.garbage import collect_garbage
+from stupid_dagster.stores.lake import Lake, made_at
 from stupid_dagster.stores.snapshots import (
     check_files,
-    collect_garbage,
-    made_at,
     open_snapshot,
     published_id,
     read_manifest,

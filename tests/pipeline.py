@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import polars as pl
 
 from stupid_dagster.project import Project
@@ -16,7 +19,9 @@ from stupid_dagster.stages.search_index import make_search_index
 from stupid_dagster.stages.trends import make_history, make_trends
 from stupid_dagster.stages.window import make_window_days, open_window
 from stupid_dagster.stages.words import make_insights, make_labels
+from stupid_dagster.stores.lake import VERSION_FILE, VersionWriter
 from stupid_dagster.stores.snapshots import Manifest
+from stupid_dagster.tables import WINDOW_TABLES
 
 
 def make_day(project: Project, day: str) -> None:
@@ -28,6 +33,24 @@ def make_day(project: Project, day: str) -> None:
 def write_window_table(project: Project, table: str, last_day: str, frame: pl.DataFrame) -> None:
     """Write a table of the window that was begun, as a stage would."""
     open_window(project, last_day).stage().table(table, frame)
+
+
+def publish_days_as_they_are(project: Project, last_day: str) -> Manifest:
+    """Publish the window's tables again with the days of now, as if they were made of them."""
+    before = open_window(project, last_day)
+    tables = {name: found for name in WINDOW_TABLES[1:] if (found := before.find(name))}
+    make_window_days(project, last_day)
+    stage = open_window(project, last_day).stage()
+    for name, version in tables.items():
+        folder = project.lake.version_path(version)
+
+        def copy(writer: VersionWriter, folder: Path = folder, rows: int = version.rows) -> None:
+            ignored = shutil.ignore_patterns(VERSION_FILE)
+            shutil.copytree(folder, writer.path, ignore=ignored, dirs_exist_ok=True)
+            writer.rows = rows
+
+        stage.files(name, copy)
+    return publish_window(project, last_day).manifest
 
 
 def make_window(project: Project, last_day: str) -> Manifest:

@@ -15,6 +15,7 @@ from stupid_dagster.query import SnapshotReader, parse_filter
 from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stores.snapshots import open_snapshot
 from stupid_dagster.tables import DAY_TABLES
+from tests.pipeline import publish_days_as_they_are
 from tests.query.landing import DAYS, landing
 
 STORM = date(2013, 2, 8)
@@ -150,7 +151,7 @@ def test_a_cursor_ends_with_the_documents_it_points_into(flights_copy: Project) 
     with lake.write("documents", "2013-02-06") as writer:
         writer.write(frame.head(100), "Departure")
         writer.metadata["event_types"] = {"Departure": {"rows": 100, "nulls": {}}}
-    publish_window(flights_copy, "2013-02-09")
+    publish_days_as_they_are(flights_copy, "2013-02-09")
     with (
         SnapshotReader(flights_copy, open_snapshot(lake)) as changed,
         pytest.raises(InvalidQueryError, match="replaced or evicted"),
@@ -174,7 +175,7 @@ def test_days_of_an_older_event_model_are_read_as_the_catalog_has_them(
         with lake.write(table, "2013-02-06") as remade:
             remade.write(rows)
             remade.metadata |= {**made.metadata, "documents": writer.committed.name}
-    publish_window(flights_copy, "2013-02-09")
+    publish_days_as_they_are(flights_copy, "2013-02-09")
 
     with SnapshotReader(flights_copy, open_snapshot(lake)) as reader:
         rows = reader.documents("Departure", filters=[parse_filter("distance:gt:2000")]).rows

@@ -76,7 +76,7 @@ def test_tables_agree_with_the_day(gaming: Project, written) -> None:
     assert noise["events"].sum() == lake.read("actor_texts", DAY)["count"].sum()
     for name, made in written.items():
         assert lake.read(name, DAY).schema == TABLES[name].schema
-        assert made.version.metadata == {"days": [DAY]}
+        assert made.version.metadata["days"] == [DAY]
     details = written["event_clusters"].details
     assert (details["day"], details["method"], details["eps"]) == (DAY, "exact", 0.3)
     types = written["event_clusters"].previews["event types"]

@@ -46,7 +46,7 @@ def windows(module_project: Project) -> Windows:
 def test_all_tables_are_written_as_described(windows: Windows) -> None:
     project, reports = windows
     for last_day in DAYS:
-        tables = ["graph_nodes", "graph_edges", "graph_database", *KNOWLEDGE]
+        tables = ["window_days", "graph_nodes", "graph_edges", "graph_database", *KNOWLEDGE]
         assert list(reports[last_day]) == tables
         for name in KNOWLEDGE:
             assert dict(project.lake.read(name, last_day).schema) == TABLES[name].schema

@@ -10,6 +10,7 @@ import dagster as dg
 from stupid_dagster.automation.in_progress import days_are_being_made, days_in_progress
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.automation.run_keys import run_key
+from stupid_dagster.errors import SnapshotError
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import open_snapshot, published_id
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
@@ -100,16 +101,16 @@ def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectRe
 
 def day_versions(project: Project, anchor: date) -> set[str]:
     """Return `<table>/<day>/<version>` of all day tables of the window ending on `anchor`."""
-    days = project.window_days(anchor)
-    live = (project.lake.find(table, day) for day in days for table in DAY_TABLES)
-    return {version.address for version in live if version}
+    days = project.complete_days(anchor).values()
+    return {version.address for tables in days for version in tables.values()}
 
 
 def published_day_versions(project: Project, anchor: date) -> set[str]:
-    """Return the same of the published snapshot; empty when it is another window's."""
-    if published_id(project.lake) is None:
+    """Return the same of the published snapshot; empty when it is another window's, or damaged."""
+    try:
+        manifest = open_snapshot(project.lake).manifest
+    except SnapshotError:  # Nothing is published, or nothing that can be read.
         return set()
-    manifest = open_snapshot(project.lake).manifest
     whole = all(manifest.of(table) for table in WINDOW_TABLES)
     if manifest.last_day != anchor.isoformat() or not whole:
         return set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from scipy.stats import hypergeom
 
 from stupid_dagster.compute.anomalies.scores import NOTABLE, WEIGHTS
 from stupid_dagster.compute.anomalies.signals.links import INCOMING
@@ -69,6 +68,8 @@ def anomaly_causes(model: EventModel, anomalies: pl.DataFrame, links: pl.DataFra
         .filter(pl.col("lift") >= MIN_LIFT)
         .collect()
     )
+    from scipy.stats import hypergeom  # takes half a second
+
     columns = ("anomalous", "all_links", "actors", "anomalous_links")
     many, links_of_all, of_entity, drawn = (
         per_entity[name].cast(pl.Int64).to_numpy() for name in columns

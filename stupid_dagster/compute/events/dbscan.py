@@ -8,6 +8,8 @@ so that pairs within the largest cluster are hardly ever looked at. What can't b
 is found from all pairs, as products of matrices. Of cores alone, connected components are the
 clusters, which is why such short cuts don't change the result (Gunawan, A faster algorithm for
 DBSCAN, TU Eindhoven 2013, separates the steps in the same way).
+
+Import this within functions: what loads the stages needn't load Numba.
 """
 
 from __future__ import annotations
@@ -73,7 +75,10 @@ class Directions:
         of_columns = self._parts[columns].T
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            yield part, self._parts[rows[part]] @ of_columns
+            # Some BLAS raise the flag on finite numbers, once in a million: numpy/numpy#24067.
+            with np.errstate(invalid="ignore"):
+                products = self._parts[rows[part]] @ of_columns
+            yield part, products
 
 
 def dbscan(

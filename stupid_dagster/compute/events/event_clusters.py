@@ -9,16 +9,19 @@ All-but-the-Top: Simple and Effective Postprocessing for Word Representations, I
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from stupid_dagster.compute.events.dbscan import NOISE, Density, dbscan
 from stupid_dagster.embed.packing import pack_vectors, unpack_vectors
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES, conform
+
+if TYPE_CHECKING:
+    from stupid_dagster.compute.events.dbscan import Density
 
 NOISE_ID = "noise"
 
@@ -75,11 +78,13 @@ def cluster_events(
     unrelated ones, 2 for opposite ones. Texts of different event types are never together.
 
     DBSCAN is exact for event types of at most `exact_texts` texts; of others cores and noise
-    are, and clusters are joined by way of so many texts, the heaviest (see `compute.dbscan`).
+    are, and clusters are joined by way of so many texts, the heaviest (see `dbscan`).
     Clusters are numbered by their events, most first, then by their smallest text id; noise has
     a row of its own, last. The first three parameters are day tables. Raises ComputeError when
     a text has no vector.
     """
+    from stupid_dagster.compute.events.dbscan import NOISE, Density, dbscan
+
     joined = texts.join(vectors, on="text_id").sort("text_id")
     if joined.height != texts.height:
         raise ComputeError(

@@ -95,7 +95,7 @@ def scale_features(
 
 def _axis(name: str, column: Floats, *, logged: bool) -> Axis:
     """Return a feature's axis; `logged`: it is if it is skewed."""
-    logged = logged and _skewness(column) > SKEWED
+    logged = logged and skewness(column) > SKEWED
     if logged:
         column = np.log1p(column)
     first, low, middle, high, last = np.quantile(column, [0.01, 0.25, 0.5, 0.75, 0.99])
@@ -107,7 +107,8 @@ def _axis(name: str, column: Floats, *, logged: bool) -> Axis:
     return Axis(name, bool(logged), float(first), float(last), float(middle), float(scale))
 
 
-def _skewness(column: Floats) -> float:
+def skewness(column: Floats) -> float:
+    """Return the third standardised moment; 0 where all are the same."""
     off = column - column.mean()
     deviation = float(np.sqrt(np.mean(off**2)))
     return float(np.mean((off / deviation) ** 3)) if deviation > 0 else 0.0

@@ -18,7 +18,6 @@ from functools import partial
 
 import numpy as np
 
-from stupid_dagster.compute.sequences.projections import count_owners, measure, search
 from stupid_dagster.compute.sequences.timelines import Timelines
 
 Pattern = tuple[str, ...]
@@ -83,6 +82,8 @@ class Measured:
 
 def actors_by_symbol(timelines: Timelines) -> np.ndarray:
     """Return how many actors have each symbol of the alphabet, int64."""
+    from stupid_dagster.compute.sequences.projections import count_owners
+
     return count_owners(timelines.starts, timelines.symbols, len(timelines.alphabet))
 
 
@@ -169,6 +170,8 @@ def _found(
     max_length: int,
 ) -> list[tuple[Pattern, int]]:
     """Return the `most` patterns and all of the last one's support, in order."""
+    from stupid_dagster.compute.sequences.projections import search
+
     alphabet = lines.alphabet
     parts = _filled(rule.contains, len(rule.contains), alphabet)
     longest = max((len(other.contains) for other in excluded), default=0)
@@ -200,6 +203,8 @@ def measure_patterns(
 
     No pattern may name a symbol more than twice.
     """
+    from stupid_dagster.compute.sequences.projections import measure
+
     named = {symbol for pattern in patterns for symbol in pattern}
     lines = timelines.restricted(named)
     order = _busiest_first(lines)

@@ -6,6 +6,8 @@ per event. A sequence begins with a new word, of 63 such bits and one that says 
 comes in a later word of the sequence. A projection has an entry for each sequence that a pattern
 is in: the word in which the pattern first ends, and a mask of the bits after that. Memory: 8 bytes
 per word and symbol, and 12 per sequence and symbol of the longest pattern.
+
+Import this within functions: what loads the stages needn't load Numba.
 """
 
 from __future__ import annotations

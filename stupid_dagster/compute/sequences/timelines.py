@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.sequences.projections import cut_runs
 from stupid_dagster.event_model import EventModel
 
 
@@ -40,6 +39,8 @@ class Timelines:
         one, and its leftmost place stays the same: whatever such a pattern takes from a run can
         be taken from the run's first two. Actors without events left stay.
         """
+        from stupid_dagster.compute.sequences.projections import cut_runs
+
         kept = sorted(set(alphabet) & set(self.alphabet))
         renamed = np.full(len(self.alphabet), -1, dtype=np.int32)
         if kept:

@@ -12,9 +12,8 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import skew
 
-from stupid_dagster.compute.segments.scaling import NORMAL_IQR, SKEWED
+from stupid_dagster.compute.segments.scaling import NORMAL_IQR, SKEWED, skewness
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +106,7 @@ def compared(column: Floats) -> tuple[Floats, Floats, Floats]:
         same = np.where(np.isfinite(column), column, np.nan)
         return same, same * 0.0, np.zeros_like(column)
     usual = np.where(np.isfinite(column), np.median(known), np.nan)
-    if known.min() >= 0 and skew(known) > SKEWED:
+    if known.min() >= 0 and skewness(known) > SKEWED:
         column, known = np.log1p(column), np.log1p(known)
     off = column - np.median(known)
     first, low, high, last = np.quantile(known, [0.01, 0.25, 0.75, 0.99])

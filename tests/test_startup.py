@@ -1,0 +1,25 @@
+"""What every run, command and server has to load before it can begin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("numba", "scipy.stats", "sklearn", "networkit", "matplotlib"),
+    *("lancedb", "kuzu", "ladybug", "onnxruntime", "pandera"),
+}
+"""Each takes from a tenth of a second to several, and only some stages need it."""
+
+
+@pytest.mark.parametrize(
+    "module", ["stupid_dagster.definitions", "stupid_dagster.cli", "stupid_dagster.api.app"]
+)
+def test_heavy_libraries_are_loaded_when_a_stage_needs_them(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

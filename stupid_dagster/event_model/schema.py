@@ -161,6 +161,11 @@ class EdgeType(Strict):
     source: str = Field(alias="from", description="Entity type, or Type.role.")
     target: str = Field(alias="to", description="Entity type, or Type.role.")
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The entity types that it leads from and to, without their roles."""
+        return self.source.partition(".")[0], self.target.partition(".")[0]
+
 
 class Symbol(Strict):
     """What an event adds to its actor's sequence: `code`, or `code:<value of field>`."""

@@ -12,6 +12,7 @@ from stupid_dagster.event_model import (
     model_hash,
     parse_event_model,
 )
+from stupid_dagster.event_model.schema import EdgeType
 from tests.gaming import GAMING
 
 SMALL = """\
@@ -130,6 +131,11 @@ def test_values_that_make_no_sense(old: str, new: str, part: str) -> None:
     found = problems(SMALL.replace(old, new))
     assert any(part in problem for problem in found), found
     assert all(problem.startswith("line ") for problem in found)
+
+
+def test_an_edge_leads_between_entity_types_whatever_their_roles() -> None:
+    edge = EdgeType.model_validate({"from": "Player", "to": "Team.away"})
+    assert edge.ends == ("Player", "Team")
 
 
 def test_the_hash_changes_with_the_meaning_and_not_with_the_spelling() -> None:

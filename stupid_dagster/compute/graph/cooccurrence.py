@@ -95,11 +95,10 @@ def _links(model: EventModel, name: str, actors: pl.Series, edges: pl.LazyFrame)
     """Return the links of actors (ascending ids) with the entities of a type."""
     ends = []
     for edge_name, edge in model.edges.items():
-        source, target = (end.partition(".")[0] for end in (edge.source, edge.target))
         of_type = edges.filter(pl.col("type") == edge_name, pl.col("source") != pl.col("target"))
-        if (source, target) == (model.actor, name):
+        if edge.ends == (model.actor, name):
             ends.append(of_type.select(actor="source", entity="target"))
-        if (source, target) == (name, model.actor):
+        if edge.ends == (name, model.actor):
             ends.append(of_type.select(actor="target", entity="source"))
     empty = pl.DataFrame(schema={"actor": pl.String, "entity": pl.String})
     rows, columns, ids = _codes(pl.concat([empty.lazy(), *ends]).collect(), actors)

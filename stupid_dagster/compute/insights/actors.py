@@ -203,8 +203,8 @@ def _links(relation: str, parts: list[str], value: str, model: EventModel) -> st
     if edge is None:
         linked = words.humanise(relation)
     else:
-        end = edge.source if f":{parts[0]}" == INCOMING else edge.target
-        linked = words.humanise(end.partition(".")[0])
+        source, target = edge.ends
+        linked = words.humanise(source if f":{parts[0]}" == INCOMING else target)
     linked_to = linked if value == "1" else words.plural(linked)
     match parts[-1]:
         case "new":

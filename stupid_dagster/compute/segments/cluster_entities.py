@@ -64,7 +64,7 @@ def cluster_entities(
 def _links(edges: pl.LazyFrame, model: EventModel, incoming: bool) -> pl.LazyFrame:
     """Return the edges that have actors at their near end."""
     near, far = ("target", "source") if incoming else ("source", "target")
-    types = [name for name, ends in _ends(model).items() if ends[incoming] == model.actor]
+    types = [name for name, edge in model.edges.items() if edge.ends[incoming] == model.actor]
     return edges.filter(pl.col("type").is_in(types)).select(
         near=near, entity_id=far, relation="type", incoming=pl.lit(incoming), weight="weight"
     )
@@ -72,22 +72,13 @@ def _links(edges: pl.LazyFrame, model: EventModel, incoming: bool) -> pl.LazyFra
 
 def _other_end(model: EventModel) -> pl.Expr:
     """Return the entity type at the far end."""
-    ends = _ends(model)
     source, target = (
         pl.col("relation").replace_strict(
-            {name: pair[n] for name, pair in ends.items()}, return_dtype=pl.String
+            {name: edge.ends[n] for name, edge in model.edges.items()}, return_dtype=pl.String
         )
         for n in (0, 1)
     )
     return pl.when("incoming").then(source).otherwise(target)
-
-
-def _ends(model: EventModel) -> dict[str, tuple[str, str]]:
-    """Return the entity types at both ends of each edge type, without their roles."""
-    return {
-        name: (rule.source.partition(".")[0], rule.target.partition(".")[0])
-        for name, rule in model.edges.items()
-    }
 
 
 def _place(value: pl.Expr) -> pl.Expr:

@@ -20,7 +20,9 @@ def measure(machine: dict[str, Any], days: int = 30, repeat: int = 1) -> tuple[s
     All stages run in one process, as in a backfill. Of several runs the one with the least CPU
     is shown.
     """
-    names = [(FIRST + timedelta(days=n)).isoformat() for n in range(days)]
+    from stupid_dagster.project import days_between
+
+    names = days_between(FIRST, FIRST + timedelta(days=days - 1))
     runs = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:

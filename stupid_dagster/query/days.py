@@ -9,7 +9,7 @@ from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.stores.snapshots import Manifest
 
 
-def days_between(manifest: Manifest, first: date | None, last: date | None) -> list[str]:
+def snapshot_days(manifest: Manifest, first: date | None, last: date | None) -> list[str]:
     """Return the snapshot's days from `first` to `last`, by default the window's ends.
 
     Days of the window without documents are left out. Raises InvalidQueryError for days outside

@@ -16,7 +16,7 @@ import polars as pl
 
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.event_model.expressions import POLARS_TYPES
-from stupid_dagster.query.days import day_of, days_between, utc
+from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
 from stupid_dagster.query.paging import Cursor, Page
@@ -134,7 +134,7 @@ class DocumentReader:
         return document, self._text(day, document["text_id"])
 
     def _versions(self, query: DocumentQuery, begin: Cursor | None) -> list[Version]:
-        days = days_between(self.snapshot.manifest, query.first_day, query.last_day)
+        days = snapshot_days(self.snapshot.manifest, query.first_day, query.last_day)
         # A document's day is that of its time in the model's zone.
         if query.since:
             days = [d for d in days if d >= day_of(query.since, self.zone)]

@@ -22,7 +22,7 @@ from stupid_dagster.errors import (
     hint,
 )
 from stupid_dagster.project import Project
-from stupid_dagster.query.days import day_bounds, days_between
+from stupid_dagster.query.days import day_bounds, snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
 from stupid_dagster.query.frames import hex_ids
@@ -178,7 +178,7 @@ class SnapshotReader:
             raise InvalidQueryError(f"mode {mode[:80]!r}: use one of {', '.join(SEARCH_MODES)}")
         for event_type in event_types or ():
             self._documents.schema(event_type)
-        days_between(self.manifest, first_day, last_day)
+        snapshot_days(self.manifest, first_day, last_day)
         found = self._open_index().search_text(
             text,
             None if mode == "text" else self._embedded(text),
@@ -296,7 +296,7 @@ class SnapshotReader:
 
         Raises InvalidQueryError for days outside the window.
         """
-        days_between(self.manifest, first, last)
+        snapshot_days(self.manifest, first, last)
         zone = ZoneInfo(self._catalog["timezone"])
         bounds = [
             ("ge", day_bounds(first, zone)[0] if first else None),

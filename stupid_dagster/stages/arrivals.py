@@ -58,9 +58,9 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
 
     Those are the days that a file touches that they don't record with its present state, those
     that record a file which has changed since, those that were made by another event model, and
-    those of which only a part was made. A file
-    that is gone makes none stale. Left out are days outside the partitions and those that
-    eviction would take away again, and, until they are whole, days with files that change.
+    those of which only a part was made. A file that is gone makes none stale. Left out are days
+    outside the partitions and those that eviction would take away again, and, until they are
+    whole, days with files that change.
     """
     touching = defaultdict(list)
     for file in arrivals.files.values():

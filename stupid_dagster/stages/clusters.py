@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.plots import cluster_plot
+from stupid_dagster.compute.plots.clusters import cluster_plot
 from stupid_dagster.compute.segments.cluster_entities import cluster_entities
 from stupid_dagster.compute.segments.clusters import Earlier, cluster_actors
 from stupid_dagster.compute.segments.features import build_features

@@ -6,7 +6,7 @@ import polars as pl
 
 from stupid_dagster.compute.events.bots import find_bot_candidates
 from stupid_dagster.compute.events.event_clusters import NOISE_ID, cluster_events
-from stupid_dagster.compute.plots import event_cluster_plot
+from stupid_dagster.compute.plots.event_clusters import event_cluster_plot
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import open_window
 from stupid_dagster.stages.written import Written

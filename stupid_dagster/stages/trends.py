@@ -10,7 +10,7 @@ import polars as pl
 from stupid_dagster.compute.changes.growth import SIZES, new_actor_trends, size_trends
 from stupid_dagster.compute.changes.history import HISTORY_TABLES, merge_history, window_history
 from stupid_dagster.compute.changes.trends import build_trends
-from stupid_dagster.compute.plots import trend_plot
+from stupid_dagster.compute.plots.trends import trend_plot
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written

@@ -9,12 +9,13 @@ import polars as pl
 
 from stupid_dagster.compute.changes.growth import NEW_ACTORS
 from stupid_dagster.compute.changes.trends import SEVERITIES
+from stupid_dagster.compute.events.event_clusters import NOISE_ID
+from stupid_dagster.compute.sequences.patterns import VANISHED
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, conform
 
 MOST_GROUPS = 50
 """Largest segments, and communities, whose sizes are kept."""
-NOISE = "noise"
 METRIC = "metric"
 
 _KEY = ["day", "kind", "name"]
@@ -117,12 +118,12 @@ def _anomalies(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.
 
 
 def _patterns(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    there = table.filter(pl.col("status").fill_null("new") != "vanished")
+    there = table.filter(pl.col("status").fill_null("new") != VANISHED)
     return there.group_by(name="category").agg(value=pl.len())
 
 
 def _event_clusters(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    noise, events = pl.col("event_cluster_id") == NOISE, pl.col("events").cast(pl.Float64)
+    noise, events = pl.col("event_cluster_id") == NOISE_ID, pl.col("events").cast(pl.Float64)
     counted = table.select(
         clusters=(~noise).sum().cast(pl.Float64),
         events=events.filter(~noise).sum(),

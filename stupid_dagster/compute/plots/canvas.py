@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, DPI = 7.0, 3.0, 100
 """Inches and dots an inch: 700 x 300 pixels."""
+MAX_BARS = 12
 INK, QUIET, BAND = "#1f2937", "#9ca3af", "#e5e7eb"
 SEVERITY_COLOURS = {"notable": "#eab308", "significant": "#f97316", "critical": "#dc2626"}
 
@@ -35,6 +37,25 @@ def say(axes: Axes, text: str) -> None:
     """Write a text in place of a plot."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, transform=axes.transAxes)
+
+
+def labelled_bars(
+    axes: Axes,
+    names: pl.Series,
+    counts: pl.Series,
+    *,
+    colours: str | Sequence[str] = QUIET,
+    nothing: str,
+) -> None:
+    """Draw a horizontal bar per name, the first on top, with its count; or say `nothing`."""
+    if counts.is_empty():
+        say(axes, nothing)
+        return
+    bars = axes.barh(names.to_list(), counts.to_list(), color=colours)
+    axes.bar_label(bars, [f"{count:,}" for count in counts], fontsize=8, padding=2)
+    axes.invert_yaxis()
+    axes.set_xticks([])  # each bar has its number
+    axes.margins(x=0.2)
 
 
 def floats(values: pl.Series) -> list[float]:

@@ -6,16 +6,15 @@ import polars as pl
 
 from stupid_dagster.compute.plots.canvas import (
     INK,
-    QUIET,
+    MAX_BARS,
     SEVERITY_COLOURS,
     floats,
+    labelled_bars,
     new_figure,
     png,
     say,
     tidy,
 )
-
-MAX_BARS = 12
 
 
 def cluster_plot(clusters: pl.DataFrame, choice: pl.DataFrame) -> bytes:
@@ -42,12 +41,5 @@ def cluster_plot(clusters: pl.DataFrame, choice: pl.DataFrame) -> bytes:
         curve.legend(fontsize=8, frameon=False)
     tidy(bars, "Actors by segment")
     largest = clusters.sort("size", "cluster_id", descending=[True, False]).head(MAX_BARS)
-    if largest.is_empty():
-        say(bars, "no actors")
-    else:
-        names, sizes = largest["cluster_id"].to_list(), largest["size"].to_list()
-        drawn = bars.barh(names, sizes, color=QUIET)
-        bars.bar_label(drawn, [f"{size:,}" for size in sizes], fontsize=8, padding=2)
-        bars.invert_yaxis()
-        bars.margins(x=0.15)
+    labelled_bars(bars, largest["cluster_id"], largest["size"], nothing="no actors")
     return png(figure)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
+from stupid_dagster.compute.events.event_clusters import NOISE_ID
 from stupid_dagster.compute.plots.canvas import (
     INK,
+    MAX_BARS,
     QUIET,
     SEVERITY_COLOURS,
     floats,
+    labelled_bars,
     new_figure,
     png,
     say,
     tidy,
 )
 
-MAX_BARS = 12
 BINS = 20
 
 
@@ -28,18 +30,11 @@ def event_cluster_plot(clusters: pl.DataFrame, actors: pl.DataFrame) -> bytes:
     figure = new_figure()
     bars, ratios = figure.subplots(1, 2)
     tidy(bars, "Events by event cluster")
-    noise = pl.col("event_cluster_id") == "noise"
+    noise = pl.col("event_cluster_id") == NOISE_ID
     shown = pl.concat([clusters.filter(~noise).head(MAX_BARS), clusters.filter(noise)])
-    if shown.is_empty():
-        say(bars, "no events")
-    else:
-        names, events = shown["event_cluster_id"].to_list(), shown["events"].to_list()
-        red = SEVERITY_COLOURS["critical"]
-        colours = [red if name == "noise" else QUIET for name in names]
-        drawn = bars.barh(names, events, color=colours)
-        bars.bar_label(drawn, [f"{n:,}" for n in events], fontsize=8, padding=2)
-        bars.invert_yaxis()
-        bars.margins(x=0.2)
+    names, red = shown["event_cluster_id"], SEVERITY_COLOURS["critical"]
+    colours = [red if name == NOISE_ID else QUIET for name in names]
+    labelled_bars(bars, names, shown["events"], colours=colours, nothing="no events")
     tidy(ratios, "Actors by their share of noise")
     if actors.is_empty():
         say(ratios, "no actors")

@@ -8,16 +8,18 @@ import polars as pl
 from stupid_dagster.compute import words
 from stupid_dagster.compute.plots.canvas import (
     INK,
+    MAX_BARS,
     QUIET,
     SEVERITY_COLOURS,
     floats,
+    labelled_bars,
     new_figure,
     png,
     say,
     tidy,
 )
 
-MAX_LINES, MAX_BARS = 8, 12
+MAX_LINES = 8
 POINTS = 60
 """Drawn of each line: the ranks or degrees are spaced evenly on the logarithmic axis."""
 
@@ -78,15 +80,7 @@ def community_plot(communities: pl.DataFrame, methods: pl.DataFrame) -> bytes:
     sizes, quality = figure.subplots(1, 2)
     tidy(sizes, "Members by community")
     largest = communities.sort("size", "community_id", descending=[True, False]).head(MAX_BARS)
-    if largest.is_empty():
-        say(sizes, "no communities")
-    else:
-        members = largest["size"].to_list()
-        bars = sizes.barh(largest["community_id"].to_list(), members, color=QUIET)
-        sizes.bar_label(bars, [f"{size:,}" for size in members], fontsize=8, padding=2)
-        sizes.invert_yaxis()
-        sizes.set_xticks([])
-        sizes.margins(x=0.2)
+    labelled_bars(sizes, largest["community_id"], largest["size"], nothing="no communities")
     tidy(quality, "Modularity by algorithm")
     colours = [SEVERITY_COLOURS["critical"] if chosen else QUIET for chosen in methods["chosen"]]
     names = [words.humanise(name) for name in methods["algorithm"]]

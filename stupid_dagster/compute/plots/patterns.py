@@ -6,6 +6,7 @@ import polars as pl
 
 from stupid_dagster.compute import words
 from stupid_dagster.compute.plots.canvas import INK, floats, new_figure, png, say, tidy
+from stupid_dagster.compute.sequences.patterns import VANISHED
 
 MAX_BARS = 15
 MAX_LABEL = 70
@@ -16,7 +17,7 @@ def pattern_plot(patterns: pl.DataFrame) -> bytes:
 
     `patterns` is the table `patterns`; vanished ones are left out.
     """
-    current = patterns.filter(pl.col("status").fill_null("") != "vanished").with_columns(
+    current = patterns.filter(pl.col("status").fill_null("") != VANISHED).with_columns(
         label=pl.col("symbols").list.join(" > ")
     )
     shown = _best_of_each(current, "category", "actors")

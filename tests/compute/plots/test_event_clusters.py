@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from stupid_dagster.compute.plots import event_cluster_plot
+from stupid_dagster.compute.plots.event_clusters import event_cluster_plot
 from stupid_dagster.tables import TABLES
 from tests.compute.plots.test_plots import CRITICAL, count, pixels
 

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from matplotlib.image import imread
 
-from stupid_dagster.compute.plots import cluster_plot, trend_plot
+from stupid_dagster.compute.plots.clusters import cluster_plot
+from stupid_dagster.compute.plots.trends import trend_plot
 from stupid_dagster.tables import TABLES
 from tests.compute.trend_tables import trend_rows
 

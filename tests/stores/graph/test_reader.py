@@ -1,20 +1,11 @@
-"""The graph database against plain Polars computations, with both engines.
-
-The engines can't share a process: the tests run with Kuzu, and one of them runs this file again
-with ladybug in a process of its own.
-"""
+"""The graph database against plain Polars computations."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,74 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stupid_dagster.errors import GraphStoreError
-from stupid_dagster.stores.graph import Engine, GraphReader, build_graph_database
+from stupid_dagster.stores.graph import GraphReader
 from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
-from stupid_dagster.stores.graph.schema import DATABASE_FILE, METADATA_FILE
-
-ENGINE: Engine = "ladybug" if os.environ.get("TEST_GRAPH_ENGINE") == "ladybug" else "kuzu"
-START = datetime(2013, 1, 11, 5, 30, 0, 123_000, tzinfo=UTC)
-TIME = pl.Datetime("ms", "UTC")
-
-NODE_SCHEMA = pl.Schema(
-    {
-        "entity_id": pl.String,
-        "type": pl.String,
-        "key": pl.String,
-        "properties": pl.Struct({"name": pl.String, "vip": pl.String}),
-        "events": pl.UInt32,
-        "days": pl.UInt16,
-        "first_seen": TIME,
-        "last_seen": TIME,
-        "is_test": pl.Boolean,
-    }
-)
-EDGE_SCHEMA = pl.Schema(
-    {
-        "source": pl.String,
-        "target": pl.String,
-        "type": pl.String,
-        "weight": pl.UInt32,
-        "days": pl.UInt16,
-        "first_seen": TIME,
-        "last_seen": TIME,
-    }
-)
-
-
-def nodes_of(ids: list[str]) -> pl.DataFrame:
-    rows = [
-        {
-            "entity_id": name,
-            "type": ("Aircraft", "Airport")[index % 2],
-            "key": name,
-            "properties": {"name": name if index % 3 else None, "vip": 'it\'s "1"'},
-            "events": 10 + index,
-            "days": 1 + index % 30,
-            "first_seen": START + timedelta(milliseconds=index),
-            "last_seen": START + timedelta(days=index % 30, milliseconds=index),
-            "is_test": index % 4 == 0,
-        }
-        for index, name in enumerate(ids)
-    ]
-    return pl.DataFrame(rows, schema=NODE_SCHEMA)
-
-
-def edges_of(triples: list[tuple[str, str, str, int]]) -> pl.DataFrame:
-    rows = [
-        (source, target, kind, weight, 1, START, START + timedelta(hours=weight % 700))
-        for source, target, kind, weight in triples
-    ]
-    return pl.DataFrame(rows, schema=EDGE_SCHEMA, orient="row")
-
-
-def build(folder: Path, nodes: pl.DataFrame, edges: pl.DataFrame, name: str = "graph") -> Path:
-    nodes.write_parquet(folder / "nodes.parquet")
-    edges.write_parquet(folder / "edges.parquet")
-    directory = folder / name
-    build_graph_database(
-        directory, folder / "nodes.parquet", folder / "edges.parquet", engine=ENGINE
-    )
-    return directory
+from tests.stores.graph.made import build, edges_of, nodes_of
 
 
 def expected_neighbors(
@@ -228,111 +154,6 @@ def test_empty_graphs_answer(tmp_path: Path, nodes: list[str]) -> None:
         assert graph.neighbors("a").is_empty()
 
 
-def test_nodes_without_properties_and_several_input_files(tmp_path: Path) -> None:
-    nodes = tmp_path / "nodes"
-    nodes.mkdir()
-    nodes_of(["a", "b"]).drop("properties").write_parquet(nodes / "part-0.parquet")
-    nodes_of(["c"]).drop("properties").write_parquet(nodes / "part-1.parquet")
-    (nodes / "_version.json").write_text("{}")
-    edges_of([("a", "c", "Knows", 1)]).write_parquet(tmp_path / "edges.parquet")
-    report = build_graph_database(
-        tmp_path / "graph", nodes, tmp_path / "edges.parquet", engine=ENGINE
-    )
-    assert (report.nodes, report.edges) == (3, {"Knows": 1})
-    with GraphReader.open(tmp_path / "graph") as graph:
-        node = graph.node("c")
-        assert node is not None and node["properties"] == {}
-        assert graph.neighbors("a")["neighbor"].to_list() == ["c"]
-
-
-def test_the_files_are_final(tmp_path: Path) -> None:
-    folder = tmp_path / 'it\'s [1]*? "odd" #%20 dir'
-    folder.mkdir()
-    built = build(folder, nodes_of(["a", "b"]), edges_of([("a", "b", "Knows", 2)]))
-    assert sorted(file.name for file in built.iterdir()) == [DATABASE_FILE, METADATA_FILE]
-    for file in built.iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o444
-        assert b"odd" not in file.read_bytes()
-    final = tmp_path / "final"
-    built.rename(final)
-    before = {file: file.read_bytes() for file in final.iterdir()}
-    with GraphReader.open(final) as graph:
-        assert graph.neighbors("b")["neighbor"].to_list() == ["a"]
-    assert {file: file.read_bytes() for file in final.iterdir()} == before
-
-
-def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
-    directory = build(tmp_path, nodes_of(["a"]), edges_of([]))
-    with pytest.raises(GraphStoreError, match="isn't empty"):
-        build(tmp_path, nodes_of(["a"]), edges_of([]))
-    assert directory.exists()
-
-
-@pytest.mark.parametrize(
-    ("nodes", "edges", "message"),
-    [
-        (["a", "a"], [], "duplicated primary key value a"),
-        (["a"], [("a", "zz", "Knows", 1)], "zz"),
-        (["a"], [("a", "a", "Knows", 1), ("a", "a", "KNOWS", 1)], "upper from lower case"),
-        (["a"], [("a", "a", "entity", 1)], "node table"),
-        (["a"], [("a", "a", "x`) DROP TABLE Entity", 1)], "can't name an edge type"),
-    ],
-)
-def test_what_cannot_be_a_graph_is_refused(
-    tmp_path: Path, nodes: list[str], edges: list[Any], message: str
-) -> None:
-    with pytest.raises(GraphStoreError, match=message):
-        build(tmp_path, nodes_of(nodes), edges_of(edges))
-    assert not (tmp_path / "graph" / METADATA_FILE).exists()
-
-
-def test_unusable_input_is_named(tmp_path: Path) -> None:
-    nodes, edges = nodes_of(["a"]), edges_of([])
-    with pytest.raises(GraphStoreError, match=r"nodes\.parquet lacks the column.*days, is_test"):
-        build(tmp_path, nodes.drop("days", "is_test"), edges, "one")
-    with pytest.raises(GraphStoreError, match=r"edges\.parquet has a value that doesn't fit"):
-        loop = edges_of([("a", "a", "Knows", 1)]).with_columns(weight=pl.lit(-1))
-        build(tmp_path, nodes, loop, "two")
-    with pytest.raises(GraphStoreError, match="without a type"):
-        loop = edges_of([("a", "a", "Knows", 1)]).with_columns(type=pl.lit(None, pl.String))
-        build(tmp_path, nodes, loop, "three")
-    with pytest.raises(GraphStoreError, match="no Parquet file"):
-        build_graph_database(tmp_path / "four", tmp_path / "no", tmp_path / "no", engine=ENGINE)
-
-
-def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
-    with pytest.raises(GraphStoreError, match="no graph database in"):
-        GraphReader.open(tmp_path)
-    directory = build(tmp_path, nodes_of(["a"]), edges_of([]))
-    metadata = json.loads((directory / METADATA_FILE).read_text())
-
-    def with_metadata(**changes: Any) -> None:
-        (directory / METADATA_FILE).chmod(0o644)
-        (directory / METADATA_FILE).write_text(json.dumps({**metadata, **changes}))
-
-    other = "kuzu" if ENGINE == "ladybug" else "ladybug"
-    with_metadata(engine=other)
-    with pytest.raises(GraphStoreError, match=f"{other} can't be used in this process"):
-        GraphReader.open(directory)
-    with_metadata(engine="neo4j")
-    with pytest.raises(GraphStoreError, match="is no graph engine"):
-        GraphReader.open(directory)
-    with_metadata(format=99)
-    with pytest.raises(GraphStoreError, match="format 99"):
-        GraphReader.open(directory)
-    with_metadata()
-    (directory / DATABASE_FILE).chmod(0o644)
-    (directory / DATABASE_FILE).write_bytes(b"written by something else" * 500)
-    with pytest.raises(GraphStoreError, match="can't open"):
-        GraphReader.open(directory)
-    (directory / DATABASE_FILE).unlink()
-    with pytest.raises(GraphStoreError, match="no graph database at"):
-        GraphReader.open(directory)
-    (directory / METADATA_FILE).write_text("{")
-    with pytest.raises(GraphStoreError, match="can't be read"):
-        GraphReader.open(directory)
-
-
 def test_a_request_that_cannot_be_is_refused(small: dict[str, Any]) -> None:
     with pytest.raises(GraphStoreError, match="direction is 'sideways'"):
         small["graph"].neighbors("airport:EWR", direction="sideways")
@@ -385,22 +206,3 @@ def test_processes_share_the_files(small: dict[str, Any]) -> None:
         assert small["graph"].neighbors("airport:EWR", limit=4).height == 4
         assert reader.communicate("\n", timeout=60) == ("4\n", "")
     assert reader.returncode == 0
-
-
-@pytest.mark.skipif(ENGINE == "ladybug", reason="this is that run")
-@pytest.mark.skipif(
-    importlib.util.find_spec("ladybug") is None, reason="the extra [ladybug] isn't installed"
-)
-def test_ladybug_passes_these_tests_in_its_own_process() -> None:
-    # Without conftest.py, which may load Kuzu.
-    options = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options, __file__]
-    run = subprocess.run(
-        command,
-        env={**os.environ, "TEST_GRAPH_ENGINE": "ladybug"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stdout[-4_000:]
-    assert "passed" in run.stdout and "failed" not in run.stdout

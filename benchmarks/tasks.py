@@ -49,6 +49,8 @@ _EMBED = ("onnxruntime", "tokenizers")
 _SKLEARN = ("sklearn.cluster", "sklearn.metrics", "threadpoolctl")
 _PLOTS = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.dates")
 _SCIPY = ("scipy.sparse.csgraph", "scipy.stats")
+_DBSCAN = "stupid_dagster.compute.events.dbscan"
+_PREFIXSPAN = "stupid_dagster.compute.sequences.projections"
 DAY_STAGES = {
     "documents": Stage("day", "make_documents", ("pandera.polars", "hypothesis")),
     "connections": Stage("day", "make_connections"),
@@ -64,8 +66,8 @@ WINDOW_STAGES = {
     ),
     "features": Stage("clusters", "make_features"),
     "clusters": Stage("clusters", "make_clusters", _SKLEARN + _PLOTS),
-    "event_clusters": Stage("event_clusters", "make_event_clusters", _PLOTS + _SCIPY),
-    "patterns": Stage("patterns", "make_patterns", ("numba", *_PLOTS)),
+    "event_clusters": Stage("event_clusters", "make_event_clusters", (_DBSCAN, *_PLOTS, *_SCIPY)),
+    "patterns": Stage("patterns", "make_patterns", (_PREFIXSPAN, *_PLOTS)),
     "cooccurrence": Stage("patterns", "make_cooccurrence", ("scipy.sparse", *_PLOTS)),
     "trends": Stage("trends", "make_trends", _PLOTS),
     "anomalies": Stage("anomalies", "make_anomalies", _PLOTS + _SCIPY),

@@ -9,6 +9,7 @@ import polars as pl
 
 from assets.checks import check_days
 from assets.partitions import DAYS, WINDOW
+from stupid_dagster.automation.daily import WITH_ITS_DEPS, day_has_ended
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS
 from stupid_dagster.stages.written import Verdict, Written
@@ -37,6 +38,7 @@ def table_specs(
             if TABLES[name].columns
             else {},
             partitions_def=DAYS,
+            automation_condition=_automation(TABLES[name], deps),
         )
         for name in names
     ]
@@ -111,6 +113,12 @@ def _made_of(table: Table) -> Sequence[str]:
 def _dep(table: Table, upstream: str) -> dg.AssetDep:
     reads_window = table.grain == "window" and TABLES[upstream].grain == "day"
     return dg.AssetDep(upstream, partition_mapping=WINDOW if reads_window else None)
+
+
+def _automation(table: Table, deps: Sequence[str]) -> dg.AutomationCondition | None:
+    if table.grain == "window" or DAYS.end is not None:
+        return None
+    return WITH_ITS_DEPS if deps else day_has_ended(DAYS.timezone)
 
 
 def _column_schema(columns: Iterable[Column]) -> dg.TableSchema:

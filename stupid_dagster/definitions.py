@@ -4,9 +4,9 @@ import dagster as dg
 
 import assets
 from stupid_dagster.automation.arrivals import arrivals_sensor
+from stupid_dagster.automation.daily import daily_sensor
 from stupid_dagster.automation.eviction import eviction_job, eviction_sensor
 from stupid_dagster.automation.jobs import (
-    daily_schedule,
     day_job,
     hourly_schedule,
     newest_window_sensor,
@@ -17,8 +17,8 @@ from stupid_dagster.automation.resources import ProjectResource
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(assets),
     jobs=[day_job, window_job, eviction_job],
-    schedules=[daily_schedule, hourly_schedule],
-    sensors=[arrivals_sensor, newest_window_sensor, eviction_sensor],
+    schedules=[hourly_schedule],
+    sensors=[arrivals_sensor, daily_sensor, newest_window_sensor, eviction_sensor],
     resources={"project": ProjectResource()},
     # A process per step would cost several seconds each; runs are parallel, steps are not.
     executor=dg.in_process_executor,

@@ -3,7 +3,7 @@
 Days and windows have jobs of their own: a backfill of days must not drag in a window a day.
 """
 
-from datetime import UTC, date, timedelta
+from datetime import UTC, date
 
 import dagster as dg
 
@@ -26,21 +26,6 @@ window_job = dg.define_asset_job(
     description="Make the knowledge of the window that ends on a day, and publish it.",
 )
 _ZONE = Project.load().model.zone
-
-
-@dg.schedule(
-    job=day_job,
-    name="daily",
-    cron_schedule="0 1 * * *",
-    execution_timezone=_ZONE.key,
-    description="Make the day that has ended, an hour after its midnight.",
-)
-def daily_schedule(context: dg.ScheduleEvaluationContext, project: ProjectResource):
-    """Ask for yesterday. The last partition would be the wrong day: the running one has one."""
-    yesterday = context.scheduled_execution_time.astimezone(_ZONE).date() - timedelta(days=1)
-    if skip := _outside_partitions(project.load(), yesterday):
-        return skip
-    return dg.RunRequest(run_key=yesterday.isoformat(), partition_key=yesterday.isoformat())
 
 
 @dg.schedule(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
 from stupid_dagster.automation.eviction import evict_and_wipe, eviction_sensor
-from stupid_dagster.automation.jobs import daily_schedule, newest_window_sensor
+from stupid_dagster.automation.jobs import newest_window_sensor
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.definitions import defs
@@ -183,22 +182,6 @@ def test_a_day_that_is_only_half_made_anew_is_left_out_of_the_window(
     assert project.window_days(date.fromisoformat(DAYS[1])) == DAYS[:1]
     run(instance, project, "days", DAYS[1])
     assert project.window_days(date.fromisoformat(DAYS[1])) == DAYS[:2]
-
-
-def test_the_daily_schedule_asks_for_the_day_that_has_ended(project: Project) -> None:
-    root = str(project.settings.root)
-
-    def tick(time: datetime) -> object:
-        context = dg.build_schedule_context(
-            scheduled_execution_time=time, resources={"project": ProjectResource(root=root)}
-        )
-        return daily_schedule(context)
-
-    zone = ZoneInfo("America/New_York")
-    request = tick(datetime(2013, 2, 8, 1, tzinfo=zone))
-    assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == "2013-02-07"
-    assert isinstance(tick(datetime(2013, 2, 11, 1, tzinfo=zone)), dg.SkipReason)
 
 
 def test_a_day_that_comes_back_is_evicted_again(

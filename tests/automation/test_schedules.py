@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from stupid_dagster.automation.jobs import daily_schedule, hourly_schedule
+from stupid_dagster.automation.jobs import hourly_schedule
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.definitions import defs
 from tests.arriving import arriving_project
@@ -39,16 +39,13 @@ def tick(
     return schedule(context)
 
 
-def test_at_midnight_each_schedule_has_a_day_of_its_own(
+def test_from_its_first_hour_to_its_last_the_running_day_is_asked_for(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
-    days = {}
-    for schedule in (hourly_schedule, daily_schedule):
-        for hour in (0, 1, 23):
-            request = tick(schedule, datetime(2013, 2, 8, hour, 5, tzinfo=ZONE), tmp_path, instance)
-            assert isinstance(request, dg.RunRequest)
-            days.setdefault(schedule.name, set()).add(request.partition_key)
-    assert days == {"hourly": {"2013-02-08"}, "daily": {"2013-02-07"}}
+    for hour in (0, 1, 23):
+        time = datetime(2013, 2, 8, hour, 5, tzinfo=ZONE)
+        request = tick(hourly_schedule, time, tmp_path, instance)
+        assert isinstance(request, dg.RunRequest) and request.partition_key == "2013-02-08"
     evening = datetime(2013, 2, 9, 4, 5, tzinfo=UTC)  # still the 8th there
     request = tick(hourly_schedule, evening, tmp_path, instance)
     assert isinstance(request, dg.RunRequest) and request.partition_key == "2013-02-08"
@@ -91,9 +88,13 @@ def test_a_day_that_is_being_made_is_not_asked_for_again(
 def test_only_what_makes_days_anew_by_itself_is_on() -> None:
     repository = defs.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        *("arrivals", "newest_window", "eviction")
+        *("arrivals", "newest_window", "eviction", "daily")
     }
-    on = dg.DefaultSensorStatus.RUNNING
-    assert all(sensor.default_status is on for sensor in repository.sensor_defs)
+    on = {
+        sensor.name
+        for sensor in repository.sensor_defs
+        if sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    }
+    assert on == {"arrivals", "newest_window", "eviction"}
     off = dg.DefaultScheduleStatus.STOPPED
     assert all(schedule.default_status is off for schedule in repository.schedule_defs)

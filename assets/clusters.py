@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.clusters import make_clusters, make_features
 from stupid_dagster.stages.event_clusters import make_event_clusters
@@ -18,10 +18,11 @@ EVENT_CLUSTERS = ("event_clusters", "text_clusters", "actor_noise", "bot_candida
 @dg.multi_asset(
     specs=table_specs("features", group="behaviour", deps=["activity"], kinds=["polars"]),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def features(context: dg.AssetExecutionContext, project: ProjectResource):
     """Describe each actor's behaviour in the event model's features."""
-    yield from materialise(context, project.load(), make_features)
+    yield from materialise(context, project, make_features)
 
 
 @dg.multi_asset(
@@ -29,10 +30,11 @@ def features(context: dg.AssetExecutionContext, project: ProjectResource):
         *CLUSTERS, group="behaviour", deps=["features", "graph_edges"], kinds=["scikitlearn"]
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
     """Segment the actors by k-means, and follow the segments from window to window."""
-    yield from materialise(context, project.load(), make_clusters)
+    yield from materialise(context, project, make_clusters)
 
 
 @dg.multi_asset(
@@ -43,7 +45,8 @@ def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
         kinds=["numpy"],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def event_clusters(context: dg.AssetExecutionContext, project: ProjectResource):
     """Cluster the last day's distinct texts by DBSCAN; name noise and bot candidates."""
-    yield from materialise(context, project.load(), make_event_clusters)
+    yield from materialise(context, project, make_event_clusters)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import DAY_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_connections
 
@@ -17,7 +17,8 @@ DAY_ACTIVITY = ("activity", "sequences", "metrics")
         *table_specs(*DAY_ACTIVITY, group="behaviour", deps=["documents"], kinds=["polars"]),
     ],
     backfill_policy=DAY_BACKFILL,
+    retry_policy=RETRIES,
 )
 def connections(context: dg.AssetExecutionContext, project: ProjectResource):
     """Read the day's documents once, and write what each actor, entity and hour has of them."""
-    yield from materialise(context, project.load(), make_connections)
+    yield from materialise(context, project, make_connections)

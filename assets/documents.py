@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import DAY_BACKFILL, DAYS
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_documents
 
@@ -26,7 +26,8 @@ CHECKS = (REJECT_SHARE, SCHEMA)
     specs=table_specs("documents", "rejects", group="ingest", kinds=["polars"]),
     check_specs=CHECKS,
     backfill_policy=DAY_BACKFILL,
+    retry_policy=RETRIES,
 )
 def documents(context: dg.AssetExecutionContext, project: ProjectResource):
     """Route landing rows to their day, clean and type them, and set aside what can't be used."""
-    yield from materialise(context, project.load(), make_documents, CHECKS)
+    yield from materialise(context, project, make_documents, CHECKS)

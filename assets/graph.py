@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import DAYS, WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 
@@ -24,26 +24,29 @@ PAGERANK_CONVERGED = dg.AssetCheckSpec(
 @dg.multi_asset(
     specs=table_specs(*GRAPH, group="graph", deps=["entities", "edges"], kinds=["polars"]),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def graph(context: dg.AssetExecutionContext, project: ProjectResource):
     """Add up the days' entities and edges."""
-    yield from materialise(context, project.load(), make_graph)
+    yield from materialise(context, project, make_graph)
 
 
 @dg.multi_asset(
     specs=table_specs("graph_database", group="graph", deps=GRAPH),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def graph_database(context: dg.AssetExecutionContext, project: ProjectResource):
     """Build a new graph database file of the window."""
-    yield from materialise(context, project.load(), make_graph_database)
+    yield from materialise(context, project, make_graph_database)
 
 
 @dg.multi_asset(
     specs=table_specs(*KNOWLEDGE, group="graph", deps=GRAPH, kinds=["scipy", "networkit"]),
     check_specs=[PAGERANK_CONVERGED],
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def graph_knowledge(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank nodes, find communities by three algorithms, and measure the graph."""
-    yield from materialise(context, project.load(), make_graph_knowledge, [PAGERANK_CONVERGED])
+    yield from materialise(context, project, make_graph_knowledge, [PAGERANK_CONVERGED])

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from assets.partitions import DAYS, WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, no_vain_retries, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.publish import make_catalog, publish_window
 from stupid_dagster.tables import WINDOW_TABLES
@@ -16,10 +16,11 @@ KNOWLEDGE = [name for name in WINDOW_TABLES if name != "catalog"]
 @dg.multi_asset(
     specs=table_specs("catalog", group="serve", deps=["documents", *KNOWLEDGE]),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
     """Describe what the snapshot holds."""
-    yield from materialise(context, project.load(), make_catalog)
+    yield from materialise(context, project, make_catalog)
 
 
 @dg.asset(
@@ -27,6 +28,7 @@ def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
     group_name="serve",
     partitions_def=DAYS,
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
     """Publish: keep the files of all stores that belong together, and serve them from now on.
@@ -36,7 +38,8 @@ def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.
     time of grace.
     """
     started = time.perf_counter()
-    publication = publish_window(project.load(), context.partition_key)
+    with no_vain_retries():
+        publication = publish_window(project.load(), context.partition_key)
     manifest, garbage = publication.manifest, publication.garbage
     return dg.MaterializeResult(
         metadata={

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 
@@ -11,10 +11,11 @@ from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 @dg.multi_asset(
     specs=table_specs("patterns", group="behaviour", deps=["sequences"], kinds=["numba"]),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
     """Find frequent sequences by PrefixSpan."""
-    yield from materialise(context, project.load(), make_patterns)
+    yield from materialise(context, project, make_patterns)
 
 
 @dg.multi_asset(
@@ -22,7 +23,8 @@ def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
         "cooccurrence", group="behaviour", deps=["graph_nodes", "graph_edges"], kinds=["scipy"]
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def cooccurrence(context: dg.AssetExecutionContext, project: ProjectResource):
     """Find entities that the same actors are linked to more often than by chance."""
-    yield from materialise(context, project.load(), make_cooccurrence)
+    yield from materialise(context, project, make_cooccurrence)

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 import polars as pl
@@ -10,6 +11,8 @@ import polars as pl
 from assets.checks import check_days
 from assets.partitions import DAYS, WINDOW
 from stupid_dagster.automation.daily import WITH_ITS_DEPS, day_has_ended
+from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.errors import retry_helps
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS
 from stupid_dagster.stages.written import Verdict, Written
@@ -17,6 +20,15 @@ from stupid_dagster.tables import TABLES, Column, Table
 
 STORES = {"search_index": "lancedb", "graph_database": "kuzu"}
 Stage = Callable[[Project, str], list[Written]]
+
+RETRIES = dg.RetryPolicy(
+    # After about 10, 30 and 70 seconds: what lasts longer is for people to see.
+    max_retries=3,
+    delay=10,
+    backoff=dg.Backoff.EXPONENTIAL,
+    jitter=dg.Jitter.PLUS_MINUS,
+)
+"""Of every asset; for errors that `no_vain_retries` lets through."""
 
 
 def table_specs(
@@ -46,23 +58,37 @@ def table_specs(
 
 def materialise(
     context: dg.AssetExecutionContext,
-    project: Project,
+    project: ProjectResource,
     stage: Stage,
     checks: Sequence[dg.AssetCheckSpec] = (),
 ) -> Iterator[dg.MaterializeResult | dg.Output | dg.AssetCheckEvaluation]:
     """Run a stage for each partition of the run, and report each table it wrote and its checks."""
     tables: dict[str, None] = {}
     verdicts: dict[str, dict[str, Verdict]] = {spec.name: {} for spec in checks}
-    for day in context.partition_keys:
-        for written in stage(project, day):
-            report(context, day, written)
-            tables[written.table] = None
-            for verdict in written.verdicts:
-                verdicts[verdict.check][day] = verdict
+    with no_vain_retries():
+        loaded = project.load()
+        for day in context.partition_keys:
+            for written in stage(loaded, day):
+                report(context, day, written)
+                tables[written.table] = None
+                for verdict in written.verdicts:
+                    verdicts[verdict.check][day] = verdict
     for name in tables:
         yield dg.MaterializeResult(asset_key=name)
     for spec in checks:
         yield from check_days(context, spec, verdicts[spec.name])
+
+
+@contextmanager
+def no_vain_retries() -> Iterator[None]:
+    """Have errors that no retry helps (see `errors.retry_helps`) end the run at once."""
+    try:
+        yield
+    except Exception as error:
+        if retry_helps(error):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise dg.Failure(what, allow_retries=False) from error
 
 
 def report(context: dg.AssetExecutionContext, day: str, written: Written) -> None:

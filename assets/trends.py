@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.trends import make_history, make_trends
@@ -17,10 +17,11 @@ from stupid_dagster.stages.trends import make_history, make_trends
         kinds=["polars"],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def trends(context: dg.AssetExecutionContext, project: ProjectResource):
     """Judge each hour's and day's metrics by a robust baseline, and find what drives a change."""
-    yield from materialise(context, project.load(), make_trends)
+    yield from materialise(context, project, make_trends)
 
 
 @dg.multi_asset(
@@ -34,10 +35,11 @@ def trends(context: dg.AssetExecutionContext, project: ProjectResource):
         kinds=["polars"],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def anomalies(context: dg.AssetExecutionContext, project: ProjectResource):
     """Score the last day's actors by four signals, and find what the odd ones share."""
-    yield from materialise(context, project.load(), make_anomalies)
+    yield from materialise(context, project, make_anomalies)
 
 
 @dg.multi_asset(
@@ -51,7 +53,8 @@ def anomalies(context: dg.AssetExecutionContext, project: ProjectResource):
         kinds=["polars"],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def history(context: dg.AssetExecutionContext, project: ProjectResource):
     """Keep the counts that outlive their days."""
-    yield from materialise(context, project.load(), make_history)
+    yield from materialise(context, project, make_history)

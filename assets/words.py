@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
-from assets.tables import materialise, table_specs
+from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.words import make_insights, make_labels
 
@@ -18,10 +18,11 @@ from stupid_dagster.stages.words import make_insights, make_labels
         ],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def labels(context: dg.AssetExecutionContext, project: ProjectResource):
     """Say what sets each segment and community apart."""
-    yield from materialise(context, project.load(), make_labels)
+    yield from materialise(context, project, make_labels)
 
 
 @dg.multi_asset(
@@ -35,7 +36,8 @@ def labels(context: dg.AssetExecutionContext, project: ProjectResource):
         ],
     ),
     backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
 )
 def insights(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank what is worth knowing about the window's last days."""
-    yield from materialise(context, project.load(), make_insights)
+    yield from materialise(context, project, make_insights)

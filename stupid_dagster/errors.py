@@ -9,6 +9,7 @@
     │   ├── MissingVersionError    a table has no live version for a partition
     │   ├── ConflictError          another run changed meanwhile what this one works on
     │   ├── SnapshotError          no published snapshot, or one that lost files
+    │   ├── ConflictError          two runs made the same thing at once
     │   ├── SearchIndexError       the LanceDB search index
     │   └── GraphStoreError        the graph database
     ├── EmbedderError          an embedding model can't be loaded or run
@@ -25,6 +26,10 @@ A message says what is wrong, where (file, row, field), and what to do.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
+import sqlite3
 from collections.abc import Iterable
 
 
@@ -70,6 +75,10 @@ class SnapshotError(StoreError):
     """There is no published snapshot, or one that lost files."""
 
 
+class ConflictError(StoreError):
+    """Two runs made the same thing at once: run again."""
+
+
 class SearchIndexError(StoreError):
     """The search index can't be built, opened or searched."""
 
@@ -111,3 +120,49 @@ def hint(word: str, candidates: Iterable[str]) -> str:
     pool = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=0.6)
     return f" (did you mean {pool[near[0]]!r}?)" if near else ""
+
+
+# Of the disk, the network, and what the system has only so much of. By name, for systems lack some.
+_PASSING_NAMES = (
+    *("ENOSPC", "EDQUOT", "EIO", "EREMOTEIO", "ESTALE", "ENOLCK", "EBUSY", "ETXTBSY"),
+    *("EMFILE", "ENFILE", "EAGAIN", "EINTR", "ENOBUFS", "ETIMEDOUT", "EPIPE"),
+    *("ENETDOWN", "ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+    *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET"),
+)
+_PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}
+_PASSING_IN_SQLITE = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+}
+# Polars, LanceDB: "No space left on device (os error 28)", whatever class the exception has.
+_RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
+# Kuzu: a RuntimeError with the system's words, or its own for a file that somebody else has open.
+_CPP_WORDS = ("Could not set lock on file", *(os.strerror(code) for code in _PASSING))
+
+
+def retry_helps(error: BaseException) -> bool:
+    """Return whether doing the same again may go well, for what was in the way may pass.
+
+    True for a full disk, trouble with disk or network, a timeout, too many open files, a database
+    that is locked, two runs that made the same thing, and errors raised `from` such ones. False for
+    all else: data, settings, missing files and rights, bugs and too little memory stay as they are.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if _may_pass(found):
+            return True
+        found = found.__cause__
+    return False
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, (ConflictError, ConnectionError, TimeoutError)):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _PASSING
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in _PASSING_IN_SQLITE
+    said = str(error)
+    if any(int(code) in _PASSING for code in _RUST_ERRNO.findall(said)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in said for words in _CPP_WORDS)

@@ -7,12 +7,11 @@ from dataclasses import astuple, dataclass, field
 from hashlib import sha256
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 
 from stupid_dagster.automation.in_progress import days_in_progress
 from stupid_dagster.automation.jobs import day_job
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.automation.run_keys import run_key
+from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.compute.words import first_few
 from stupid_dagster.errors import IngestError
 from stupid_dagster.ingest.arrivals import Arrivals, Waiting, look_for_arrivals
@@ -113,7 +112,7 @@ def _requests(
         elif len(requests) == project.settings.arrival_runs_most:
             later.append(found.day)
         # Dagster would leave them out too, but they would take the places of others.
-        elif _was_asked_for(context.instance, key):
+        elif newest_run(context.instance, NAME, key):
             failed.append(found.day)
         else:
             context.log.info(f"{found.day}: {found.reason}")
@@ -124,12 +123,6 @@ def _requests(
         *_days("waiting for files that are still changing or unread", stale.waiting),
         *_days("asked for before with the same files, in runs that didn't make them", failed),
     ]
-
-
-def _was_asked_for(instance: dg.DagsterInstance, key: str) -> bool:
-    # One by one: Dagster found a single query of many keys to be slower.
-    tags = {RUN_KEY_TAG: key, SENSOR_NAME_TAG: NAME}
-    return bool(instance.get_runs(dg.RunsFilter(tags=tags), limit=1))
 
 
 def _days(what: str, days: Sequence[str]) -> list[str]:

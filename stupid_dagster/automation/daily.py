@@ -30,7 +30,7 @@ def day_has_ended(zone: str) -> dg.AutomationCondition:
         _Condition.in_latest_time_window(timedelta(hours=60)) & ~_Condition.in_latest_time_window()
     )
     # Each `since` has one cause to begin and one to end: then Dagster knows which came later when
-    # it learns of both at once, as after a night that it wasn't running. Not all can end at midnight:
+    # it learns of both at once, as after a night without it. Not all can end at midnight:
     # where clocks are set forward then, one o'clock is the same moment.
     an_hour_ago = passed("0 1 * * *").since(passed("0 23 * * *"))
     made_since = _Condition.newly_updated().since(passed("0 0 * * *"))

@@ -9,7 +9,7 @@ import dagster as dg
 
 from stupid_dagster.automation.in_progress import days_are_being_made, days_in_progress
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.automation.run_keys import run_key
+from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.errors import SnapshotError
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import open_snapshot, published_id
@@ -81,7 +81,21 @@ def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectRe
         return dg.SkipReason(f"the published window ending on {anchor} is up to date")
     # With what is published in the key, a window can be asked for again after another one.
     key = run_key(anchor, published_id(loaded.lake), of=wanted)
+    if run := newest_run(context.instance, "newest_window", key):
+        return dg.SkipReason(_asked_for(run, anchor))
     return dg.RunRequest(run_key=key, partition_key=anchor.isoformat())
+
+
+def _asked_for(run: dg.DagsterRun, anchor: date) -> str:
+    """Return why a window is not asked for again: what had failed once would fail for ever."""
+    if not run.is_finished:
+        return f"the window ending on {anchor} is being made by run {run.run_id}"
+    return (
+        f"the window ending on {anchor} was asked for, for the days as they are now, and run "
+        f"{run.run_id} ended without publishing it ({run.status.value.lower()}): see its log, then "
+        f"re-execute it, or launch the job `window` for {anchor}; it is asked for again by itself "
+        "when a day changes"
+    )
 
 
 def day_versions(project: Project, anchor: date) -> set[str]:

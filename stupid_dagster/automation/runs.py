@@ -81,7 +81,7 @@ def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -
         for check in result.get_asset_check_evaluations()
         if not check.passed
     )
-    return PartitionRun(partition, tables, failed, _error(result))
+    return PartitionRun(partition, tables, failed, run_error(result))
 
 
 def _table_run(metadata: Mapping[str, dg.MetadataValue[Any]]) -> TableRun:
@@ -92,7 +92,8 @@ def _table_run(metadata: Mapping[str, dg.MetadataValue[Any]]) -> TableRun:
     )
 
 
-def _error(result: dg.ExecuteInProcessResult) -> str | None:
+def run_error(result: dg.ExecuteInProcessResult) -> str | None:
+    """Return what ended a run, in a line or as the error says it; None if nothing did."""
     if result.success:
         return None
     for event in result.all_events:

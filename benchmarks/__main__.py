@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmarks import flights, gaming, month, report, whole_day
+from benchmarks import backfill, flights, gaming, month, report, whole_day
 from benchmarks.child import BenchmarkError
 from benchmarks.data import Sample, default_folder, gaming_sample
 from benchmarks.gaming import Part
@@ -18,7 +18,8 @@ from benchmarks.machine import QUIET_LOAD, describe
 from benchmarks.targets import FULL_DAY, judged
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("flights", "gaming", "naive", "dagster", "month")
+PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill")
+OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
     "gaming": "A day of gaming events, stage by stage",
     "naive": "A day of gaming events, the naive way",
@@ -70,8 +71,8 @@ def main(
                     f"{part} look slower",
                     err=True,
                 )
-            if part == "flights":
-                text, figures = flights.measure(machine, days or 30, repeat)
+            if part in OF_FLIGHTS:
+                text, figures = OF_FLIGHTS[part](machine, days or 30, repeat)
             else:
                 wanted = days or (30 if part == "month" else 1)
                 # The month's last day has late events in the next day's files.

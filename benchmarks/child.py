@@ -135,16 +135,16 @@ def _watch(process: int) -> tuple[int, int, resource.struct_rusage]:
     """Wait for a child to end; return its family's peak, its exit status and what it used."""
     peak = 0
     while True:
-        family = _family(process)
-        together = sum(map(resident_bytes, family))
-        peak = max(peak, together, *map(peak_bytes, family))
+        processes = family(process)
+        together = sum(map(resident_bytes, processes))
+        peak = max(peak, together, *map(peak_bytes, processes))
         ended, status, usage = os.wait4(process, os.WNOHANG)
         if ended:
             return peak, status, usage
         time.sleep(_POLL_SECONDS)
 
 
-def _family(process: int) -> list[int]:
+def family(process: int) -> list[int]:
     """Return a process and all its descendants, where the system tells of them (Linux)."""
     found = [process]
     for parent in found:

@@ -24,7 +24,7 @@ _NOT_OF_DAYS = ("window", "evict")
 
 def days_are_being_made(instance: dg.DagsterInstance) -> bool:
     """Return whether any backfill, or any run but one of a window or an eviction, isn't over."""
-    return bool(_backfills(instance) or _runs(instance))
+    return bool(open_backfills(instance) or _runs(instance))
 
 
 def days_in_progress(instance: dg.DagsterInstance, assets: BaseAssetGraph | None) -> set[str]:
@@ -37,12 +37,13 @@ def days_in_progress(instance: dg.DagsterInstance, assets: BaseAssetGraph | None
         last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG)
         if first and last:
             days.update(days_between(date.fromisoformat(first), date.fromisoformat(last)))
-    for backfill in _backfills(instance):
+    for backfill in open_backfills(instance):
         days.update(_days_of(backfill, assets))
     return days
 
 
-def _backfills(instance: dg.DagsterInstance) -> list[PartitionBackfill]:
+def open_backfills(instance: dg.DagsterInstance) -> list[PartitionBackfill]:
+    """Return the backfills that aren't over."""
     requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     return list(instance.get_backfills(filters=requested))
 

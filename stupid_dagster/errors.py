@@ -9,7 +9,6 @@
     │   ├── MissingVersionError    a table has no live version for a partition
     │   ├── ConflictError          another run changed meanwhile what this one works on
     │   ├── SnapshotError          no published snapshot, or one that lost files
-    │   ├── ConflictError          two runs made the same thing at once
     │   ├── SearchIndexError       the LanceDB search index
     │   └── GraphStoreError        the graph database
     ├── EmbedderError          an embedding model can't be loaded or run
@@ -73,10 +72,6 @@ class ConflictError(StoreError):
 
 class SnapshotError(StoreError):
     """There is no published snapshot, or one that lost files."""
-
-
-class ConflictError(StoreError):
-    """Two runs made the same thing at once: run again."""
 
 
 class SearchIndexError(StoreError):

@@ -14,7 +14,7 @@ from dagster._core.scheduler.instigation import TickStatus
 
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.errors import InstanceError
-from stupid_dagster.instance import WipeableEventLogStorage
+from stupid_dagster.instance.sqlite import WipeableSqliteEventLog
 
 
 def test_a_home_is_made_with_the_packaged_config(tmp_path, monkeypatch):
@@ -49,7 +49,7 @@ def test_dagster_reads_the_packaged_config_as_meant(tmp_path, monkeypatch):
     home = ensure_dagster_home(tmp_path / "a home")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with dg.DagsterInstance.get() as instance:
-        assert isinstance(instance.event_log_storage, WipeableEventLogStorage)
+        assert isinstance(instance.event_log_storage, WipeableSqliteEventLog)
         assert not instance.telemetry_enabled
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.default_pool_limit == 1
@@ -58,6 +58,9 @@ def test_dagster_reads_the_packaged_config_as_meant(tmp_path, monkeypatch):
         assert concurrency.run_queue_config.max_concurrent_runs == 2
         assert instance.run_monitoring_enabled
         assert instance.run_monitoring_max_runtime_seconds == 6 * 3600
+        assert instance.run_retries_enabled
+        assert instance.run_retries_max_retries == 2
+        assert not instance.run_retries_retry_on_asset_or_op_failure
         for kind in (InstigatorType.SENSOR, InstigatorType.SCHEDULE):
             retention = instance.get_tick_retention_settings(kind)
             assert 0 < retention[TickStatus.SUCCESS] <= 90
@@ -86,7 +89,7 @@ def test_a_run_process_opens_the_same_storage(tmp_path, monkeypatch):
         text=True,
         env=os.environ,
     )
-    assert done.stdout.split("\n")[:2] == ["WipeableEventLogStorage", "{'2013-01-01'}"]
+    assert done.stdout.split("\n")[:2] == ["WipeableSqliteEventLog", "{'2013-01-01'}"]
 
 
 def test_the_module_makes_a_home_for_make(tmp_path):

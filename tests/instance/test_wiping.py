@@ -1,125 +1,23 @@
-import shutil
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import dagster as dg
 import pytest
-import sqlalchemy as sa
-from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from dagster_graphql.test.utils import execute_dagster_graphql
 
-from stupid_dagster import instance as instance_module
-from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.errors import InstanceError
-from stupid_dagster.instance import (
-    WipeableEventLogStorage,
-    WipeableSqliteStorage,
-    wipe_partitions,
+from stupid_dagster.instance import wipe_partitions
+from tests.instance.days import (
+    CHECK,
+    DEFS,
+    DOCUMENTS,
+    EDGES,
+    FIRST_DAYS,
+    index_rows,
+    ranges,
+    run_config,
+    run_day,
+    ui,
 )
-
-DAYS = dg.DailyPartitionsDefinition("2013-01-01", end_date="2013-01-08")
-CHECK = dg.AssetCheckSpec("valid", asset="documents", partitions_def=DAYS)
-DOCUMENTS, EDGES = dg.AssetKey("documents"), dg.AssetKey("edges")
-FIRST_DAYS = ["2013-01-01", "2013-01-02", "2013-01-03"]
-
-
-class DayConfig(dg.Config):
-    fails: bool = False
-
-
-@dg.asset(partitions_def=DAYS, check_specs=[CHECK])
-def documents(context, config: DayConfig):
-    if config.fails:
-        raise dg.Failure("no file")
-    context.log_event(dg.AssetObservation("documents", partition=context.partition_key))
-    return dg.MaterializeResult(
-        metadata={"dagster/partition_row_count": int(context.partition_key[-2:])},
-        check_results=[dg.AssetCheckResult(passed=True)],
-    )
-
-
-@dg.asset(partitions_def=DAYS, deps=[documents])
-def edges():
-    pass
-
-
-DEFS = dg.Definitions(
-    assets=[documents, edges],
-    jobs=[dg.define_asset_job("days", executor_def=dg.in_process_executor)],
-)
-STATUS_QUERY = """{ assetNodes { assetKey { path }
-    partitionStats { numMaterialized numFailed }
-    assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
-    assetMaterializations { partition }
-    assetChecksOrError { ... on AssetChecks { checks { partitionStatuses {
-        ... on AssetCheckTimePartitionStatuses { ranges { startKey endKey status } } } } } } } }"""
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Dagster home with runs of three days; each test has a copy of its own."""
-    home = ensure_dagster_home(tmp_path_factory.mktemp("template") / "home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(home))
-        with dg.DagsterInstance.get() as instance:
-            for day in FIRST_DAYS:
-                run_day(instance, day)
-    return home
-
-
-@pytest.fixture
-def instance(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """An instance with the first three days of both assets, all from one run a day."""
-    monkeypatch.setenv("DAGSTER_HOME", str(shutil.copytree(home, tmp_path / "home")))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
-
-
-def run_config(fails: bool) -> dict:
-    return {
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        "ops": {"documents": {"config": {"fails": fails}}},
-    }
-
-
-def run_day(instance: dg.DagsterInstance, day: str, fails: bool = False) -> None:
-    result = DEFS.resolve_job_def("days").execute_in_process(
-        partition_key=day,
-        instance=instance,
-        raise_on_error=False,
-        run_config=run_config(fails),
-    )
-    assert result.success is not fails
-
-
-def ui(instance: dg.DagsterInstance) -> dict[str, dict]:
-    """What the UI asks for, by asset."""
-    origin = InProcessCodeLocationOrigin(
-        LoadableTargetOrigin(python_file=__file__, attribute="DEFS"), location_name="tests"
-    )
-    with WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as process:
-        result = execute_dagster_graphql(process.create_request_context(), STATUS_QUERY)
-    assert not result.errors
-    return {node["assetKey"]["path"][0]: node for node in result.data["assetNodes"]}
-
-
-def ranges(statuses: dict) -> list[tuple[str, str, str]]:
-    return [(r["startKey"][-2:], r["endKey"][-2:], r["status"]) for r in statuses["ranges"]]
-
-
-def index_rows(instance: dg.DagsterInstance, *columns: sa.Column | sa.Table) -> list[tuple]:
-    storage = instance.event_log_storage
-    assert isinstance(storage, WipeableEventLogStorage)
-    with storage.index_connection() as connection:
-        return [tuple(row) for row in connection.execute(sa.select(*columns))]
 
 
 def test_a_wiped_partition_is_missing_in_the_ui_and_the_others_stay(instance):
@@ -299,51 +197,8 @@ def test_a_whole_asset_and_the_whole_log_can_still_be_wiped(instance):
     assert instance.get_materialized_partitions(DOCUMENTS) == {"2013-01-02"}
 
 
-def test_connections_of_old_runs_are_closed(instance):
-    storage = instance.event_log_storage
-    for run in instance.get_runs():
-        assert storage.get_logs_for_run(run.run_id)
-    for n in range(4):
-        storage.get_logs_for_run(f"run-{n}")
-    assert len(storage._engines) <= instance_module._OPEN_RUN_SHARDS + 1
-    assert instance.get_materialized_partitions(DOCUMENTS) == set(FIRST_DAYS)
-    instance.dispose()
-    assert not storage._engines
-
-
-def test_several_that_make_the_same_files_at_once(tmp_path):
-    def make(n: int) -> None:
-        storage = WipeableSqliteStorage.from_local(str(tmp_path))
-        storage.event_log_storage.store_event(
-            dg.EventLogEntry(
-                error_info=None, level=20, user_message=str(n), run_id="run", timestamp=float(n)
-            )
-        )
-        storage.dispose()
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(make, range(4)))
-    storage = WipeableSqliteStorage.from_local(str(tmp_path))
-    logs = storage.event_log_storage.get_logs_for_run("run")
-    assert sorted(log.user_message for log in logs) == [str(n) for n in range(4)]
-    storage.dispose()
-
-
 def test_another_storage_is_refused_with_what_to_do():
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(InstanceError) as error:
         wipe_partitions(instance, [DOCUMENTS], FIRST_DAYS)
     assert "InMemoryEventLogStorage" in str(error.value)
     assert "`storage:`" in str(error.value)
-
-
-@pytest.mark.parametrize("version", ["1.12.9", "1.14.0", "2.0.0"])
-def test_an_untested_dagster_is_refused(tmp_path, monkeypatch, version):
-    monkeypatch.setattr(dg, "__version__", version)
-    with pytest.raises(InstanceError, match=rf"1\.13.*{version}"):
-        WipeableEventLogStorage(str(tmp_path))
-
-
-def test_the_installed_dagster_is_tested(tmp_path):
-    storage = WipeableEventLogStorage(str(tmp_path))
-    assert storage.all_asset_keys() == []
-    storage.dispose()

@@ -2,13 +2,48 @@ from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 from stupid_dagster.errors import InstanceError
-from stupid_dagster.instance import WipeableSqliteStorage, sqlite
-from tests.instance.days import DOCUMENTS, FIRST_DAYS
+from stupid_dagster.instance import WipeableSqliteStorage, sqlite, wipe_partitions
+from tests.instance.days import DEFS, DOCUMENTS, EDGES, FIRST_DAYS, index_rows, run_config
+
+ON_SQLITE = pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
 
 
-@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+@ON_SQLITE
+def test_results_of_checks_leave_the_index(instance):
+    wipe_partitions(instance, [DOCUMENTS, EDGES], FIRST_DAYS[:1])
+    kinds = index_rows(instance, SqlEventLogStorageTable.c.dagster_event_type)
+    assert kinds.count(("ASSET_CHECK_EVALUATION",)) == 2
+
+
+@ON_SQLITE
+def test_a_check_planned_for_several_partitions_goes_with_the_last_of_them(instance):
+    # In a run over a range one event plans the check for all days; without results, all cite it.
+    start, end = "2013-01-04", "2013-01-05"
+    DEFS.resolve_job_def("days").execute_in_process(
+        tags={
+            "dagster/asset_partition_range_start": start,
+            "dagster/asset_partition_range_end": end,
+        },
+        instance=instance,
+        raise_on_error=False,
+        run_config=run_config(fails=True),
+    )
+
+    def planned() -> int:
+        kinds = index_rows(instance, SqlEventLogStorageTable.c.dagster_event_type)
+        return kinds.count(("ASSET_CHECK_EVALUATION_PLANNED",))
+
+    before = planned()
+    wipe_partitions(instance, [DOCUMENTS], [start])
+    assert planned() == before
+    wipe_partitions(instance, [DOCUMENTS], [end])
+    assert planned() == before - 1
+
+
+@ON_SQLITE
 def test_connections_of_old_runs_are_closed(instance):
     storage = instance.event_log_storage
     for run in instance.get_runs():

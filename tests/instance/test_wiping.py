@@ -2,19 +2,22 @@ import threading
 
 import dagster as dg
 import pytest
-from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    AssetKeyTable,
+    SqlEventLogStorageTable,
+)
 
 from stupid_dagster.errors import InstanceError
 from stupid_dagster.instance import wipe_partitions
 from tests.instance.days import (
     CHECK,
-    DEFS,
     DOCUMENTS,
     EDGES,
     FIRST_DAYS,
     index_rows,
     ranges,
-    run_config,
     run_day,
     ui,
 )
@@ -48,12 +51,39 @@ def test_nothing_in_the_index_is_left_of_a_wiped_partition(instance):
     history = instance.event_log_storage.get_asset_check_execution_history(CHECK.key, limit=9)
     assert {record.partition for record in history} == set(FIRST_DAYS[1:])
     events = SqlEventLogStorageTable.c
-    rows = index_rows(instance, events.id, events.dagster_event_type, events.partition)
-    assert {partition for _, _, partition in rows} == {*FIRST_DAYS[1:], None}
-    assert [kind for _, kind, _ in rows].count("ASSET_CHECK_EVALUATION") == 2
-    ids = {event_id for event_id, _, _ in rows}
+    rows = index_rows(instance, events.id, events.partition)
+    assert {partition for _, partition in rows} == {*FIRST_DAYS[1:], None}
+    ids = {event_id for event_id, _ in rows}
     tagged = {event_id for (event_id,) in index_rows(instance, AssetEventTagsTable.c.event_id)}
     assert tagged and tagged <= ids
+
+
+def test_the_logs_of_the_runs_stay_whole(instance):
+    def logs() -> dict[str, list[dg.EventLogEntry]]:
+        storage = instance.event_log_storage
+        return {run.run_id: storage.get_logs_for_run(run.run_id) for run in instance.get_runs()}
+
+    before = logs()
+    assert min(map(len, before.values())) > 10
+    wipe_partitions(instance, [DOCUMENTS, EDGES], FIRST_DAYS)
+    assert logs() == before
+
+
+def test_a_wipe_that_fails_changes_nothing(instance, monkeypatch):
+    def fail(*_arguments: object) -> None:
+        raise OSError("no connection")
+
+    tables = (
+        SqlEventLogStorageTable,
+        AssetKeyTable,
+        AssetEventTagsTable,
+        AssetCheckExecutionsTable,
+    )
+    before = [sorted(index_rows(instance, table), key=str) for table in tables]
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no connection"):
+        patch.setattr(instance.event_log_storage, "_restore_summary", fail)
+        wipe_partitions(instance, [DOCUMENTS], FIRST_DAYS[:1])
+    assert [sorted(index_rows(instance, table), key=str) for table in tables] == before
 
 
 @pytest.mark.parametrize(
@@ -113,30 +143,6 @@ def test_event_ids_are_never_used_twice(instance):
     (record,) = instance.fetch_materializations(EDGES, limit=1).records
     assert record.partition_key == "2013-01-05"
     assert newest is not None and record.storage_id > newest
-
-
-def test_a_check_planned_for_several_partitions_goes_with_the_last_of_them(instance):
-    # In a run over a range one event plans the check for all days; without results, all cite it.
-    start, end = "2013-01-04", "2013-01-05"
-    DEFS.resolve_job_def("days").execute_in_process(
-        tags={
-            "dagster/asset_partition_range_start": start,
-            "dagster/asset_partition_range_end": end,
-        },
-        instance=instance,
-        raise_on_error=False,
-        run_config=run_config(fails=True),
-    )
-
-    def planned() -> int:
-        kinds = index_rows(instance, SqlEventLogStorageTable.c.dagster_event_type)
-        return kinds.count(("ASSET_CHECK_EVALUATION_PLANNED",))
-
-    before = planned()
-    wipe_partitions(instance, [DOCUMENTS], [start])
-    assert planned() == before
-    wipe_partitions(instance, [DOCUMENTS], [end])
-    assert planned() == before - 1
 
 
 def test_what_others_write_is_seen(instance):

@@ -69,7 +69,7 @@ class Pause:
     def __init__(self, patch: pytest.MonkeyPatch, storage: object, method: str) -> None:
         self.reached, self.go_on = threading.Event(), threading.Event()
         self._method: Callable = getattr(storage, method)
-        patch.setattr(storage, method, self._call)
+        patch.setattr(storage, method, lambda *arguments: self._call(*arguments))
 
     def _call(self, *arguments: object) -> object:
         if not self.reached.is_set():

@@ -28,11 +28,8 @@ def copies(
     A day is one run. With Postgres the history is in a database, copied as well.
     """
     home = make_home(tmp_path_factory.mktemp(request.param) / "home", request.param)
-    server: PostgresServer | None = None
-    template = ""
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres")
-        template = server.new_database()
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    template = server.new_database() if server else ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home))
         if server:

@@ -150,12 +150,12 @@ def test_one_that_stores_and_several_that_wipe(instance):
         workers = [stack.enter_context(dg.DagsterInstance.get()) for _ in range(2)]
         wiping = [pool.submit(wipe, worker) for worker in workers]
         try:
-            for n in range(60):
+            for n in range(30):
                 materialise(instance, days[n % len(days)])
         finally:
             stored.set()
         wiped = sum(future.result(30) for future in wiping)
-    assert wiped > 10
+    assert wiped > 5
     assert instance.get_materialized_partitions(EDGES) >= set(days[1::2])
     assert newest(instance) in days
     assert stray_tags(instance) == set()

@@ -1,4 +1,4 @@
-"""The query API: the published snapshot over HTTP, read-only."""
+"""The query API: the kept snapshots over HTTP, read-only."""
 
 from stupid_dagster.api.app import create_app
 

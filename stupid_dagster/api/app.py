@@ -16,12 +16,13 @@ from stupid_dagster.api.dependencies import check_key, check_parameters
 from stupid_dagster.api.errors import Problem, add_error_handlers
 from stupid_dagster.api.routes import catalog, documents, graph, health, knowledge, search, snapshot
 from stupid_dagster.project import Project
-from stupid_dagster.query import CurrentSnapshot
+from stupid_dagster.query import KeptSnapshots
 
 log = structlog.get_logger(__name__)
 
 _DESCRIPTION = """
-What the pipeline learnt from the window's events: the published snapshot, read-only.
+What the pipeline learnt from the window's events: the published snapshot, read-only, or with
+`as_of` that of an earlier window; `/snapshot` lists which are kept.
 
 Every answer states the `snapshot` and the `window` that it speaks of, and whether it was
 `truncated`. Entities are `<prefix>:<key>`, documents `<day>/<event type>/<row>`, texts 16
@@ -37,16 +38,16 @@ _PROBLEMS = {
 
 
 def create_app(project: Project) -> FastAPI:
-    """Return the API over a project's published snapshot, which it follows while it runs."""
-    current = CurrentSnapshot(project)
+    """Return the API over a project's kept snapshots, which it follows while it runs."""
+    snapshots = KeptSnapshots(project)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(current.start)
+        await run_in_threadpool(snapshots.start)
         try:
             yield
         finally:
-            await run_in_threadpool(current.close)
+            await run_in_threadpool(snapshots.close)
 
     app = FastAPI(
         title="stupid-dagster",
@@ -60,7 +61,7 @@ def create_app(project: Project) -> FastAPI:
         },
     )
     app.state.project = project
-    app.state.current = current
+    app.state.snapshots = snapshots
     add_error_handlers(app)
     app.include_router(health.router, dependencies=[Depends(check_parameters)])
     for module in (snapshot, catalog, documents, search, graph, knowledge):

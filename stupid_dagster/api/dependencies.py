@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
-from stupid_dagster.query import CurrentSnapshot, SnapshotReader
+from stupid_dagster.query import KeptSnapshots, SnapshotReader
 from stupid_dagster.query.filters import parse_time
 
 _KEY = APIKeyHeader(
@@ -46,15 +46,6 @@ async def check_parameters(request: Request) -> None:
                 f"it has {', '.join(known) or 'none'}"
             )
 
-
-async def snapshot_reader(request: Request) -> AsyncIterator[SnapshotReader]:
-    """Lend a request the reader of the snapshot that is published when it begins."""
-    current: CurrentSnapshot = request.app.state.current
-    with current.use() as reader:
-        yield reader
-
-
-Reader = Annotated[SnapshotReader, Depends(snapshot_reader)]
 
 Limit = Annotated[
     int | None,
@@ -88,3 +79,33 @@ FirstDay = Annotated[
     Day | None, Query(description="First day, the model's.", examples=["2013-02-08"])
 ]
 LastDay = Annotated[Day | None, Query(description="Last day.", examples=["2013-02-09"])]
+AsOf = Annotated[
+    Day | None,
+    Query(
+        description="Answer from the window that ended on this day; `/snapshot` lists those that "
+        "are kept. Unset: from what is published.",
+        examples=["2013-02-09"],
+    ),
+]
+
+
+def kept_snapshots(request: Request) -> KeptSnapshots:
+    """Return the snapshots that the app answers from."""
+    return request.app.state.snapshots
+
+
+# Not in a thread: it waits for nothing.
+async def published_reader(request: Request) -> AsyncIterator[SnapshotReader]:
+    """Lend a request the reader of the snapshot that is published when it begins."""
+    with kept_snapshots(request).use() as reader:
+        yield reader
+
+
+async def snapshot_reader(request: Request, as_of: AsOf = None) -> AsyncIterator[SnapshotReader]:
+    """Lend a request the reader of the window that it asks for."""
+    with kept_snapshots(request).use(as_of) as reader:
+        yield reader
+
+
+PublishedReader = Annotated[SnapshotReader, Depends(published_reader)]
+Reader = Annotated[SnapshotReader, Depends(snapshot_reader)]

@@ -130,9 +130,18 @@ class StoredTable(Shape):
     description: str
 
 
-class SnapshotAnswer(Answer):
-    """Where the snapshot comes from, and what it consists of."""
+class KeptWindow(Shape):
+    """A window that can be asked for with `as_of`."""
 
+    last_day: date = Field(examples=["2013-02-09"])
+    snapshot: str = Field(description="Id of the snapshot that answers.")
+    published: bool = Field(description="It is what answers without `as_of`.")
+
+
+class SnapshotAnswer(Answer):
+    """Where the snapshot comes from, what it consists of, and which others there are."""
+
+    windows: list[KeptWindow] = Field(description="What `as_of` can ask for, oldest first.")
     created: datetime
     days: list[date] = Field(description="Days of the window that have documents.")
     event_model: str = Field(examples=["flights"])

@@ -7,8 +7,9 @@ Publishing is one atomic rename, so that all stores change for a reader at once.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -175,15 +176,16 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
         raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
 
 
-def read_manifests(lake: Lake) -> dict[str, Manifest]:
-    """Return the manifests of all kept snapshots by id, oldest first.
+def read_manifests(lake: Lake, known: Mapping[str, Manifest] | None = None) -> dict[str, Manifest]:
+    """Return the manifests of all kept snapshots by id, oldest first; `known` were read before.
 
     One that can't be read is left out with a warning; raises SnapshotError if it's published.
     """
     manifests = {}
     for name in snapshot_ids(lake):
         try:
-            manifests[name] = read_manifest(lake, name)
+            # They never change.
+            manifests[name] = (known or {}).get(name) or read_manifest(lake, name)
         except SnapshotError as error:
             if name == published_id(lake):
                 raise
@@ -202,20 +204,21 @@ def check_files(lake: Lake, manifest: Manifest) -> None:
                 )
 
 
-def kept_windows(lake: Lake) -> dict[str, str]:
+def kept_windows(lake: Lake, manifests: Mapping[str, Manifest] | None = None) -> dict[str, str]:
     """Return the windows that can be read, by last day, and the snapshot of each.
 
     The published window's is the published snapshot, another's its newest. Left out are those
-    that name a partition which was dropped since: they go.
+    that name a partition which was dropped since: they go. `manifests` is what `read_manifests`
+    returned, where that is at hand.
     """
     published = published_id(lake)
-    manifests = read_manifests(lake)
+    manifests = read_manifests(lake) if manifests is None else manifests
     windows = {
         manifest.last_day: name
         for name, manifest in manifests.items()
         if name == published or not names_dropped(lake, manifest)
     }
-    if published in manifests:
+    if published and published in manifests:
         windows[manifests[published].last_day] = published
     return dict(sorted(windows.items()))
 
@@ -224,18 +227,24 @@ def open_window(lake: Lake, last_day: str) -> Snapshot:
     """Return the snapshot of the window that ends on a day; raises SnapshotError."""
     windows = kept_windows(lake)
     if last_day not in windows:
-        raise SnapshotError(
-            f"no snapshot of a window that ends on {last_day} is kept in {lake.root}; there are "
-            f"those ending on {', '.join(windows) or 'no day'}. While its days are kept, "
-            f"`stupid-dagster run --window {last_day}` makes it"
-        )
+        raise SnapshotError(missing_window(last_day, windows))
     return open_snapshot(lake, windows[last_day])
+
+
+def missing_window(last_day: str, windows: Iterable[str]) -> str:
+    """Return the message that no window which ends on a day is kept, and which there are."""
+    return (
+        f"no window that ends on {last_day} is kept; there are those ending on "
+        f"{', '.join(windows) or 'no day'}. While its days are kept, "
+        f"`stupid-dagster run --window {last_day}` makes it"
+    )
 
 
 def names_dropped(lake: Lake, manifest: Manifest) -> bool:
     """Return whether a snapshot names a partition that was dropped since."""
+    # Not by paths as objects: the API looks twice a second at hundreds of partitions.
     return any(
-        not (lake.partition_path(table, partition) / CURRENT).exists()
+        not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}")
         for table, partitions in manifest.versions.items()
         for partition in partitions
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from stupid_dagster import __version__
 from stupid_dagster.api.answers import answer
-from stupid_dagster.api.dependencies import Reader
+from stupid_dagster.api.dependencies import PublishedReader
 from stupid_dagster.api.models import Health, Ready
 
 router = APIRouter(tags=["service"])
@@ -19,6 +19,6 @@ async def health() -> Health:
 
 
 @router.get("/ready", response_model=Ready)
-async def ready(reader: Reader) -> Response:
+async def ready(reader: PublishedReader) -> Response:
     """Say which snapshot is open; 503 while there is none. Needs no key."""
     return answer(reader, status="ready")

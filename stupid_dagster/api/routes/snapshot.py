@@ -1,11 +1,11 @@
-"""The published snapshot itself."""
+"""The snapshot itself, and which others are kept."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from stupid_dagster.api.answers import answer
-from stupid_dagster.api.dependencies import Reader
+from stupid_dagster.api.dependencies import Reader, kept_snapshots
 from stupid_dagster.api.models import SnapshotAnswer
 from stupid_dagster.tables import TABLES
 
@@ -13,8 +13,11 @@ router = APIRouter(tags=["snapshot"])
 
 
 @router.get("/snapshot", response_model=SnapshotAnswer)
-def snapshot(reader: Reader) -> Response:
-    """Say when the snapshot was published, what made it, and how large its tables are."""
+def snapshot(request: Request, reader: Reader) -> Response:
+    """Say when the snapshot was made, what made it, how large its tables are.
+
+    `windows` lists what can be asked for with `as_of`.
+    """
     manifest = reader.manifest
     tables = {
         name: {
@@ -29,6 +32,7 @@ def snapshot(reader: Reader) -> Response:
     }
     return answer(
         reader,
+        windows=[window._asdict() for window in kept_snapshots(request).windows()],
         created=manifest.created,
         days=manifest.days,
         event_model=manifest.event_model,

@@ -10,7 +10,7 @@ import pytest
 
 from stupid_dagster.errors import GraphStoreError, SnapshotError
 from stupid_dagster.project import Project
-from stupid_dagster.query import CurrentSnapshot, SnapshotReader
+from stupid_dagster.query import KeptSnapshots, SnapshotReader
 from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stores.snapshots import published_id
 
@@ -44,7 +44,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_new_snapshot_is_served_soon(flights_copy: Project, closed: list[str]) -> None:
-    with CurrentSnapshot(flights_copy) as current:
+    with KeptSnapshots(flights_copy) as current:
         with current.use() as reader:
             first = reader.id
             assert first == published_id(flights_copy.lake)
@@ -61,7 +61,7 @@ def test_a_new_snapshot_is_served_soon(flights_copy: Project, closed: list[str])
 
 
 def test_who_reads_the_old_one_goes_on_with_it(flights_copy: Project, closed: list[str]) -> None:
-    current = CurrentSnapshot(flights_copy)
+    current = KeptSnapshots(flights_copy)
     current.refresh()
     with current.use() as old:
         second = publish_again(flights_copy)
@@ -78,7 +78,7 @@ def test_who_reads_the_old_one_goes_on_with_it(flights_copy: Project, closed: li
 
 
 def test_a_reader_is_closed_once_whoever_is_last(flights_copy: Project, closed: list[str]) -> None:
-    current = CurrentSnapshot(flights_copy)
+    current = KeptSnapshots(flights_copy)
     current.refresh()
     with current.use() as first:
         with current.use():
@@ -93,7 +93,7 @@ def test_a_reader_is_closed_once_whoever_is_last(flights_copy: Project, closed: 
 def test_an_error_in_a_request_gives_the_reader_back(
     flights_copy: Project, closed: list[str]
 ) -> None:
-    current = CurrentSnapshot(flights_copy)
+    current = KeptSnapshots(flights_copy)
     current.refresh()
     with pytest.raises(ZeroDivisionError), current.use():
         raise ZeroDivisionError
@@ -105,7 +105,7 @@ def test_before_the_first_snapshot_it_says_what_to_do(flights_copy: Project) -> 
     pointer = flights_copy.lake.root / "SNAPSHOT"
     published = pointer.read_text()
     pointer.unlink()
-    with CurrentSnapshot(flights_copy) as current:
+    with KeptSnapshots(flights_copy) as current:
         with pytest.raises(SnapshotError, match="stupid-dagster run"), current.use():
             pass
         pointer.write_text(published)
@@ -117,7 +117,7 @@ def test_before_the_first_snapshot_it_says_what_to_do(flights_copy: Project) -> 
 def test_a_snapshot_that_cant_be_opened_leaves_the_old_one(
     flights_copy: Project, closed: list[str]
 ) -> None:
-    current = CurrentSnapshot(flights_copy)
+    current = KeptSnapshots(flights_copy)
     current.refresh()
     pointer = flights_copy.lake.root / "SNAPSHOT"
     published = pointer.read_text()
@@ -133,7 +133,7 @@ def test_a_snapshot_that_cant_be_opened_leaves_the_old_one(
 def test_a_store_that_is_damaged_leaves_the_others(flights_copy: Project) -> None:
     lake = flights_copy.lake
     (lake.version_path(lake.live("graph_database", LAST_DAY)) / "graph.json").write_text("{")
-    with CurrentSnapshot(flights_copy) as current, current.use() as reader:
+    with KeptSnapshots(flights_copy) as current, current.use() as reader:
         assert reader.search("storm", limit=1).height == 1
         with pytest.raises(GraphStoreError, match="materialise"):
             reader.node("airport:JFK")
@@ -141,7 +141,7 @@ def test_a_store_that_is_damaged_leaves_the_others(flights_copy: Project) -> Non
 
 def test_many_threads_and_many_snapshots(flights_copy: Project, closed: list[str]) -> None:
     """No thread ever sees a closed reader, and every reader but the last is closed once."""
-    current = CurrentSnapshot(flights_copy)
+    current = KeptSnapshots(flights_copy)
     current.refresh()
     stop = threading.Event()
     failures: list[BaseException] = []

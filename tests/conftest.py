@@ -50,6 +50,25 @@ def flights_copy(flights_project: Project, tmp_path: Path) -> Project:
     return Project.load(root)
 
 
+@pytest.fixture(scope="session")
+def two_windows(flights_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of `flights_project`, and beside its window that of the day before. Read only."""
+    from tests.pipeline import make_window
+
+    root = tmp_path_factory.mktemp("windows") / "flights"
+    shutil.copytree(flights_project.settings.root, root)
+    make_window(Project.load(root), "2013-02-08")
+    return Project.load(root)
+
+
+@pytest.fixture
+def two_windows_copy(two_windows: Project, tmp_path: Path) -> Project:
+    """A copy of `two_windows` of the test's own."""
+    root = tmp_path / "windows"
+    shutil.copytree(two_windows.settings.root, root)
+    return Project.load(root)
+
+
 def _make(root: Path) -> None:
     # Here, because it loads every algorithm, which most tests can do without.
     from tests.pipeline import make_day, make_window

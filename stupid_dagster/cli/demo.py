@@ -34,7 +34,7 @@ def demo(settings: Settings) -> None:
     landing = Path(settings.landing_location)
     rows = write_flights(landing, first, last)
     console.print(f"sample: {sum(rows.values()):,} events of {first} to {last} in {landing}\n")
-    run_days_and_window(project, days_between(first, last))
+    run_days_and_window(project, days_between(first, last), last)
     show_findings(project, ranked=["Airport"])
     show_search(project, QUESTION, limit=3)
     console.print(f"done in {time.perf_counter() - started:.0f} seconds; next:")

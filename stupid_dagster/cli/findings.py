@@ -1,13 +1,15 @@
-"""Print what the published snapshot knows."""
+"""Print what a snapshot knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import polars as pl
 from rich.markup import escape
 from rich.padding import Padding
 
+from stupid_dagster.cli.as_of import snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.project import Project
 from stupid_dagster.query.reader import SnapshotReader
@@ -42,9 +44,10 @@ def show_search(
     limit: int = 10,
     event_types: Sequence[str] = (),
     mode: str = "vector",
+    as_of: datetime | None = None,
 ) -> None:
-    """Print the texts of the published window that are nearest to a text."""
-    with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+    """Print the texts of the published window, or that `as_of` a day, nearest to a text."""
+    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
         found = reader.search(text, mode=mode, event_types=event_types or None, limit=limit)
     show_table(
         f"Nearest to {text!r}",

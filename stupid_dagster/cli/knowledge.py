@@ -1,4 +1,4 @@
-"""`knowledge` and `path`: what the published window knows, table by table, and how things meet."""
+"""`knowledge` and `path`: what a window knows, table by table, and how things meet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.settings import Settings
 
@@ -26,6 +27,7 @@ CELL = 60
 @click.option("--sort", help="Column to sort by; with a - before it the other way round.")
 @click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
 @click.option("--all", "whole", is_flag=True, help="Do not cut long cells.")
+@as_of_option
 @click.pass_obj
 def knowledge(
     settings: Settings,
@@ -35,17 +37,17 @@ def knowledge(
     sort: str | None,
     limit: int,
     whole: bool,
+    as_of: datetime | None,
 ) -> None:
-    """Show a knowledge table of the published window, or which there are."""
+    """Show a knowledge table of the window, or which there are."""
     from stupid_dagster.errors import InvalidQueryError, hint
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader, parse_filter
     from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
-    from stupid_dagster.stores.snapshots import open_snapshot
     from stupid_dagster.tables import TABLES
 
     project = Project(settings)
-    snapshot = open_snapshot(project.lake)
+    snapshot = snapshot_as_of(project.lake, as_of)
     if table is None:
         tables = [t for t in KNOWLEDGE_TABLES if snapshot.manifest.of(t)]
         rows = [(t, snapshot.window(t).rows, TABLES[t].description) for t in tables]
@@ -73,17 +75,22 @@ def knowledge(
 @click.argument("target")
 @click.option("--weighted", is_flag=True, help="Prefer strong links: an edge is 1 / weight long.")
 @click.option("--edge", "edges", multiple=True, help="Only along edges of this type.")
+@as_of_option
 @click.pass_obj
 def path(
-    settings: Settings, source: str, target: str, weighted: bool, edges: tuple[str, ...]
+    settings: Settings,
+    source: str,
+    target: str,
+    weighted: bool,
+    edges: tuple[str, ...],
+    as_of: datetime | None,
 ) -> None:
-    """Show the shortest path between two entities of the published window."""
+    """Show the shortest path between two entities of the window."""
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader
-    from stupid_dagster.stores.snapshots import open_snapshot
 
     project = Project(settings)
-    with SnapshotReader(project, open_snapshot(project.lake)) as reader:
+    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
         found = reader.path(source, target, weighted=weighted, edge_types=edges or None)
     if found is None:
         console.print(f"no path leads from {source} to {target}")

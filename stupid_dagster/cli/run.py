@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -25,49 +25,113 @@ if TYPE_CHECKING:
 @click.option("--from", "first", type=DAY, help="First day; default: the first partition.")
 @click.option("--to", "last", type=DAY, help="Last day; default: the last partition.")
 @click.option(
-    "--window/--no-window",
-    default=True,
-    show_default=True,
-    help="Make the window that ends on the last day, and publish it.",
+    "--window",
+    type=DAY,
+    help="Last day of the window to make after the days; alone, no day is made. Default: the last "
+    "of the days.",
 )
+@click.option("--no-window", is_flag=True, help="Make no window.")
 @click.pass_obj
-def run(settings: Settings, first: datetime | None, last: datetime | None, window: bool) -> None:
-    """Materialise the days from --from to --to, then one window."""
+def run(
+    settings: Settings,
+    first: datetime | None,
+    last: datetime | None,
+    window: datetime | None,
+    no_window: bool,
+) -> None:
+    """Materialise the days from --from to --to, then one window.
+
+    A window before the newest doesn't take its place, but is kept beside it: search, knowledge
+    and path ask it with --as-of, the API with as_of.
+    """
     from stupid_dagster.project import Project
 
+    if window and no_window:
+        raise click.UsageError("--window and --no-window contradict each other")
     project = Project(settings)
     start, end = project.partition_range
-    days = _days(
-        first.date() if first else start, last.date() if last else end, project.partition_range
-    )
-    run_days_and_window(project, days, window=window)
+    days: list[str] = []
+    if first or last or not window:
+        days = _days(first.date() if first else start, last.date() if last else end, (start, end))
+    last_day = None if no_window else window.date() if window else date.fromisoformat(days[-1])
+    if last_day:
+        _check_window(project, last_day, days)
+    run_days_and_window(project, days, last_day)
 
 
-def run_days_and_window(project: Project, days: Sequence[str], *, window: bool = True) -> None:
-    """Materialise the days, then the window ending on the last of them, with a progress bar.
+def run_days_and_window(project: Project, days: Sequence[str], window: date | None) -> None:
+    """Materialise the days, then the window that ends on a day, with a progress bar.
 
     A day that fails leaves the others alone. Raises ComputeError at the end if any run failed.
     """
     from stupid_dagster.automation.runs import open_instance, run_partition
 
-    project.landing_index()  # a missing landing folder is told at once, not once a day
+    if days:
+        project.landing_index()  # a missing landing folder is told at once, not once a day
     runs: list[PartitionRun] = []
     with open_instance(project) as instance, _progress() as progress:
-        task = progress.add_task("days", total=len(days))
-        for day in days:
-            progress.update(task, description=f"day {day}")
-            runs.append(run_partition("days", day, instance))
-            progress.advance(task)
-        progress.update(task, description=f"{len(days)} days")
+        if days:
+            task = progress.add_task("days", total=len(days))
+            for day in days:
+                progress.update(task, description=f"day {day}")
+                runs.append(run_partition("days", day, instance))
+                progress.advance(task)
+            progress.update(task, description=f"{len(days)} days")
         if window:
-            task = progress.add_task(f"window ending {days[-1]}", total=1)
-            runs.append(run_partition("window", days[-1], instance))
+            _tell_days_of(project, window)
+            task = progress.add_task(f"window ending {window}", total=1)
+            runs.append(run_partition("window", window.isoformat(), instance))
             progress.advance(task)
     _show(runs)
-    tell_odd_days(project, date.fromisoformat(days[-1]))
+    if window and not runs[-1].error:
+        _tell_place_of(project, window)
+    tell_odd_days(project, window or date.fromisoformat(days[-1]))
     failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
     if failed:
         raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
+
+
+def _check_window(project: Project, last_day: date, days: Sequence[str]) -> None:
+    """Raise SettingsError or ComputeError unless a window can be made once the days are."""
+    from stupid_dagster.project import days_between
+
+    first, last = project.partition_range
+    if not first <= last_day <= last:
+        raise SettingsError(
+            f"the window's last day, {last_day}, is not within the partitions, {first} to {last}; "
+            "set `partitions_start` and `partitions_end` in stupid.toml"
+        )
+    begin = max(first, last_day - timedelta(days=project.settings.window_days - 1))
+    if not {*days} & {*days_between(begin, last_day)} and not project.window_days(last_day):
+        raise ComputeError(
+            f"the window ending on {last_day} would be made of nothing: no day from {begin} on is "
+            "complete, for they were never made or are evicted. Make them first: "
+            f"`stupid-dagster run --from {begin} --to {last_day}`"
+        )
+
+
+def _tell_days_of(project: Project, last_day: date) -> None:
+    days = project.window_days(last_day)
+    number = project.settings.window_days
+    console.print(
+        f"the window ending on {last_day}: {len(days)} of its {number} days are complete"
+        + (f", {days[0]} to {days[-1]}" if days else "")
+        + ("" if len(days) == number else "; those evicted or never made are left out")
+    )
+
+
+def _tell_place_of(project: Project, last_day: date) -> None:
+    from stupid_dagster.stores.snapshots import open_snapshot
+
+    served = open_snapshot(project.lake).manifest.last_day
+    if served == last_day.isoformat():
+        console.print(f"published: the window ending on {last_day} is what is served now")
+    else:
+        console.print(
+            f"kept beside the published window, which ends on {served}; ask it with "
+            f"`stupid-dagster search TEXT --as-of {last_day}` (knowledge and path take it too), "
+            f"the API with ?as_of={last_day}"
+        )
 
 
 def tell_odd_days(project: Project, last_day: date) -> None:

@@ -1,13 +1,15 @@
-"""`serve`, `search` and `dev`: the published snapshot, and Dagster's UI."""
+"""`serve`, `search` and `dev`: the kept snapshots, and Dagster's UI."""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
 
+from stupid_dagster.cli.as_of import as_of_option
 from stupid_dagster.cli.console import console
 from stupid_dagster.settings import Settings, load_settings
 
@@ -34,15 +36,23 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 @click.option(
     "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True
 )
+@as_of_option
 @click.pass_obj
 def search(
-    settings: Settings, text: str, limit: int, event_types: tuple[str, ...], mode: str
+    settings: Settings,
+    text: str,
+    limit: int,
+    event_types: tuple[str, ...],
+    mode: str,
+    as_of: datetime | None,
 ) -> None:
     """Find the window's texts that are nearest in meaning."""
     from stupid_dagster.cli.findings import show_search
     from stupid_dagster.project import Project
 
-    show_search(Project(settings), text, limit=limit, event_types=event_types, mode=mode)
+    show_search(
+        Project(settings), text, limit=limit, event_types=event_types, mode=mode, as_of=as_of
+    )
 
 
 @click.command()

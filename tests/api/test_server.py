@@ -8,53 +8,34 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import polars as pl
-import uvicorn
 
-from stupid_dagster.api import create_app
 from stupid_dagster.api.server import bound_socket
 from stupid_dagster.project import Project
 from stupid_dagster.stages.publish import publish_window
-from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import published_id
+from tests.api.serving import seconds_until, served
+from tests.pipeline import write_window_table
 
 LAST_DAY = "2013-02-09"
 
 
-@contextmanager
-def served(project: Project) -> Iterator[str]:
-    """Serve a project from a thread; yields the URL."""
-    config = uvicorn.Config(create_app(project), log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    with bound_socket(project.settings) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-def mark(lake: Lake, number: int) -> None:
+def mark(project: Project, number: int) -> None:
     """Write `number` into two tables of the window, as a publication would change both."""
     for table, column in (("pagerank", "rank"), ("degrees", "degree")):
-        frame = lake.read(table, LAST_DAY)
-        with lake.write(table, LAST_DAY) as writer:
-            writer.write(frame.with_columns(pl.lit(number, frame[column].dtype).alias(column)))
+        frame = project.lake.read(table, LAST_DAY)
+        marked = frame.with_columns(pl.lit(number, frame[column].dtype).alias(column))
+        write_window_table(project, table, LAST_DAY, marked)
 
 
 def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
     """Publish four times under load: no error, and every answer is of the snapshot it states."""
     project = Project.load(flights_copy.settings.root, {"api_port": 0, "garbage_minutes": 0})
-    mark(project.lake, 1)
+    mark(project, 1)
     numbers = {publish_window(project, LAST_DAY).manifest.id: 1}
     stop = threading.Event()
 
@@ -76,14 +57,17 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
                         seen.append((path, response.json()["snapshot"], []))
             return seen
 
+        def moved() -> bool:
+            ready = httpx2.get(f"{url}/ready").json()
+            return ready["snapshot"] == published_id(project.lake)
+
         with ThreadPoolExecutor(4) as pool:
             readers = [pool.submit(read) for _ in range(4)]
             waits = []
             for number in range(2, 6):
-                mark(project.lake, number)
-                published = publish_window(project, LAST_DAY).manifest.id
-                numbers[published] = number
-                waits.append(seconds_until_served(url, published))
+                mark(project, number)
+                numbers[publish_window(project, LAST_DAY).manifest.id] = number
+                waits.append(seconds_until(moved))
             stop.set()
             seen = [answer for reader in readers for answer in reader.result()]
 
@@ -93,14 +77,6 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
     assert {snapshot for _, snapshot, _ in seen} >= set(list(numbers)[1:])
     # Two seconds on a machine that has nothing else to do.
     assert max(waits) < 6
-
-
-def seconds_until_served(url: str, snapshot: str) -> float:
-    started = time.monotonic()
-    while httpx2.get(f"{url}/ready").json()["snapshot"] != snapshot:
-        assert time.monotonic() - started < 20
-        time.sleep(0.02)
-    return time.monotonic() - started
 
 
 def test_many_clients_at_once(flights_project: Project) -> None:

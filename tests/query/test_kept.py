@@ -1,18 +1,23 @@
-"""The published snapshot, followed while it changes under its readers."""
+"""The kept snapshots, followed while they change under their readers."""
 
 from __future__ import annotations
 
+import json
+import random
 import threading
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from stupid_dagster.errors import GraphStoreError, SnapshotError
+from stupid_dagster.errors import GraphStoreError, NotFoundError, SnapshotError
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
+from stupid_dagster.query.kept import EARLIER_WINDOWS_OPEN
 from stupid_dagster.stages.publish import publish_window
-from stupid_dagster.stores.snapshots import published_id
+from stupid_dagster.stores.snapshots import publish, published_id
 
 LAST_DAY = "2013-02-09"
 
@@ -173,3 +178,168 @@ def test_many_threads_and_many_snapshots(flights_copy: Project, closed: list[str
     current.close()
     assert failures == []
     assert sorted(closed) == sorted(published)
+
+
+EARLIER = [date(2013, 2, day) for day in (1, 2, 3, 4)]
+
+
+def keep_window(project: Project, last_day: date) -> str:
+    """Keep a window of nothing but a catalog beside the published one; returns its snapshot."""
+    lake, day = project.lake, last_day.isoformat()
+    catalog = lake.version_path(lake.live("catalog", LAST_DAY)) / "catalog.json"
+    with lake.write("catalog", day) as writer:
+        (writer.path / "catalog.json").write_bytes(catalog.read_bytes())
+    return publish(
+        lake,
+        window=(last_day - timedelta(days=29), last_day),
+        versions={"catalog": {day: writer.committed}},
+        event_model="flights",
+        event_model_hash="h",
+        embedder_id="e",
+        code_version="1",
+        serve=False,
+    ).id
+
+
+@pytest.fixture
+def windows(flights_copy: Project) -> dict[date, str]:
+    """Four earlier windows that are kept, and their snapshots."""
+    return {day: keep_window(flights_copy, day) for day in EARLIER}
+
+
+def test_few_earlier_windows_stay_open(
+    flights_copy: Project, windows: dict[date, str], closed: list[str]
+) -> None:
+    assert EARLIER_WINDOWS_OPEN == 2
+    one, two, three, _ = EARLIER
+    with KeptSnapshots(flights_copy) as snapshots:
+        listed = [(w.last_day, w.snapshot, w.published) for w in snapshots.windows()]
+        assert listed == [
+            *((day.isoformat(), name, False) for day, name in windows.items()),
+            (LAST_DAY, published_id(flights_copy.lake), True),
+        ]
+        for day in (one, two, one, three, one):
+            with snapshots.use(day) as reader:
+                assert (reader.id, reader.manifest.last_day) == (windows[day], str(day))
+                assert reader.catalog()["events"]
+        assert closed == [windows[two]], "the one that was asked for least recently"
+        with snapshots.use(one), snapshots.use(three):
+            for _ in range(2):
+                with snapshots.use(two):
+                    pass
+            assert closed == [windows[two]] * 3
+        with snapshots.use(date.fromisoformat(LAST_DAY)) as same, snapshots.use() as published:
+            assert same is published
+    assert sorted(closed[3:]) == sorted([windows[one], windows[three], published.id])
+
+
+def test_a_window_that_goes_or_is_replaced_is_closed(
+    flights_copy: Project, windows: dict[date, str], closed: list[str]
+) -> None:
+    one, two, *_ = EARLIER
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+    with snapshots.use(one) as evicted, snapshots.use(two) as replaced:
+        flights_copy.lake.drop("catalog", one.isoformat())
+        newer = keep_window(flights_copy, two)
+        snapshots.refresh()
+        with pytest.raises(NotFoundError, match="ending on 2013-02-02, 2013-02-03, 2013-02-04, 2"):
+            snapshots.use(one).__enter__()
+        with snapshots.use(two) as reader:
+            assert reader.id == newer != replaced.id
+        assert closed == [], "somebody reads them"
+        assert evicted.catalog() == replaced.catalog()
+    assert sorted(closed) == sorted([windows[one], windows[two]])
+    (flights_copy.lake.root / "snapshots" / f"{newer}.json").unlink()
+    flights_copy.lake.drop("catalog", two.isoformat())
+    snapshots.refresh()
+    assert closed[2:] == [newer]
+    snapshots.close()
+    with pytest.raises(SnapshotError):
+        snapshots.use(EARLIER[2]).__enter__()
+
+
+def test_the_former_snapshot_is_asked_for_by_its_day(flights_copy: Project) -> None:
+    pointer = flights_copy.lake.root / "SNAPSHOT"
+    former, last = pointer.read_text(), date.fromisoformat(LAST_DAY)
+    later = keep_window(flights_copy, last + timedelta(days=1))
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+    with snapshots.use(last + timedelta(days=1)) as early:
+        pointer.write_text(later)
+        snapshots.refresh()
+        with snapshots.use() as now, snapshots.use(last + timedelta(days=1)) as same:
+            assert now is same is not early
+            assert now.id == early.id == later
+        with snapshots.use(last) as reader:
+            assert reader.id == former
+            assert reader.neighbors("airport:JFK", limit=1).rows.height == 1
+    assert [w.published for w in snapshots.windows()] == [False, True]
+    snapshots.close()
+
+
+def test_a_look_reads_no_manifest_twice(
+    flights_copy: Project, windows: dict[date, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+    read: list[str] = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: read.append(text) or loads(text))
+    for _ in range(3):
+        snapshots.refresh()
+    assert read == []
+    keep_window(flights_copy, EARLIER[0])
+    read.clear()
+    snapshots.refresh()
+    assert len(read) == 1
+    snapshots.close()
+
+
+def test_many_threads_and_many_windows(
+    flights_copy: Project, windows: dict[date, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread ever has a closed reader, and each that was opened is closed once."""
+    opened: list[SnapshotReader] = []
+    closed: list[SnapshotReader] = []
+    monkeypatch.setattr(SnapshotReader, "close", lambda reader: closed.append(reader))
+    create = SnapshotReader.__init__
+
+    def created(reader: SnapshotReader, *arguments: Any) -> None:
+        opened.append(reader)
+        create(reader, *arguments)
+
+    monkeypatch.setattr(SnapshotReader, "__init__", created)
+    monkeypatch.setattr(SnapshotReader, "warm", lambda _: None)
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def read(number: int) -> None:
+        chance = random.Random(number)
+        try:
+            while not stop.is_set():
+                day = chance.choice([None, *EARLIER])
+                with snapshots.use(day) as reader:
+                    assert reader.manifest.last_day == (day.isoformat() if day else LAST_DAY)
+                    time.sleep(chance.random() / 1000)
+                    assert reader not in closed
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for day in [*EARLIER, *EARLIER]:
+        keep_window(flights_copy, day)
+        snapshots.refresh()
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(opened) - len(closed) == 1 + EARLIER_WINDOWS_OPEN
+    snapshots.close()
+    assert len(closed) > 10
+    assert sorted(map(id, closed)) == sorted(map(id, opened))

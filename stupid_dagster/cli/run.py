@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--window",
     type=DAY,
     help="Last day of the window to make after the days; alone, no day is made. Default: the last "
-    "of the days.",
+    "of the days. One before the newest is kept beside it, for --as-of and the API's as_of.",
 )
 @click.option("--no-window", is_flag=True, help="Make no window.")
 @click.pass_obj
@@ -39,11 +39,7 @@ def run(
     window: datetime | None,
     no_window: bool,
 ) -> None:
-    """Materialise the days from --from to --to, then one window.
-
-    A window before the newest doesn't take its place, but is kept beside it: search, knowledge
-    and path ask it with --as-of, the API with as_of.
-    """
+    """Materialise the days from --from to --to, then one window."""
     from stupid_dagster.project import Project
 
     if window and no_window:

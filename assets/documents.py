@@ -19,7 +19,13 @@ SCHEMA = dg.AssetCheckSpec(
     description="Documents are unique, typed, of the day, and of the event model's types.",
     partitions_def=DAYS,
 )
-CHECKS = (REJECT_SHARE, SCHEMA)
+EVENTS = dg.AssetCheckSpec(
+    "events",
+    asset="documents",
+    description="The day has documents: a source that has fallen silent is told.",
+    partitions_def=DAYS,
+)
+CHECKS = (REJECT_SHARE, SCHEMA, EVENTS)
 
 
 @dg.multi_asset(

@@ -20,6 +20,9 @@ from stupid_dagster.tables import DAY_TABLES
 
 MODEL_HASH = "event_model"
 """In the metadata of a day's documents: the hash of the event model that they were made by."""
+BEYOND = "beyond"
+"""In the metadata of a day's documents: days of rows that were rejected as outside the partitions.
+"""
 STRAYS_ONLY = "strays_only"
 """In the metadata of a day's documents: no landing file is the day's own, some have rows of it."""
 
@@ -121,11 +124,16 @@ class Project:
 
         None before the first. A day with no events doesn't move it: a source that has fallen
         silent must not make the window forget what there is. Nor does one of which there are
-        only the early rows in another day's files: it would look like a day of silence.
+        only the early rows in another day's files: it would look like a day of silence. Nor one
+        outside the partitions, which a clock that was ahead or other settings have left: no window
+        could be made for it.
         """
         if self.settings.window_anchor:
             return self.settings.window_anchor
+        first, last = (day.isoformat() for day in self.partition_range)
         for day in reversed(self.lake.partitions("documents")):
+            if not first <= day <= last:
+                continue
             version = self.lake.live("documents", day)
             if version.rows and not version.metadata.get(STRAYS_ONLY):
                 return date.fromisoformat(day)

@@ -17,7 +17,7 @@ from stupid_dagster.errors import StoreError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
 from stupid_dagster.ingest.arrivals import Arrivals
-from stupid_dagster.project import MODEL_HASH, Project
+from stupid_dagster.project import BEYOND, MODEL_HASH, Project
 from stupid_dagster.stores.lake import Version
 
 SOURCES = "sources"
@@ -57,10 +57,11 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
     """Return the days whose documents weren't made from the landing files as they are now.
 
     Those are the days that a file touches that they don't record with its present state, those
-    that record a file which has changed since, those that were made by another event model, and
-    those of which only a part was made. A file that is gone makes none stale. Left out are days
-    outside the partitions and those that eviction would take away again, and, until they are
-    whole, days with files that change.
+    that record a file which has changed since, those that were made by another event model,
+    those of which only a part was made, and those that rejected rows of days which have a
+    partition by now. A file that is gone makes none stale. Left out are days outside the
+    partitions and those that eviction would take away again, and, until they are whole, days
+    with files that change.
     """
     touching = defaultdict(list)
     for file in arrivals.files.values():
@@ -112,6 +113,8 @@ def _stale_day(
         reason = "made by another event model"
     elif version and not project.is_complete(day):
         reason = "only a part was made"
+    elif version and (come := _come_since(project, version)):
+        reason = f"it rejected rows of {first_few(come)}, which has a partition now"
     else:
         return None
     # With the documents in it, a file that is put back as it once was is asked for again.
@@ -170,6 +173,12 @@ def _documents(project: Project, day: str) -> Version | None:
         return project.lake.find("documents", day)
     except StoreError:  # What is damaged is replaced.
         return None
+
+
+def _come_since(project: Project, version: Version) -> list[str]:
+    """Return the days of rows that were rejected when the calendar didn't go so far."""
+    first, last = (day.isoformat() for day in project.partition_range)
+    return [day for day in version.metadata.get(BEYOND, ()) if first <= day <= last]
 
 
 def _sources(version: Version | None) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -9,10 +10,10 @@ from urllib.parse import quote
 from stupid_dagster import connect
 from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.event_model import model_hash
-from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents
+from stupid_dagster.ingest import DayDocuments, LandingFile, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
 from stupid_dagster.ingest.rejects import weightiest
-from stupid_dagster.project import MODEL_HASH, STRAYS_ONLY, Project
+from stupid_dagster.project import BEYOND, MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import read_day
@@ -26,12 +27,14 @@ def make_documents(
     stage = Stage(project, day)
     landing = landing or project.landing_index()
     date_of_day = date.fromisoformat(day)
-    made = build_documents(project.model, landing, date_of_day, project.partition_range)
+    partitions = project.partition_range
+    made = build_documents(project.model, landing, date_of_day, partitions)
     files = landing.for_day(date_of_day)
     metadata = {
         MODEL_HASH: model_hash(project.model),
         SOURCES: sources_of(files, made.unusable),
         STRAYS_ONLY: not any(day in file.own_days for file in files),
+        BEYOND: _days_beyond(files, date_of_day, partitions),
     }
 
     def fill(writer: VersionWriter) -> None:
@@ -46,6 +49,7 @@ def make_documents(
         verdicts=[
             _reject_verdict(made, project.settings.reject_share),
             _schema_verdict(project, made, day),
+            _events_verdict(made, day),
         ],
     )
     stage.table("rejects", made.rejects, previews={"most_rows": weightiest(made.rejects)})
@@ -87,6 +91,15 @@ def make_vectors(project: Project, day: str) -> list[Written]:
     made_of = {"documents": version.metadata["documents"], "embedder": embedder.model_id}
     stage.table("vectors", texts.select("text_id").with_columns(vectors), metadata=made_of)
     return stage.written
+
+
+def _days_beyond(
+    files: Iterable[LandingFile], day: date, partitions: tuple[date, date]
+) -> list[str]:
+    """Return the days of the rows that the day tells of as outside the partitions."""
+    first, last = (end.isoformat() for end in partitions)
+    told = [file for file in files if file.home(partitions) == day.isoformat()]
+    return sorted({d for file in told for d in file.days if not first <= d <= last})
 
 
 def _document_metadata(made: DayDocuments) -> dict[str, Any]:
@@ -153,4 +166,27 @@ def _schema_verdict(project: Project, made: DayDocuments, day: str) -> Verdict:
         description="; ".join(failures) or f"{made.rows:,} documents of {day} are as they must be",
         details={"failures": len(failures)},
         is_error=True,
+    )
+
+
+def _events_verdict(made: DayDocuments, day: str) -> Verdict:
+    """Warn of a day without documents: the window doesn't move to it, and would say nothing."""
+    description = f"{made.rows:,} documents"
+    if not made.rows and not made.files:
+        description = f"no document: no landing file has rows of {day}"
+    elif not made.rows:
+        lost = {
+            "rows were rejected": made.rows_rejected,
+            "could not be used": made.unreadable_files,
+        }
+        told = ", ".join(f"{number:,} {what}" for what, number in lost.items() if number)
+        files = f"the landing files that touch {day} ({made.files})"
+        description = f"no document: of {files}, {told}"
+        if not told:
+            description = f"no document: {files} have no rows of it"
+    return Verdict(
+        "events",
+        passed=made.rows > 0,
+        description=description,
+        details={"documents": made.rows},
     )

@@ -56,7 +56,7 @@ def collect_garbage(
     readers and writers. Returns what was removed; with `dry_run` what would be.
     """
     with lake.exclusive():
-        clock = _Clock(datetime.now(UTC), grace)
+        clock = _Clock(datetime.now(UTC), grace, dry_run)
         manifests = read_manifests(lake)
         doomed = _doomed_snapshots(lake, manifests, kept_snapshots, clock)
         for name in [] if dry_run else doomed:
@@ -81,18 +81,20 @@ def collect_garbage(
 class _Clock:
     now: datetime
     grace: timedelta
+    dry_run: bool
 
     def is_over(self, moment: datetime, path: Path) -> bool:
         """Return whether the grace of what was made or replaced at a moment is over.
 
         What a clock that has been set back since dates to the future would stay until then: its
-        grace begins now, and `path` keeps that.
+        grace begins now, and `path` keeps that, unless it's a dry run.
         """
         if moment > self.now:
             moment = _changed(path)
             if moment > self.now:
-                os.utime(path, (self.now.timestamp(), self.now.timestamp()))
                 moment = self.now
+                if not self.dry_run:
+                    os.utime(path, (self.now.timestamp(), self.now.timestamp()))
         return moment <= self.now - self.grace
 
 
@@ -133,8 +135,9 @@ def _remove_versions(lake: Lake, named: set[str], clock: _Clock, dry_run: bool) 
             for folder in _folders(partition)
             if folder.name != live
             and SNAPSHOT_ID.fullmatch(folder.name)
-            and f"{table}/{partition.name}/{folder.name}" not in named
+            # Also of what is still named, so that the grace of what is of the future has begun.
             and clock.is_over(made_at(folder.name), folder)
+            and f"{table}/{partition.name}/{folder.name}" not in named
             and replaced
         ]
         for folder in [*unnamed, *lake.abandoned(table, partition.name)]:

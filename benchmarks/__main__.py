@@ -15,10 +15,13 @@ from benchmarks.child import BenchmarkError
 from benchmarks.data import Sample, default_folder, gaming_sample
 from benchmarks.gaming import Part
 from benchmarks.machine import QUIET_LOAD, describe
+from benchmarks.soak.report import failed, soak_report
+from benchmarks.soak.run import soak
 from benchmarks.targets import FULL_DAY, judged
+from benchmarks.tasks import WINDOW_STAGES
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill")
+PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill", "soak")
 OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
     "gaming": "A day of gaming events, stage by stage",
@@ -46,6 +49,7 @@ DEFAULT = ("flights", "gaming")
     default=RESULTS,
     help="Folder of the reports; default: benchmarks/results.",
 )
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="Of the soak.")
 @click.option("--fresh", is_flag=True, help="Let the month begin anew.")
 def main(
     parts: Sequence[str],
@@ -55,6 +59,7 @@ def main(
     seed: int,
     data: Path | None,
     out: Path,
+    minutes: float,
     fresh: bool,
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
@@ -73,6 +78,12 @@ def main(
                 )
             if part in OF_FLIGHTS:
                 text, figures = OF_FLIGHTS[part](machine, days or 30, repeat)
+            elif part == "soak":
+                with tempfile.TemporaryDirectory() as work:
+                    found = soak(Path(work) / "project", minutes * 60, stages=[*WINDOW_STAGES])
+                text, figures = soak_report(machine, found)
+                if failed(found):
+                    raise BenchmarkError(text)
             else:
                 wanted = days or (30 if part == "month" else 1)
                 # The month's last day has late events in the next day's files.

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -271,12 +271,11 @@ def _fresh(root: Path, number: int, stages: Sequence[str]) -> Lake:
 def _sizes(lake: Lake) -> dict[str, int]:
     """Return the bytes of a lake's files by path, in which names made at random are numbered."""
     sizes: dict[str, int] = {}
-    for file in sorted(lake.root.rglob("*")):
-        try:
+    # Unlike `Path.rglob`, it takes folders that are collected meanwhile.
+    files = (Path(folder) / name for folder, _, names in os.walk(lake.root) for name in names)
+    for file in sorted(files):
+        with suppress(FileNotFoundError):
             size = file.stat().st_size
-        except OSError:  # Collected meanwhile.
-            continue
-        if file.is_file():
             name = _RANDOM.sub("*", file.relative_to(lake.root).as_posix())
             same = sum(known.startswith(f"{name} ") for known in sizes) if "*" in name else 0
             sizes[f"{name} {same}"] = size

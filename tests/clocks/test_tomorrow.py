@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from stupid_dagster.ingest.arrivals import look_for_arrivals
+from stupid_dagster.ingest.arrivals import Waiting, look_for_arrivals
 from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project, days_between
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 from stupid_dagster.stages.evict import plan_eviction
+from tests.arriving import touch
 from tests.clocks.logs import calendar_project, it_is, land_day, land_rows, login, logins
 from tests.pipeline import make_day
 
@@ -155,3 +156,34 @@ def test_days_made_by_a_clock_that_was_ahead_wait_for_their_time(
     assert make_stale(project) == []
     it_is(monkeypatch, MORNING)
     assert project.anchor() == date.fromisoformat(TOMORROW)
+
+
+def test_files_changed_in_the_future_wait_no_longer_than_others(project: Project) -> None:
+    """Their times say whether they have changed, and never how long ago."""
+    file = land_day(project, TODAY)
+    source, now = Source(project.settings.landing_location), 1_000_000.0
+
+    def waiting(seconds: float, before: dict[str, Waiting]) -> dict[str, Waiting]:
+        arrivals = look_for_arrivals(
+            project.model,
+            source,
+            project.landing_cache,
+            before,
+            now=now + seconds,
+            stable_seconds=60,
+        )
+        name = f"Login/{TODAY}.parquet"
+        assert (name in arrivals.files) == (name not in arrivals.waiting)
+        return {path: state for path, state in arrivals.waiting.items() if path == name}
+
+    touch(file, datetime(2099, 1, 1, tzinfo=UTC).timestamp())
+    seen = waiting(0, {})
+    assert seen and waiting(59, seen) and not waiting(60, seen)
+    make_day(project, TODAY)
+    # Written anew by a clock that was set back meanwhile: its time is earlier, and it has changed.
+    land_day(project, TODAY, rows=150)
+    touch(file, datetime(2013, 2, 6, tzinfo=UTC).timestamp())
+    seen = waiting(100, {})
+    assert seen and not waiting(160, seen)
+    assert make_stale(project) == [TODAY]
+    assert project.lake.live("documents", TODAY).rows == 150

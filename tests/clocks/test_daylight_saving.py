@@ -18,9 +18,14 @@ from stupid_dagster.project import Project, days_between
 from stupid_dagster.query.days import day_bounds
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.samples import write_flights
+from stupid_dagster.stages.clusters import make_clusters, make_features
+from stupid_dagster.stages.graph import make_graph, make_graph_knowledge
+from stupid_dagster.stages.publish import make_catalog, publish_window
+from stupid_dagster.stages.trends import make_trends
+from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stores.snapshots import open_snapshot
 from tests.clocks.logs import calendar_project, land_rows, login
-from tests.pipeline import make_day, make_window
+from tests.pipeline import make_day
 
 # The days around each change, and the hours of the one in the middle.
 CHANGES = {
@@ -45,7 +50,13 @@ def change(
     project = Project.load(root)
     for day in days:
         make_day(project, day)
-    make_window(project, days[-1])
+    # What is asked for below, and what it needs.
+    for stage in (
+        *(make_window_days, make_graph, make_graph_knowledge, make_features, make_clusters),
+        *(make_trends, make_catalog),
+    ):
+        stage(project, days[-1])
+    publish_window(project, days[-1])
     return project, days, hours
 
 

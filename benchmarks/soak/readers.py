@@ -13,7 +13,7 @@ import httpx2
 
 from benchmarks.soak.world import PLANTED
 from stupid_dagster.project import Project
-from stupid_dagster.query import CurrentSnapshot, SnapshotReader
+from stupid_dagster.query import KeptSnapshots, SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
 
 _MEMBER = f"member:{PLANTED}"
@@ -78,7 +78,7 @@ def ask(reader: SnapshotReader) -> dict[str, Any]:
 
 def follow(project: Project) -> Asker:
     """Return two readers in threads that ask whatever is current, as the API does."""
-    current = CurrentSnapshot(project)
+    current = KeptSnapshots(project)
 
     def run(seen: Seen, stop: threading.Event) -> None:
         with current:

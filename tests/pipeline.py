@@ -24,9 +24,18 @@ from stupid_dagster.stores.snapshots import Manifest
 from stupid_dagster.tables import WINDOW_TABLES
 
 
+DAY_STAGES = (make_documents, make_connections, make_vectors)
+WINDOW_STAGES = (
+    *(make_window_days, make_search_index),
+    *(make_graph, make_graph_database, make_graph_knowledge),
+    *(make_features, make_clusters, make_event_clusters, make_patterns, make_cooccurrence),
+    *(make_trends, make_anomalies, make_history, make_labels, make_insights, make_catalog),
+)
+
+
 def make_day(project: Project, day: str) -> None:
     """Run the stages of a day."""
-    for stage in (make_documents, make_connections, make_vectors):
+    for stage in DAY_STAGES:
         stage(project, day)
 
 
@@ -55,11 +64,6 @@ def publish_days_as_they_are(project: Project, last_day: str) -> Manifest:
 
 def make_window(project: Project, last_day: str) -> Manifest:
     """Run the stages of a window and publish it."""
-    for stage in (
-        *(make_window_days, make_search_index),
-        *(make_graph, make_graph_database, make_graph_knowledge),
-        *(make_features, make_clusters, make_event_clusters, make_patterns, make_cooccurrence),
-        *(make_trends, make_anomalies, make_history, make_labels, make_insights, make_catalog),
-    ):
+    for stage in WINDOW_STAGES:
         stage(project, last_day)
     return publish_window(project, last_day).manifest

@@ -1,0 +1,155 @@
+"""Processes that do a project's work, and can be killed in the middle of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.faults.rounds import STEPS
+
+_REPOSITORY = Path(__file__).parents[2]
+_MOST_SECONDS = 120.0
+
+
+@dataclass
+class Worker:
+    """A process at work; what it tells is read by `tidings`."""
+
+    pid: int
+    pipe: int
+    log: Path
+    running: str | None = None
+    """The step that it was in when it was last heard of."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long its steps took."""
+    error: tuple[str, str, str] | None = None
+    """The step that failed, the error's type and what it says."""
+    exit: int | None = None
+    """How it ended: its exit code, or a signal's number with a minus."""
+    cpu: float = 0.0
+    """CPU seconds that it took."""
+    _begun: float = 0.0
+    _unread: bytes = b""
+
+    def wait(self, until: str | None = None) -> None:
+        """Return when it has begun the step, or when it has ended."""
+        while self.exit is None and (until is None or self.running != until):
+            self._hear(_MOST_SECONDS)
+
+    def kill(self, step: str, after: float) -> str | None:
+        """Kill it some seconds after it began a step; return the step that it really was in.
+
+        None where it had ended before.
+        """
+        self.wait(step)
+        time.sleep(after)
+        if self.exit is None:
+            # Its parent waits for it and tells then, so that the id is nobody else's before.
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+        return self.running if self.exit == -signal.SIGKILL else None
+
+    def _hear(self, timeout: float) -> None:
+        if not select.select([self.pipe], [], [], timeout)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+            raise TimeoutError(f"{self.running} took more than {timeout} s; see {self.log}")
+        *lines, self._unread = (self._unread + os.read(self.pipe, 1 << 16)).split(b"\n")
+        for line in lines:
+            self._learn(*json.loads(line))
+
+    def _learn(self, what: str, *told: Any) -> None:
+        now = time.perf_counter()
+        if what == "pid":
+            (self.pid,) = told
+        elif what == "begin":
+            (self.running,), self._begun = told, now
+        elif what == "end":
+            self.seconds[told[0]], self.running = now - self._begun, None
+        elif what == "error":
+            step, module, name, text = told
+            self.error, self.running = (step, f"{module}.{name}", text), None
+        else:
+            self.exit, self.cpu = told
+            os.close(self.pipe)
+
+
+class Workers:
+    """Starts workers; they end with it.
+
+    `prefix` is a command that runs the server, such as `unshare`.
+    """
+
+    def __init__(self, *prefix: str) -> None:
+        self.prefix = prefix
+        self._count = 0
+
+    def __enter__(self) -> Workers:
+        self._folder = tempfile.TemporaryDirectory()
+        self._server = subprocess.Popen(
+            [*self.prefix, sys.executable, "-m", "tests.faults.server"],
+            cwd=_REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        self._running: list[Worker] = []
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for worker in self._running:
+            if worker.exit is None:
+                os.kill(worker.pid, signal.SIGKILL)
+                worker.wait()
+        assert self._server.stdin
+        self._server.stdin.close()
+        self._server.wait()
+        self._folder.cleanup()
+
+    def start(self, root: Path, steps: Sequence[str] | None = None) -> Worker:
+        """Return a worker that runs steps (all) of the project in a folder."""
+        self._count += 1
+        fifo, log = (Path(self._folder.name) / f"{self._count}.{end}" for end in ("fifo", "log"))
+        os.mkfifo(fifo)
+        pipe = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        request = {"root": str(root), "steps": list(STEPS if steps is None else steps)}
+        assert self._server.stdin
+        print(
+            json.dumps(request | {"fifo": str(fifo), "log": str(log)}),
+            file=self._server.stdin,
+            flush=True,
+        )
+        worker = Worker(0, pipe, log)
+        while not worker.pid:
+            worker._hear(_MOST_SECONDS)
+        self._running = [*(w for w in self._running if w.exit is None), worker]
+        return worker
+
+    def run(self, root: Path, steps: Sequence[str] | None = None) -> Worker:
+        """Return a worker that has ended."""
+        worker = self.start(root, steps)
+        worker.wait()
+        return worker
+
+
+def succeed(worker: Worker) -> Worker:
+    """Wait for a worker and return it; raises AssertionError with what it said if it failed."""
+    worker.wait()
+    assert worker.exit == 0, f"{worker.exit}: {worker.error}\n{worker.log.read_text()}"
+    return worker
+
+
+def steps_from(step: str) -> Iterator[str]:
+    """Yield a step and those that follow."""
+    names = list(STEPS)
+    yield from names[names.index(step) :]

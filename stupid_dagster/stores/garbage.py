@@ -14,9 +14,10 @@ from pathlib import Path
 import structlog
 
 from stupid_dagster.errors import StoreError
-from stupid_dagster.stores.lake import CURRENT, NAME, Lake, made_at
+from stupid_dagster.stores.lake import CURRENT, NAME, VERSION_FILE, Lake, made_at
 from stupid_dagster.stores.snapshots import (
     FOLDER,
+    POINTER,
     SNAPSHOT_ID,
     Manifest,
     names_dropped,
@@ -59,8 +60,12 @@ def collect_garbage(
         clock = _Clock(datetime.now(UTC), grace, dry_run)
         manifests = read_manifests(lake)
         doomed = _doomed_snapshots(lake, manifests, kept_snapshots, clock)
-        for name in [] if dry_run else doomed:
-            (lake.root / FOLDER / f"{name}.json").unlink()
+        if not dry_run:
+            folder = lake.root / FOLDER
+            # Of a publisher that was killed; one at work would hold the lock.
+            strays = [*lake.root.glob(f".{POINTER}.*"), *folder.glob(".*.json.*")]
+            for file in [*(folder / f"{name}.json" for name in doomed), *strays]:
+                _remove(file)
         named = {
             version.address
             for name, manifest in manifests.items()
@@ -125,9 +130,14 @@ def _remove_versions(lake: Lake, named: set[str], clock: _Clock, dry_run: bool) 
     count = size = 0
     for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
         table = partition.parent.name
-        live = None
-        with suppress(FileNotFoundError):
+        try:
             live = (partition / CURRENT).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            live = None
+        except (OSError, UnicodeDecodeError):
+            live = ""
+        if live is not None and not (partition / live / VERSION_FILE).exists():
+            continue  # It is damaged: any of them may be the one that it named.
         # A commit or a drop changes the folder, so that this is when the last was replaced.
         replaced = clock.is_over(_changed(partition), partition)
         unnamed = [
@@ -152,6 +162,14 @@ def _remove_versions(lake: Lake, named: set[str], clock: _Clock, dry_run: bool) 
         if not any(partition.iterdir()):
             partition.rmdir()
     return count, size
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder that stands where one should be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _changed(path: Path) -> datetime:

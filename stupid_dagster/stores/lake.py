@@ -26,6 +26,7 @@ import polars as pl
 import xxhash
 
 from stupid_dagster.errors import MissingVersionError, StoreError
+from stupid_dagster.stores.full_disk import full_disk_told
 
 CURRENT = "CURRENT"
 VERSION_FILE = "_version.json"
@@ -121,12 +122,12 @@ class Lake:
         """Yield a writer whose files become the partition's live version when the block ends.
 
         Where the files equal the live version's, that one stays, and nothing grows. When the
-        block raises, nothing changes.
+        block raises, nothing changes. Raises StoreError when the disk is full.
         """
         folder = self.partition_path(table, partition)
         name = new_name()
         temporary = folder / f"{_TEMPORARY}{name}"
-        with ExitStack() as stack:
+        with full_disk_told(folder), ExitStack() as stack:
             # The folder's lock tells a writer at work from one that was killed: it dies with its
             # process. No garbage collection may see the folder before it is locked.
             with self.exclusive():
@@ -182,7 +183,7 @@ class Lake:
     def find(self, table: str, partition: str, name: str | None = None) -> Version | None:
         """Return the live (or the named) version of a partition, None where there is none.
 
-        Raises StoreError when its description is damaged.
+        Raises StoreError when its description, or CURRENT, is damaged or can't be read.
         """
         folder = self.partition_path(table, partition)
         try:
@@ -190,6 +191,10 @@ class Lake:
             return read_version(folder / name)
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(
+                f"{folder / CURRENT} can't be read ({error}); materialise {table} {partition} again"
+            ) from error
 
     def live(self, table: str, partition: str) -> Version:
         """Return the live version of a partition; raises MissingVersionError."""
@@ -295,14 +300,16 @@ def made_at(name: str) -> datetime:
 def read_version(folder: Path) -> Version:
     """Return the version in a folder; raises FileNotFoundError where there is none.
 
-    Raises StoreError when its description is damaged.
+    Raises StoreError when its description is damaged or can't be read.
     """
     file = folder / VERSION_FILE
     try:
         tree = json.loads(file.read_text(encoding="utf-8"))
         tree["files"] = {name: FileStamp(**stamp) for name, stamp in tree["files"].items()}
         return Version(**tree)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         table, partition = folder.parts[-3:-1]
         raise StoreError(
             f"{file} is damaged ({error}); materialise {table} {partition} again"
@@ -310,13 +317,20 @@ def read_version(folder: Path) -> Version:
 
 
 def write_durably(file: Path, text: str) -> None:
-    """Replace a file's content in one step that survives a crash."""
+    """Replace a file's content in one step that survives a crash.
+
+    Raises StoreError when the disk is full.
+    """
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(3)}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    try:
+        with full_disk_told(file), temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     _sync(file.parent)
 
 

@@ -131,11 +131,17 @@ def publish(
 
 
 def published_id(lake: Lake) -> str | None:
-    """Return the id of the published snapshot, None before the first."""
+    """Return the id of the published snapshot, None before the first.
+
+    Raises SnapshotError when the file that names it can't be read.
+    """
+    file = lake.root / POINTER
     try:
-        return (lake.root / POINTER).read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotError(f"{file} can't be read ({error}); publish the window again") from error
 
 
 def snapshot_ids(lake: Lake) -> list[str]:
@@ -172,7 +178,7 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
             f"snapshot {snapshot_id!r} isn't kept in {lake.root}; "
             f"there are: {', '.join(snapshot_ids(lake)) or 'none'}"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 
@@ -13,7 +14,14 @@ from stupid_dagster.stages.window import PINS
 from stupid_dagster.stores.garbage import USES
 from stupid_dagster.stores.graph.schema import DATABASE_FILE
 from stupid_dagster.stores.lake import CURRENT, VERSION_FILE, Lake, Version
-from stupid_dagster.stores.snapshots import SNAPSHOT_ID, Manifest, open_snapshot, snapshot_ids
+from stupid_dagster.stores.snapshots import (
+    FOLDER,
+    POINTER,
+    SNAPSHOT_ID,
+    Manifest,
+    open_snapshot,
+    snapshot_ids,
+)
 from stupid_dagster.stores.vectors.metadata import TABLE
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 from tests.faults.rounds import planted_rows, rounds_in
@@ -36,7 +44,7 @@ def check_lake(project: Project) -> Manifest | None:
             _check_whole(lake, version)
             for address in version.metadata.get(USES, ()) if table == PINS else ():
                 _check_whole(lake, _version(lake, *address.split("/")))
-    if not (lake.root / "SNAPSHOT").exists():
+    if not (lake.root / POINTER).exists():
         return None
     for name in snapshot_ids(lake):
         manifest = open_snapshot(lake, name).manifest
@@ -139,26 +147,28 @@ def frame_of(lake: Lake, version: Version) -> pl.DataFrame:
     return lake.scan_versions([version]).collect()
 
 
-def half_made(lake: Lake) -> list[str]:
-    """Return the tables that writers have been killed in the middle of."""
-    tables = [f.name for f in lake.root.iterdir() if f.is_dir() and f.name != "snapshots"]
-    left = ((t, p.name) for t in sorted(tables) for p in (lake.root / t).iterdir())
-    return [table for table, partition in left if lake.abandoned(table, partition)]
+def half_made(lake: Lake) -> list[Path]:
+    """Return the folders that writers were killed in the middle of."""
+    tables = [f for f in lake.root.iterdir() if f.is_dir() and f.name != FOLDER]
+    partitions = ((table.name, p.name) for table in sorted(tables) for p in table.iterdir())
+    return [left for partition in partitions for left in lake.abandoned(*partition)]
 
 
 def _graph(file: Path) -> pl.DataFrame:
     import kuzu
 
-    with kuzu.Database(str(file), read_only=True, buffer_pool_size=1 << 26) as database:
-        with kuzu.Connection(database) as connection:
-            queries = (
-                "MATCH (n:Entity) RETURN n.entity_id, '', n.type, n.events",
-                "MATCH (a)-[e]->(b) RETURN a.entity_id, b.entity_id, label(e), e.weight",
-            )
-            rows: list[list[object]] = []
-            for query in queries:
-                with connection.execute(query) as result:  # pyright: ignore
-                    rows += result.get_all()
+    queries = (
+        "MATCH (n:Entity) RETURN n.entity_id, '', n.type, n.events",
+        "MATCH (a)-[e]->(b) RETURN a.entity_id, b.entity_id, label(e), e.weight",
+    )
+    rows: list[Any] = []
+    with (
+        kuzu.Database(str(file), read_only=True, buffer_pool_size=1 << 26) as database,
+        kuzu.Connection(database) as connection,
+    ):
+        for query in queries:
+            with cast(kuzu.QueryResult, connection.execute(query)) as result:
+                rows += result.get_all()
     return pl.DataFrame(rows, schema=["source", "target", "type", "events"], orient="row")
 
 

@@ -18,7 +18,7 @@ from tests.faults.checking import (
     rounds_served,
 )
 from tests.faults.rounds import STEPS, make_project, plant
-from tests.faults.workers import Worker, Workers, steps_from
+from tests.faults.workers import Worker, Workers, steps_from, succeed
 
 _TRIES = 6
 _NAMES = list(STEPS)
@@ -26,7 +26,7 @@ _NAMES = list(STEPS)
 
 @dataclass(frozen=True)
 class Kill:
-    """A worker that was killed: in which step, and the tables that it left half-made."""
+    """A worker that was killed: in which step, and the folders that it left half-made."""
 
     step: str
     half_made: tuple[str, ...]
@@ -58,7 +58,7 @@ class Killing:
         """Make the project, and publish its first round."""
         make_project(self.root)
         plant(self.root, self._round)
-        self.repair()
+        self._take_account(succeed(self.workers.start(self.root)))
 
     def kill(self, step: str) -> None:
         """Kill a worker at a random moment of a step, and check what there is then.
@@ -67,7 +67,8 @@ class Killing:
         with other landing files.
         """
         for tried in range(_TRIES):
-            before = self._served()
+            lake = Project.load(self.root).lake
+            before, left = self._served(), {*half_made(lake)}
             worker = self.workers.start(self.root, self._steps_to(step))
             share = self.draw.random() * 0.5**tried
             hit = worker.kill(step, share * self._seconds[step])
@@ -78,11 +79,12 @@ class Killing:
                 self._check(lambda: self._is_served({self._round}))
                 continue
             if hit is None:
-                told = worker.error or worker.log.read_text()[-2000:]
+                told = worker.errors or worker.log.read_text()[-2000:]
                 self.violations.append(f"a run failed with {worker.exit}: {told}")
             else:
                 self._left_at = hit
-                self.kills.append(Kill(hit, tuple(half_made(Project.load(self.root).lake))))
+                torn = [str(f.relative_to(lake.root)) for f in half_made(lake) if f not in left]
+                self.kills.append(Kill(hit, tuple(torn)))
             right = [before] if hit and _is_before(hit, "publish") else [before, {self._round}]
             self._check(lambda right=right: self._is_served(*right))
             return
@@ -93,7 +95,7 @@ class Killing:
         worker = self.workers.run(self.root)
         self._take_account(worker)
         if worker.exit != 0:
-            self.violations.append(f"the next run failed with {worker.exit}: {worker.error}")
+            self.violations.append(f"the next run failed with {worker.exit}: {worker.errors}")
             return
         self._check(lambda: self._is_served({self._round}))
         violations = len(self.violations)
@@ -129,7 +131,7 @@ class Killing:
         try:
             worker = self.workers.run(root)
             self.cpu += worker.cpu
-            assert worker.exit == 0, worker.error
+            assert worker.exit == 0, worker.errors
             assert not (found := differences(lake, fresh)), found
             check_clean(lake)
             sizes = [sum(f.stat().st_size for f in it.root.rglob("*")) for it in (lake, fresh)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -37,13 +36,12 @@ def make_project(root: Path, landing: Path | None = None) -> Project:
     """
     root.mkdir(parents=True)
     if landing is None:
-        landing = root / "landing"
         write_flights(root / "base", date.fromisoformat(OLD), date.fromisoformat(LAST))
         for file in (root / "base").glob("*/*.parquet"):
             pl.read_parquet(file).head(_ROWS).write_parquet(file)
-        shutil.copytree(root / "base", landing)
+        shutil.copytree(root / "base", root / "landing")
     (root / "stupid.toml").write_text(
-        f'landing = "{landing}"\n'
+        f'landing = "{landing or "landing"}"\n'
         'data_root = "lake"\n'
         'event_model = "flights"\n'
         f"partitions_start = {OLD}\n"
@@ -104,7 +102,6 @@ def _leave_behind(project: Project) -> None:
 
 
 def _evict(project: Project) -> None:
-    _leave_behind(project)
     eviction = plan_eviction(project)
     assert eviction is not None
     evict(project, eviction)
@@ -122,7 +119,8 @@ def _name(stage: Callable[..., object]) -> str:
 STEPS: dict[str, Callable[[Project], object]] = {
     **{_name(stage): _days(stage, OLD, *DAYS) for stage in DAY_STAGES},
     **{_name(stage): _days(stage, LAST) for stage in WINDOW_STAGES},
-    "publish": partial(_days(publish_window, LAST)),
+    "publish": _days(publish_window, LAST),
+    "leave_behind": _leave_behind,
     "evict": _evict,
     "collect_garbage": _collect,
 }

@@ -33,8 +33,8 @@ class Worker:
     """The step that it was in when it was last heard of."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long its steps took."""
-    error: tuple[str, str, str] | None = None
-    """The step that failed, the error's type and what it says."""
+    errors: dict[str, tuple[list[str], str]] = field(default_factory=dict)
+    """By step that failed the error's type, its bases, and what it says."""
     exit: int | None = None
     """How it ended: its exit code, or a signal's number with a minus."""
     cpu: float = 0.0
@@ -45,7 +45,7 @@ class Worker:
     def wait(self, until: str | None = None) -> None:
         """Return when it has begun the step, or when it has ended."""
         while self.exit is None and (until is None or self.running != until):
-            self._hear(_MOST_SECONDS)
+            self._hear()
 
     def kill(self, step: str, after: float) -> str | None:
         """Kill it some seconds after it began a step; return the step that it really was in.
@@ -60,10 +60,10 @@ class Worker:
         self.wait()
         return self.running if self.exit == -signal.SIGKILL else None
 
-    def _hear(self, timeout: float) -> None:
-        if not select.select([self.pipe], [], [], timeout)[0]:
+    def _hear(self) -> None:
+        if not select.select([self.pipe], [], [], _MOST_SECONDS)[0]:
             os.kill(self.pid, signal.SIGKILL)
-            raise TimeoutError(f"{self.running} took more than {timeout} s; see {self.log}")
+            raise TimeoutError(f"{self.running} took more than {_MOST_SECONDS} s; see {self.log}")
         *lines, self._unread = (self._unread + os.read(self.pipe, 1 << 16)).split(b"\n")
         for line in lines:
             self._learn(*json.loads(line))
@@ -77,8 +77,8 @@ class Worker:
         elif what == "end":
             self.seconds[told[0]], self.running = now - self._begun, None
         elif what == "error":
-            step, module, name, text = told
-            self.error, self.running = (step, f"{module}.{name}", text), None
+            step, kinds, text = told
+            self.errors[step], self.running = (kinds, text), None
         else:
             self.exit, self.cpu = told
             os.close(self.pipe)
@@ -131,7 +131,9 @@ class Workers:
         )
         worker = Worker(0, pipe, log)
         while not worker.pid:
-            worker._hear(_MOST_SECONDS)
+            assert self._server.poll() is None, "the server of the workers has ended"
+            if select.select([pipe], [], [], 1.0)[0]:
+                worker._hear()
         self._running = [*(w for w in self._running if w.exit is None), worker]
         return worker
 
@@ -145,7 +147,7 @@ class Workers:
 def succeed(worker: Worker) -> Worker:
     """Wait for a worker and return it; raises AssertionError with what it said if it failed."""
     worker.wait()
-    assert worker.exit == 0, f"{worker.exit}: {worker.error}\n{worker.log.read_text()}"
+    assert worker.exit == 0, f"{worker.exit}: {worker.errors}\n{worker.log.read_text()}"
     return worker
 
 

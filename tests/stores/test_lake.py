@@ -180,9 +180,10 @@ def test_write_durably_leaves_the_old_text_when_it_fails(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fails)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match="the disk is full"):
         write_durably(file, "new")
     assert file.read_text(encoding="utf-8") == "old é"
+    assert [*tmp_path.iterdir()] == [file]
 
 
 def test_the_description_is_readable_by_others(lake: Lake) -> None:

@@ -153,10 +153,20 @@ def open_window(project: Project, last_day: str) -> Window:
 def make_window_days(project: Project, last_day: str) -> list[Written]:
     """Write `window_days`: the versions of the complete days' tables, as they are now.
 
-    Raises ComputeError when no day of the window is complete.
+    All their files are read, so that none is taken whose bytes have changed since they were
+    written. Raises ComputeError when no day of the window is complete.
     """
     last = date.fromisoformat(last_day)
     days = project.complete_days(last)
+    for day, tables in list(days.items()):
+        versions = tables.values()
+        if damaged := [f for v in versions for f in project.lake.damaged(v, checksums=True)]:
+            del days[day]
+            log.warning(
+                "a day is left out: it has damaged files",
+                files=[str(file) for file in damaged],
+                run_again=f"stupid-dagster run --from {day} --to {day}",
+            )
     if left_out := project.half_made_days(last):
         log.warning("days left out: not all of their tables are made", days=left_out)
     if not days:

@@ -21,9 +21,9 @@ import matplotlib.pyplot  # noqa: F401
 import networkit  # noqa: F401
 import numba  # noqa: F401
 import pyarrow.parquet  # noqa: F401
-import scipy.sparse.csgraph  # noqa: F401
+import scipy.sparse.csgraph
 import scipy.sparse.linalg  # noqa: F401
-import sklearn.cluster  # noqa: F401
+import sklearn.cluster
 import sklearn.metrics  # noqa: F401
 
 from stupid_dagster.project import Project

@@ -21,7 +21,7 @@ from benchmarks.targets import FULL_DAY, judged
 from benchmarks.tasks import WINDOW_STAGES
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill", "soak")
+PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill", "soak", "faults")
 OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
     "gaming": "A day of gaming events, stage by stage",
@@ -50,6 +50,7 @@ DEFAULT = ("flights", "gaming")
     help="Folder of the reports; default: benchmarks/results.",
 )
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="Of the soak.")
+@click.option("--kills", type=int, default=60, show_default=True, help="Kills of `faults`.")
 @click.option("--fresh", is_flag=True, help="Let the month begin anew.")
 def main(
     parts: Sequence[str],
@@ -60,6 +61,7 @@ def main(
     data: Path | None,
     out: Path,
     minutes: float,
+    kills: int,
     fresh: bool,
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
@@ -84,6 +86,10 @@ def main(
                 text, figures = soak_report(machine, found)
                 if failed(found):
                     raise BenchmarkError(text)
+            elif part == "faults":
+                from benchmarks import faults  # It needs the tests, which others don't.
+
+                text, figures = faults.measure(machine, kills, repeat, seed)
             else:
                 wanted = days or (30 if part == "month" else 1)
                 # The month's last day has late events in the next day's files.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks import report
+from tests.faults.commands import EVICT, RUN, Commanding
 from tests.faults.kills import Kill, Killing
+from tests.faults.pairs import LOSES, PAIRS, Pairing
 from tests.faults.rounds import STEPS
 from tests.faults.workers import Workers
 
@@ -74,3 +77,61 @@ def _wanted(done: Sequence[Kill], kills: int) -> list[str]:
     if len(done) >= kills:
         return rare
     return list(STEPS)[: kills - len(done)] if not rare else list(STEPS)
+
+
+def pair_part(work: Path, repeat: int) -> tuple[str, dict[str, Any]]:
+    """Return what came of two writers at the same time, each pair so many times."""
+    started = time.perf_counter()
+    with Workers() as workers:
+        pairing = Pairing(work / "pairs" / "project", workers)
+        pairing.begin()
+        for pair in [*PAIRS] * repeat:
+            click.echo(f"... {pair}", err=True)
+            pairing.run(pair)
+    seconds = time.perf_counter() - started
+    rows = [
+        [pair, *(str(ends[end]) for end in ("done", *LOSES))] for pair, ends in pairing.ends.items()
+    ]
+    text = [
+        "## Two writers at the same time",
+        report.table(["pair", "done", *LOSES], rows),
+        f"Snapshots checked, most of them meanwhile: {pairing.snapshots}. **Violations: "
+        f"{len(pairing.violations)}.** {seconds:.0f} s, {pairing.cpu:.0f} CPU s of the workers.",
+        *pairing.violations,
+    ]
+    figures = {name: dict(ends) for name, ends in pairing.ends.items()}
+    return "\n\n".join(text), {"pairs": figures, "violations": pairing.violations}
+
+
+def command_part(work: Path, seed: int) -> tuple[str, dict[str, Any]]:
+    """Return what came of commands that were killed, and of two runs at the same time."""
+    commanding = Commanding(work / "commands" / "project", random.Random(seed))
+    commanding.begin()
+    for command in (RUN, EVICT, RUN, RUN, EVICT):
+        click.echo(f"... killing {command[0]}", err=True)
+        commanding.kill(command)
+    commanding.run_two()
+    kills = ", ".join(f"`{name}` after {after:.1f} s" for name, after in commanding.kills)
+    first, *rest = commanding.seconds["run"]
+    text = [
+        "## Through the command line",
+        f"Killed: {kills}. The first run took {first:.1f} s, those after a kill "
+        f"{min(rest):.1f} to {max(rest):.1f} s. Two runs at the same time: once. **Violations: "
+        f"{len(commanding.violations)}.**",
+        *commanding.violations,
+    ]
+    figures = {"kills": commanding.kills, "seconds": commanding.seconds}
+    return "\n\n".join(text), figures | {"violations": commanding.violations}
+
+
+def measure(machine: Mapping[str, Any], kills: int, repeat: int, seed: int) -> tuple[str, Any]:
+    """Return the report of all faults, and its figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        parts = {
+            "kills": kill_part(work, kills, seed),
+            "pairs": pair_part(work, repeat),
+            "commands": command_part(work, seed),
+        }
+    text = report.page("Faults", machine, *(text for text, _ in parts.values()))
+    return text, {"machine": machine} | {name: figures for name, (_, figures) in parts.items()}

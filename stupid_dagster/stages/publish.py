@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from stupid_dagster import __version__
 from stupid_dagster.catalog import build_catalog
-from stupid_dagster.errors import ConflictError, SnapshotError
+from stupid_dagster.errors import SnapshotError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import remove_garbage
@@ -58,12 +58,6 @@ def publish_window(project: Project, last_day: str) -> Publication:
     its days was evicted since, and SnapshotError when a file is missing or damaged.
     """
     window = open_window(project, last_day)
-    evicted = [day for day in window.days if project.lake.find("documents", day) is None]
-    if evicted:
-        raise ConflictError(
-            f"days of the window ending on {last_day} were evicted since it was begun "
-            f"({evicted[0]} to {evicted[-1]}): make the window again, from window_days on"
-        )
     knowledge = {name: window.find(name) for name in WINDOW_TABLES}
     last = date.fromisoformat(last_day)
     served = _takes_over(project, last)

@@ -122,9 +122,10 @@ class Window:
         groups keep their ids.
         """
         lake = self.project.lake
-        earlier = [day for day in lake.partitions(table) if day < self.last_day]
-        if earlier:
-            return lake.live(table, earlier[-1])
+        for day in reversed(lake.partitions(table)):
+            # None where an eviction takes it at this moment.
+            if day < self.last_day and (version := lake.find(table, day)):
+                return version
         return lake.find(table, self.last_day) if self.pins.metadata[PREVIOUS] else None
 
     def previous(self, table: str) -> pl.DataFrame | None:

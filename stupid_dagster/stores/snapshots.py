@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 import structlog
 
-from stupid_dagster.errors import MissingVersionError, SnapshotError
+from stupid_dagster.errors import ConflictError, MissingVersionError, SnapshotError
 from stupid_dagster.stores.lake import (
     CURRENT,
     FileStamp,
@@ -97,9 +97,9 @@ def publish(
 ) -> Manifest:
     """Keep versions (by table and partition) as a snapshot, and `serve` it from now on.
 
-    One that isn't served is there for who asks for its window (`find_window`). Returns the
+    One that isn't served is there for who asks for its window (`open_window`). Returns the
     manifest; raises SnapshotError when a file of any version is missing or has another size
-    than when it was written.
+    than when it was written, and ConflictError when a partition was dropped since.
     """
     with lake.exclusive():
         ids = snapshot_ids(lake)
@@ -115,6 +115,12 @@ def publish(
             code_version=code_version,
             versions=versions,
         )
+        if dropped := [*_dropped(lake, manifest)]:
+            raise ConflictError(
+                f"{', '.join(dropped[:3])} and maybe others of the window ending on "
+                f"{manifest.last_day} were evicted since it was begun: make the window again, from "
+                "window_days on"
+            )
         check_files(lake, manifest)
         folder = lake.root / FOLDER
         folder.mkdir(exist_ok=True)
@@ -248,12 +254,15 @@ def missing_window(last_day: str, windows: Iterable[str]) -> str:
 
 def names_dropped(lake: Lake, manifest: Manifest) -> bool:
     """Return whether a snapshot names a partition that was dropped since."""
+    return any(_dropped(lake, manifest))
+
+
+def _dropped(lake: Lake, manifest: Manifest) -> Iterator[str]:
     # Not by paths as objects: the API looks twice a second at hundreds of partitions.
-    return any(
-        not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}")
-        for table, partitions in manifest.versions.items()
-        for partition in partitions
-    )
+    for table, partitions in manifest.versions.items():
+        for partition in partitions:
+            if not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}"):
+                yield f"{table}/{partition}"
 
 
 def _version(tree: dict[str, Any]) -> Version:

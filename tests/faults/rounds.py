@@ -87,9 +87,11 @@ def rounds_in(frame: pl.DataFrame) -> set[int]:
     return found
 
 
-def _days(stage: Callable[[Project, str], object], *days: str) -> Callable[[Project], None]:
-    def run(project: Project) -> None:
-        for day in days:
+def _days(stage: Callable[[Project, str], object], *days: str) -> Callable[..., None]:
+    """Return what runs a stage for the days it is given, else for `days`."""
+
+    def run(project: Project, *given: str) -> None:
+        for day in given or days:
             stage(project, day)
 
     return run
@@ -101,8 +103,8 @@ def _leave_behind(project: Project) -> None:
         writer.write(pl.DataFrame({"entity_id": ["left behind"] * 1000}))
 
 
-def _evict(project: Project) -> None:
-    eviction = plan_eviction(project)
+def _evict(project: Project, as_of: str | None = None) -> None:
+    eviction = plan_eviction(project, date.fromisoformat(as_of) if as_of else None)
     assert eviction is not None
     evict(project, eviction)
 
@@ -116,7 +118,7 @@ def _name(stage: Callable[..., object]) -> str:
     return stage.__name__.removeprefix("make_")
 
 
-STEPS: dict[str, Callable[[Project], object]] = {
+STEPS: dict[str, Callable[..., object]] = {
     **{_name(stage): _days(stage, OLD, *DAYS) for stage in DAY_STAGES},
     **{_name(stage): _days(stage, LAST) for stage in WINDOW_STAGES},
     "publish": _days(publish_window, LAST),

@@ -27,6 +27,7 @@ import sklearn.cluster
 import sklearn.metrics  # noqa: F401
 
 from stupid_dagster.project import Project
+from stupid_dagster.stages.evict import remove_garbage
 from tests.faults import full_disk, rounds
 from tests.faults.checking import check_clean, check_lake
 
@@ -35,6 +36,7 @@ TRY = "try "
 _ACTIONS = {
     **rounds.STEPS,
     "check": check_lake,
+    "collect": remove_garbage,
     "clean": lambda project: check_clean(project.lake),
     "fill": full_disk.fill,
     "empty": full_disk.empty,

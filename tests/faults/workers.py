@@ -47,6 +47,13 @@ class Worker:
         while self.exit is None and (until is None or self.running != until):
             self._hear()
 
+    def listen(self, seconds: float) -> None:
+        """Learn what it tells, for some seconds at most."""
+        until = time.monotonic() + seconds
+        while self.exit is None and (left := until - time.monotonic()) > 0:
+            if select.select([self.pipe], [], [], left)[0]:
+                self._hear()
+
     def kill(self, step: str, after: float) -> str | None:
         """Kill it some seconds after it began a step; return the step that it really was in.
 

@@ -47,7 +47,7 @@ class Pairing:
     root: Path
     workers: Workers
     ends: dict[str, Counter[str]] = field(default_factory=dict)
-    """How the workers of each pair ended: `done`, by one of `LOSES`, or by an error that is a bug."""
+    """How the workers of each pair ended: `done`, by one of `LOSES`, or by another error, a bug."""
     snapshots: int = 0
     """How often what is published was checked."""
     violations: list[str] = field(default_factory=list)

@@ -55,7 +55,7 @@ def project(published: Path, tmp_path: Path) -> Project:
     return Project.load(shutil.copytree(published, tmp_path / "project"))
 
 
-@pytest.fixture(params=DAMAGES.values(), ids=DAMAGES)
+@pytest.fixture(params=DAMAGES.values(), ids=list(DAMAGES))
 def damage(request: pytest.FixtureRequest) -> Damage:
     return request.param
 

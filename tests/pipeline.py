@@ -23,7 +23,6 @@ from stupid_dagster.stores.lake import VERSION_FILE, VersionWriter
 from stupid_dagster.stores.snapshots import Manifest
 from stupid_dagster.tables import WINDOW_TABLES
 
-
 DAY_STAGES = (make_documents, make_connections, make_vectors)
 WINDOW_STAGES = (
     *(make_window_days, make_search_index),

@@ -9,8 +9,8 @@ from tests.faults.kills import Killing
 from tests.faults.workers import Workers
 
 STEPS = (
-    *("documents", "vectors", "search_index", "graph_database", "graph_knowledge", "catalog"),
-    *("publish", "connections", "graph", "clusters", "evict", "collect_garbage"),
+    *("documents", "connections", "vectors", "search_index", "graph", "graph_database"),
+    *("graph_knowledge", "clusters", "catalog", "publish", "evict", "collect_garbage"),
 )
 
 

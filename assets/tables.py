@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -85,7 +86,7 @@ def no_vain_retries() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if retry_helps(error):
+        if isinstance(error, dg.Failure) or retry_helps(error):
             raise
         what = f"{type(error).__name__}: {error}"
         raise dg.Failure(what, allow_retries=False) from error
@@ -93,6 +94,16 @@ def no_vain_retries() -> Iterator[None]:
 
 def report(context: dg.AssetExecutionContext, day: str, written: Written) -> None:
     """Attach what is known of a table's new version to its materialisation."""
+    context.add_asset_metadata(described(written), asset_key=written.table, partition_key=day)
+    version = written.version
+    context.log.info(
+        f"{written.table} {day}: {version.rows:,} rows, {version.bytes:,} bytes, "
+        f"{written.seconds:.2f} s"
+    )
+
+
+def described(written: Written) -> dict[str, Any]:
+    """Return what is known of a table's new version, as metadata for the UI."""
     version = written.version
     pictures = {
         title: dg.MetadataValue.md(
@@ -103,7 +114,7 @@ def report(context: dg.AssetExecutionContext, day: str, written: Written) -> Non
     previews = {
         title: dg.MetadataValue.md(_markdown(frame)) for title, frame in written.previews.items()
     }
-    metadata = {
+    return {
         "dagster/partition_row_count": version.rows,
         "seconds": round(written.seconds, 3),
         "bytes": version.bytes,
@@ -112,11 +123,6 @@ def report(context: dg.AssetExecutionContext, day: str, written: Written) -> Non
         **pictures,
         **previews,
     }
-    context.add_asset_metadata(metadata, asset_key=written.table, partition_key=day)
-    context.log.info(
-        f"{written.table} {day}: {version.rows:,} rows, {version.bytes:,} bytes, "
-        f"{written.seconds:.2f} s"
-    )
 
 
 def _markdown(frame: pl.DataFrame) -> str:

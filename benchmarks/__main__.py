@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmarks import backfill, flights, gaming, month, report, whole_day
+from benchmarks import backfill, evict, flights, gaming, month, report, whole_day
 from benchmarks.child import BenchmarkError
 from benchmarks.data import Sample, default_folder, gaming_sample
 from benchmarks.gaming import Part
@@ -21,13 +21,14 @@ from benchmarks.targets import FULL_DAY, judged
 from benchmarks.tasks import WINDOW_STAGES
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("flights", "gaming", "naive", "dagster", "month", "backfill", "soak", "faults")
+PARTS = ("flights", "gaming", "naive", "dagster", "month", "evict", "backfill", "soak", "faults")
 OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
     "gaming": "A day of gaming events, stage by stage",
     "naive": "A day of gaming events, the naive way",
     "dagster": "A day of gaming events, through Dagster",
     "month": "A month of gaming events, day by day",
+    "evict": "The oldest day of a month of gaming events, evicted",
 }
 DEFAULT = ("flights", "gaming")
 
@@ -51,6 +52,11 @@ DEFAULT = ("flights", "gaming")
 )
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="Of the soak.")
 @click.option("--kills", type=int, default=60, show_default=True, help="Kills of `faults`.")
+@click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the project that `evict` copies; default: where `month` leaves its own.",
+)
 @click.option("--fresh", is_flag=True, help="Let the month begin anew.")
 def main(
     parts: Sequence[str],
@@ -62,6 +68,7 @@ def main(
     out: Path,
     minutes: float,
     kills: int,
+    project: Path | None,
     fresh: bool,
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
@@ -90,6 +97,9 @@ def main(
                 from benchmarks import faults  # It needs the tests, which others don't.
 
                 text, figures = faults.measure(machine, kills, repeat, seed)
+            elif part == "evict":
+                month_project = project or folder / f"month-{events}-seed{seed}" / "project"
+                text, figures = _measure_eviction(month_project, machine, events)
             else:
                 wanted = days or (30 if part == "month" else 1)
                 # The month's last day has late events in the next day's files.
@@ -101,6 +111,16 @@ def main(
             click.echo(text)
     except BenchmarkError as error:
         sys.exit(str(error))
+
+
+def _measure_eviction(
+    project: Path, machine: dict[str, Any], events: int
+) -> tuple[str, dict[str, Any]]:
+    """Return the report of an eviction from a built month, and its figures."""
+    # Beside the project: links don't reach other disks.
+    with tempfile.TemporaryDirectory(dir=project.parent) as folder:
+        found = evict.evict_part(project, Path(folder))
+    return _report("evict", machine, [found], events, 30)
 
 
 def _measure(

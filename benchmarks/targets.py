@@ -68,6 +68,10 @@ TARGETS = {
     ),
     # "Flat" with room for what days differ by: weekdays alone are 6 % apart from their mean.
     "last_days_over_first": Target("CPU a day: last five days over first five", 1.1, "x"),
+    "evict_cpu": Target("the oldest full day evicted, without a new window: CPU", 5.0, "s"),
+    "audit_cpu": Target("the audit of 30 full days: CPU", 10.0, "s"),
+    "audit_peak": Target("the same: peak memory", 2.0, "GiB"),
+    "audit_clean": Target("references that it finds where there are none", 0, ""),
     "segments_over_landing": Target("day segments on disk over landing files", 1.25, "x"),
 }
 

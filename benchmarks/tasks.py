@@ -156,6 +156,64 @@ def counts(root: str, day: str) -> Told:
     }
 
 
+def prepare_eviction(root: str) -> Told:
+    """Publish a project's window, and put its days into the records of a Dagster of its own."""
+    import dagster as dg
+
+    from stupid_dagster.stages.publish import publish_window
+    from stupid_dagster.tables import DAY_TABLES
+
+    project = _project(root)
+    publish_window(project, project.lake.partitions("window_days")[-1])
+    with _instance(project) as instance:
+        for table in DAY_TABLES:
+            for day in project.lake.partitions(table):
+                event = dg.AssetMaterialization(asset_key=table, partition=day)
+                instance.report_runless_asset_event(event)
+    return {"days": len(project.lake.partitions("documents"))}
+
+
+def evict(root: str) -> Told:
+    """Evict the oldest day as of the day on which it leaves; tell what left."""
+    from datetime import date, timedelta
+
+    from stupid_dagster.automation.eviction import evict_and_wipe
+    from stupid_dagster.stages.evict import plan_eviction
+
+    project = _project(root)
+    oldest = project.lake.partitions("documents")[0]
+    as_of = date.fromisoformat(oldest) + timedelta(days=project.settings.kept_days)
+    with _instance(project) as instance:
+        done = evict_and_wipe(project, instance, plan_eviction(project, as_of))
+    removed = done.garbage
+    wiped = sum(done.wiped.values())
+    return {"day": oldest, "bytes": removed.bytes, "versions": removed.versions, "events": wiped}
+
+
+def audit(root: str) -> Told:
+    """Audit all stores and records; tell what was found."""
+    from stupid_dagster.automation.eviction import audit_all
+    from stupid_dagster.stages.evict import plan_eviction
+
+    project = _project(root)
+    with _instance(project) as instance:
+        found = audit_all(project, instance, plan_eviction(project)).findings
+    return {
+        "rows": sum(finding.scanned for finding in found),
+        "references": sum(finding.references for finding in found),
+        "orphans": sum(finding.orphans for finding in found),
+    }
+
+
+def _instance(project: Project) -> Any:
+    import os
+
+    from stupid_dagster.automation.runs import open_instance
+
+    os.environ.pop("DAGSTER_HOME", None)
+    return open_instance(project)
+
+
 def _project(root: str) -> Project:
     from stupid_dagster.project import Project
 
@@ -174,6 +232,7 @@ def _modules(stages: Mapping[str, Stage]) -> tuple[str, ...]:
 
 
 _NAIVE = ("pandas", "pyarrow.parquet", "networkx", "xxhash", "stupid_dagster.embed", *_EMBED)
+_EVICTION = ("dagster", "stupid_dagster.automation.eviction", "stupid_dagster.automation.runs")
 TASKS = {
     "sample": Task(sample, ("stupid_dagster.samples.gaming",)),
     "flights": Task(flights, ("stupid_dagster.samples",)),
@@ -184,6 +243,9 @@ TASKS = {
     "plan copy": Task(floor.plan, _PROJECT),
     "copy": Task(floor.copy, ("polars",)),
     "planted": Task(planted, _PROJECT),
+    "prepare eviction": Task(prepare_eviction, _EVICTION),
+    "evict": Task(evict, _EVICTION),
+    "audit": Task(audit, (*_EVICTION, "lancedb", "kuzu", *_PLOTS)),
     "tenth": Task(floor.tenth, ("polars",)),
     "naive": Task(naive.run, _NAIVE),
 } | {f"stage {name}": Task(stage, _modules({name: each})) for name, each in STAGES.items()}

@@ -129,6 +129,11 @@ class Settings:
         return anchor - timedelta(days=self.kept_days - 1)
 
     @property
+    def garbage_grace(self) -> timedelta:
+        """Time for which files that nothing names any more are left for slow readers."""
+        return timedelta(minutes=self.garbage_minutes)
+
+    @property
     def landing_location(self) -> str:
         """The landing folder: an absolute path, or the URL as it was given."""
         is_url = "://" in self.landing or "::" in self.landing

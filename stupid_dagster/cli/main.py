@@ -57,7 +57,7 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
-    from stupid_dagster.cli import check, data, demo, infer, knowledge, run, serve, status
+    from stupid_dagster.cli import check, data, demo, evict, infer, knowledge, run, serve, status
 
     for command in (
         data.init,
@@ -66,7 +66,7 @@ def _register() -> None:
         check.check,
         check.rejects,
         run.run,
-        run.evict,
+        evict.evict,
         status.status,
         knowledge.knowledge,
         knowledge.path,

@@ -1,4 +1,4 @@
-"""`run` and `evict`: what the Dagster UI does, from the terminal, on the same instance."""
+"""`run`: what the Dagster UI does, from the terminal, on the same instance."""
 
 from __future__ import annotations
 
@@ -143,53 +143,6 @@ def tell_odd_days(project: Project, last_day: date) -> None:
             f"[yellow]{len(outdated)} days of the window were made by another event model than the "
             f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"
         )
-
-
-@click.command()
-@click.option("--as-of", type=DAY, help="Last day of the newest window; default: the newest day.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.pass_obj
-def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
-    """Remove the days before the horizon from every table, snapshot and record."""
-    from stupid_dagster.project import Project
-    from stupid_dagster.stages.evict import plan_eviction
-
-    project = Project(settings)
-    eviction = plan_eviction(project, as_of.date() if as_of else None)
-    if eviction is None:
-        console.print("nothing to evict: no day has documents")
-        return
-    if eviction.stale:
-        show_table(
-            f"Before {eviction.horizon}",
-            ["table", "partitions", "first", "last", "bytes"],
-            [
-                (table, len(found), found[0], found[-1], _bytes(project, table, found))
-                for table, found in eviction.stale.items()
-            ],
-        )
-    else:
-        console.print(f"no table has a partition before the horizon, {eviction.horizon}")
-    if dry_run:
-        return
-    from stupid_dagster.automation.eviction import evict_and_wipe
-    from stupid_dagster.automation.runs import open_instance
-
-    with open_instance(project) as instance:
-        garbage, wiped = evict_and_wipe(project, instance, eviction)
-    console.print(
-        f"evicted: {garbage.versions:,} versions and {garbage.bytes:,} bytes left the disk, "
-        f"{sum(wiped.values()):,} events left Dagster's records"
-    )
-    if eviction.stale and settings.garbage_minutes:
-        console.print(
-            f"files that readers may still use go with the first eviction or publication after "
-            f"{settings.garbage_minutes:g} minutes (setting garbage_minutes)"
-        )
-
-
-def _bytes(project: Project, table: str, partitions: Sequence[str]) -> int:
-    return sum(project.lake.live(table, partition).bytes for partition in partitions)
 
 
 def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:

@@ -6,7 +6,8 @@ then live versions go, then files that nothing names any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -15,14 +16,19 @@ import structlog
 from stupid_dagster.errors import StoreError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS, open_window
-from stupid_dagster.stores.garbage import Garbage, collect_garbage
-from stupid_dagster.stores.snapshots import open_snapshot, publish, published_id
-from stupid_dagster.tables import WINDOW_TABLES
+from stupid_dagster.stores.garbage import (
+    Garbage,
+    Leftover,
+    Leftovers,
+    collect_garbage,
+    find_leftovers,
+)
+from stupid_dagster.stores.snapshots import is_dropped, open_snapshot, publish, published_id
+from stupid_dagster.tables import TABLES, WINDOW_TABLES
 
 log = structlog.get_logger(__name__)
 WINDOW_PARTITIONED = {*WINDOW_TABLES, "snapshot"}
-OUTLIVES = {"audit"}
-"""Tables that are no day's nor window's, and hold nothing but counts."""
+OF_ALL_TIME = {table.name for table in TABLES.values() if table.grain == "all"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Eviction:
 
     def is_stale(self, table: str, partition: str) -> bool:
         """Return whether a partition of a table (or of the asset `snapshot`) must go."""
+        if table in OF_ALL_TIME:
+            return False
         if table not in WINDOW_PARTITIONED:
             return partition < self.horizon.isoformat()
         oldest = self.horizon + timedelta(days=self.window_days - 1)
@@ -73,7 +81,6 @@ def plan_eviction(project: Project, anchor: date | None = None) -> Eviction | No
     stale = {
         table: [p for p in lake.partitions(table) if eviction.is_stale(table, p)]
         for table in lake.tables()
-        if table not in OUTLIVES
     }
     return replace(eviction, stale={table: found for table, found in stale.items() if found})
 
@@ -86,42 +93,95 @@ def _first_day(project: Project, last_day: str) -> str:
         return ""
 
 
+def evicted_of_published(project: Project, eviction: Eviction) -> list[str]:
+    """Return the days that the published window is made of and that an eviction takes."""
+    if published_id(project.lake) is None:
+        return []
+    published = open_snapshot(project.lake).manifest
+    with suppress(StoreError):
+        days = open_window(project, published.last_day).days
+        return [day for day in days if eviction.is_stale("documents", day)]
+    return [day for day in published.days if eviction.is_stale("documents", day)]
+
+
 def evict(project: Project, eviction: Eviction) -> Garbage:
     """Remove the stale partitions; can be killed at any point and run again.
 
     Returns what left the disk; what slow readers may still use goes with a later collection.
     """
-    _publish_without(project, eviction)
-    for table, partitions in eviction.stale.items():
-        for partition in partitions:
-            project.lake.drop(table, partition)
-    log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
+    for step in eviction_steps(project, eviction):
+        log.debug("evicting", step=step)
     return remove_garbage(project)
 
 
-def remove_garbage(project: Project, *, dry_run: bool = False) -> Garbage:
+def eviction_steps(project: Project, eviction: Eviction) -> Iterator[str]:
+    """Publish without the stale partitions, then drop one after the other; yield what was done.
+
+    After any number of steps `plan_eviction` finds what is left to do.
+    """
+    if snapshot := _publish_without(project, eviction):
+        yield f"published {snapshot} without them"
+    for table, partitions in eviction.stale.items():
+        for partition in partitions:
+            project.lake.drop(table, partition)
+            yield f"dropped {table} {partition}"
+    # A window that was published meanwhile may have brought them back into what is served.
+    if snapshot := _publish_without(project, eviction):
+        yield f"published {snapshot} without them"
+    log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
+
+
+def remove_garbage(project: Project) -> Garbage:
     """Remove what nothing names any more and whose time of grace is over; see `Garbage`."""
     return collect_garbage(
         project.lake,
         kept_snapshots=project.settings.kept_snapshots,
-        grace=timedelta(minutes=project.settings.garbage_minutes),
+        grace=project.settings.garbage_grace,
         using=PINS,
-        dry_run=dry_run,
     )
 
 
-def _publish_without(project: Project, eviction: Eviction) -> None:
-    """Publish the same window without the stale days, if the published one names any."""
+def leftovers(project: Project, eviction: Eviction | None = None) -> Leftovers:
+    """Return what nothing names any more, or nothing will after an eviction; changes nothing."""
+    stale = eviction.stale if eviction else {}
+    return find_leftovers(
+        project.lake,
+        kept_snapshots=project.settings.kept_snapshots,
+        grace=project.settings.garbage_grace,
+        using=PINS,
+        dropped={(table, partition) for table, found in stale.items() for partition in found},
+    )
+
+
+def overdue(left: Leftovers) -> list[Leftover]:
+    """Return the versions that a collection is due for.
+
+    Not those of tables of all time: each audit leaves its former version, and asking for an
+    eviction because of that would never end.
+    """
+    return [version for version in left.due if version.table not in OF_ALL_TIME]
+
+
+def _publish_without(project: Project, eviction: Eviction) -> str | None:
+    """Publish the same window without what is stale or was dropped, if the published one names any.
+
+    Returns the new snapshot's id.
+    """
     if published_id(project.lake) is None:
-        return
+        return None
     manifest = open_snapshot(project.lake).manifest
     kept = {
-        table: {p: v for p, v in versions.items() if p not in eviction.stale.get(table, ())}
+        table: {
+            partition: version
+            for partition, version in versions.items()
+            if partition not in eviction.stale.get(table, ())
+            and not is_dropped(project.lake, table, partition)
+        }
         for table, versions in manifest.versions.items()
     }
     if kept == manifest.versions:
-        return
-    publish(
+        return None
+    return publish(
         project.lake,
         window=(date.fromisoformat(manifest.first_day), date.fromisoformat(manifest.last_day)),
         versions=kept,
@@ -129,4 +189,4 @@ def _publish_without(project: Project, eviction: Eviction) -> None:
         event_model_hash=manifest.event_model_hash,
         embedder_id=manifest.embedder_id,
         code_version=manifest.code_version,
-    )
+    ).id

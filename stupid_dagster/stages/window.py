@@ -8,6 +8,7 @@ mixes two states of a day.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -134,11 +135,17 @@ class Window:
         return self.project.lake.scan_versions([version]).collect() if version else None
 
     def previous_window(self, table: str) -> Window | None:
-        """Return the window that `previous_version` is of; None for the first."""
+        """Return the window that `previous_version` is of; None for the first.
+
+        Also None for one of whose days any was evicted.
+        """
         version = self.previous_version(table)
         # An older release didn't pin versions.
         pins = version and self.project.lake.find(PINS, version.partition)
-        return Window(self.project, pins) if pins else None
+        window = Window(self.project, pins) if pins else None
+        with suppress(ConflictError):
+            return window if window and window.versions else None
+        return None
 
     def next_number(self, table: str) -> int:
         """Return the number from which this window's new groups are counted."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 
 import structlog
@@ -20,6 +19,7 @@ from stupid_dagster.stores.snapshots import (
     POINTER,
     SNAPSHOT_ID,
     Manifest,
+    is_dropped,
     names_dropped,
     published_id,
     read_manifests,
@@ -40,6 +40,46 @@ class Garbage:
     bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A version that nothing needs any more, and when its grace is over."""
+
+    table: str
+    partition: str
+    folder: Path
+    bytes: int
+    due: datetime
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What nothing needs any more: snapshots with the time when their grace is over, versions.
+
+    `misdated` are files and folders that date to the future: their grace begins `now`.
+    """
+
+    now: datetime
+    snapshots: Mapping[str, datetime]
+    versions: Sequence[Leftover]
+    misdated: Sequence[Path] = ()
+
+    @property
+    def due(self) -> list[Leftover]:
+        """The versions whose grace is over."""
+        return [version for version in self.versions if version.due <= self.now]
+
+    @property
+    def waiting(self) -> list[Leftover]:
+        """The versions whose grace isn't over."""
+        return [version for version in self.versions if version.due > self.now]
+
+    @property
+    def garbage(self) -> Garbage:
+        """What a collection would remove now."""
+        snapshots = sum(due <= self.now for due in self.snapshots.values())
+        return Garbage(len(self.due), snapshots, sum(version.bytes for version in self.due))
+
+
 def collect_garbage(
     lake: Lake,
     *,
@@ -50,86 +90,133 @@ def collect_garbage(
 ) -> Garbage:
     """Remove snapshots that nobody asks for any more, and versions that nothing names.
 
+    See `find_leftovers` for which these are. Returns what was removed; with `dry_run` what would
+    be.
+    """
+    with lake.exclusive():
+        found = find_leftovers(lake, kept_snapshots=kept_snapshots, grace=grace, using=using)
+        if dry_run:
+            return found.garbage
+        for path in found.misdated:
+            os.utime(path, (found.now.timestamp(), found.now.timestamp()))
+        folder = lake.root / FOLDER
+        over = [folder / f"{n}.json" for n, due in found.snapshots.items() if due <= found.now]
+        # Of a publisher that was killed; one at work would hold the lock.
+        strays = [*lake.root.glob(f".{POINTER}.*"), *folder.glob(".*.json.*")]
+        for file in [*over, *strays]:
+            _remove(file)
+        for version in found.due:
+            shutil.rmtree(version.folder)
+        for partition in _partitions(lake):
+            for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
+                left.unlink()
+            if not any(partition.iterdir()):
+                partition.rmdir()
+    log.info("collected garbage", **asdict(found.garbage))
+    return found.garbage
+
+
+def find_leftovers(
+    lake: Lake,
+    *,
+    kept_snapshots: int,
+    grace: timedelta,
+    using: str | None = None,
+    dropped: Collection[tuple[str, str]] = (),
+) -> Leftovers:
+    """Return the snapshots and versions that nothing needs any more; changes nothing.
+
     Kept are the published snapshot, the newest `kept_snapshots`, and the newest of each window;
     but none (other than the published) that names a partition which was dropped since. Versions
     stay that are live, that a kept snapshot names, or that the live versions of the table
-    `using` use (`USES`). What was replaced, or begun, less than `grace` ago stays for slow
-    readers and writers. Returns what was removed; with `dry_run` what would be.
+    `using` use (`USES`), unless their partition was dropped. What was replaced, or begun, less
+    than `grace` ago stays for slow readers and writers. `dropped` are partitions (table,
+    partition) that are taken as dropped just now, and out of the published snapshot.
     """
-    with lake.exclusive():
-        clock = _Clock(datetime.now(UTC), grace, dry_run)
-        manifests = read_manifests(lake)
-        doomed = _doomed_snapshots(lake, manifests, kept_snapshots, clock)
-        if not dry_run:
-            folder = lake.root / FOLDER
-            # Of a publisher that was killed; one at work would hold the lock.
-            strays = [*lake.root.glob(f".{POINTER}.*"), *folder.glob(".*.json.*")]
-            for file in [*(folder / f"{name}.json" for name in doomed), *strays]:
-                _remove(file)
-        named = {
-            version.address
-            for name, manifest in manifests.items()
-            if name not in doomed
-            for partitions in manifest.versions.values()
-            for version in partitions.values()
-        }
-        if using:
-            named.update(chain.from_iterable(_used(lake, using)))
-        versions, size = _remove_versions(lake, named, clock, dry_run)
-    garbage = Garbage(versions, len(doomed), size)
-    if not dry_run:
-        log.info("collected garbage", **asdict(garbage))
-    return garbage
+    clock = _Clock(datetime.now(UTC), grace)
+    manifests = read_manifests(lake)
+    doomed = _doomed_snapshots(lake, manifests, kept_snapshots, clock, dropped)
+    named: set[str] = set()
+    named_until: dict[str, datetime] = {}
+    for name, manifest in manifests.items():
+        for table, partitions in manifest.versions.items():
+            for partition, version in partitions.items():
+                if name not in doomed and (table, partition) not in dropped:
+                    named.add(version.address)
+                else:
+                    until = doomed.get(name, clock.now + grace)
+                    earlier = named_until.get(version.address, until)
+                    named_until[version.address] = max(until, earlier)
+    if using:
+        named.update(_used(lake, using, dropped))
+    versions = [
+        replace(left, due=max(left.due, named_until.get(_address(left), left.due)))
+        for left in _unnamed(lake, named, clock, dropped)
+    ]
+    return Leftovers(clock.now, doomed, versions, clock.misdated)
 
 
 @dataclass(frozen=True)
 class _Clock:
     now: datetime
     grace: timedelta
-    dry_run: bool
+    misdated: list[Path] = field(default_factory=list)
 
-    def is_over(self, moment: datetime, path: Path) -> bool:
-        """Return whether the grace of what was made or replaced at a moment is over.
+    def due(self, moment: datetime, path: Path) -> datetime:
+        """Return when the grace of what was made or replaced at a moment is over.
 
         What a clock that has been set back since dates to the future would stay until then: its
-        grace begins now, and `path` keeps that, unless it's a dry run.
+        grace begins now, and `path` is to keep that.
         """
         if moment > self.now:
             moment = _changed(path)
             if moment > self.now:
+                self.misdated.append(path)
                 moment = self.now
-                if not self.dry_run:
-                    os.utime(path, (self.now.timestamp(), self.now.timestamp()))
-        return moment <= self.now - self.grace
+        return moment + self.grace
 
 
 def _doomed_snapshots(
-    lake: Lake, manifests: Mapping[str, Manifest], kept_snapshots: int, clock: _Clock
-) -> list[str]:
+    lake: Lake,
+    manifests: Mapping[str, Manifest],
+    kept_snapshots: int,
+    clock: _Clock,
+    dropped: Collection[tuple[str, str]],
+) -> dict[str, datetime]:
     published = published_id(lake)
     ids = snapshot_ids(lake)  # also those that can't be read
     kept = {*ids[-kept_snapshots:], *{m.last_day: name for name, m in manifests.items()}.values()}
-    doomed = []
+    doomed = {}
     for name, successor in zip(ids, [*ids[1:], *ids[-1:]], strict=True):
         manifest = manifests.get(name)
-        wanted = name in kept and manifest is not None and not names_dropped(lake, manifest)
+        wanted = (
+            name in kept and manifest is not None and not names_dropped(lake, manifest, dropped)
+        )
         successor_file = lake.root / FOLDER / f"{successor}.json"
-        if name != published and not wanted and clock.is_over(made_at(successor), successor_file):
-            doomed.append(name)
+        if name != published and not wanted:
+            doomed[name] = clock.due(made_at(successor), successor_file)
     return doomed
 
 
-def _used(lake: Lake, table: str) -> Iterator[Iterable[str]]:
+def _used(lake: Lake, table: str, dropped: Collection[tuple[str, str]]) -> Iterator[str]:
     for partition in lake.partitions(table):
         with suppress(StoreError):  # What is damaged can't be gone on with.
             version = lake.find(table, partition)
-            yield version.metadata.get(USES, ()) if version else ()
+            if version is None or (table, partition) in dropped:
+                continue
+            for address in version.metadata.get(USES, ()):
+                of, day, _ = address.split("/")
+                # An evicted day leaves even the window that is made of it.
+                if not is_dropped(lake, of, day, dropped):
+                    yield address
 
 
-def _remove_versions(lake: Lake, named: set[str], clock: _Clock, dry_run: bool) -> tuple[int, int]:
-    count = size = 0
-    for partition in [p for t in _folders(lake.root) if t.name != FOLDER for p in _folders(t)]:
+def _unnamed(
+    lake: Lake, named: set[str], clock: _Clock, dropped: Collection[tuple[str, str]]
+) -> Iterator[Leftover]:
+    for partition in _partitions(lake):
         table = partition.parent.name
+        gone = (table, partition.name) in dropped
         try:
             live = (partition / CURRENT).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
@@ -139,29 +226,33 @@ def _remove_versions(lake: Lake, named: set[str], clock: _Clock, dry_run: bool) 
         if live is not None and not (partition / live / VERSION_FILE).exists():
             continue  # It is damaged: any of them may be the one that it named.
         # A commit or a drop changes the folder, so that this is when the last was replaced.
-        replaced = clock.is_over(_changed(partition), partition)
-        unnamed = [
-            folder
-            for folder in _folders(partition)
-            if folder.name != live
-            and SNAPSHOT_ID.fullmatch(folder.name)
-            # Also of what is still named, so that the grace of what is of the future has begun.
-            and clock.is_over(made_at(folder.name), folder)
-            and f"{table}/{partition.name}/{folder.name}" not in named
-            and replaced
-        ]
-        for folder in [*unnamed, *lake.abandoned(table, partition.name)]:
-            size += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            count += 1
-            if not dry_run:
-                shutil.rmtree(folder)
-        if dry_run:
-            continue
-        for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
-            left.unlink()
-        if not any(partition.iterdir()):
-            partition.rmdir()
-    return count, size
+        replaced = clock.now + clock.grace if gone else clock.due(_changed(partition), partition)
+        for folder in _folders(partition):
+            if (folder.name != live or gone) and SNAPSHOT_ID.fullmatch(folder.name):
+                # Also of what is still named, so that the grace of what is of the future begins.
+                due = max(replaced, clock.due(made_at(folder.name), folder))
+                if f"{table}/{partition.name}/{folder.name}" not in named:
+                    yield Leftover(table, partition.name, folder, disk_bytes(folder), due)
+        for folder in lake.abandoned(table, partition.name):
+            yield Leftover(table, partition.name, folder, disk_bytes(folder), clock.now)
+
+
+def disk_bytes(folder: Path) -> int:
+    """Return the size of all files below a folder; of one that goes meanwhile nothing."""
+    total = 0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(directory, name)).st_size
+    return total
+
+
+def _address(left: Leftover) -> str:
+    return f"{left.table}/{left.partition}/{left.folder.name}"
+
+
+def _partitions(lake: Lake) -> list[Path]:
+    return [p for table in _folders(lake.root) if table.name != FOLDER for p in _folders(table)]
 
 
 def _remove(path: Path) -> None:

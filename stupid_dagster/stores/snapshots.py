@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -252,17 +252,29 @@ def missing_window(last_day: str, windows: Iterable[str]) -> str:
     )
 
 
-def names_dropped(lake: Lake, manifest: Manifest) -> bool:
-    """Return whether a snapshot names a partition that was dropped since."""
-    return any(_dropped(lake, manifest))
+def names_dropped(
+    lake: Lake, manifest: Manifest, dropped: Collection[tuple[str, str]] = ()
+) -> bool:
+    """Return whether a snapshot names a partition that was dropped since; see `is_dropped`."""
+    return any(_dropped(lake, manifest, dropped))
 
 
-def _dropped(lake: Lake, manifest: Manifest) -> Iterator[str]:
-    # Not by paths as objects: the API looks twice a second at hundreds of partitions.
+def _dropped(
+    lake: Lake, manifest: Manifest, dropped: Collection[tuple[str, str]] = ()
+) -> Iterator[str]:
     for table, partitions in manifest.versions.items():
         for partition in partitions:
-            if not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}"):
+            if is_dropped(lake, table, partition, dropped):
                 yield f"{table}/{partition}"
+
+
+def is_dropped(
+    lake: Lake, table: str, partition: str, dropped: Collection[tuple[str, str]] = ()
+) -> bool:
+    """Return whether a partition has no live version, or is to be taken as `dropped`."""
+    # Not by paths as objects: the API looks twice a second at hundreds of partitions.
+    gone = not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}")
+    return gone or (table, partition) in dropped
 
 
 def _version(tree: dict[str, Any]) -> Version:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from stupid_dagster.tables.audit import AUDIT
 from stupid_dagster.tables.day import DAY
-from stupid_dagster.tables.schema import STRINGS, TIME, Column, Grain, Table
+from stupid_dagster.tables.schema import STRINGS, TIME, Column, Grain, Refers, Table
 from stupid_dagster.tables.window import WINDOW
 
 __all__ = [
@@ -20,11 +21,12 @@ __all__ = [
     "WINDOW_TABLES",
     "Column",
     "Grain",
+    "Refers",
     "Table",
     "conform",
 ]
 
-TABLES: dict[str, Table] = {table.name: table for table in (*DAY, *WINDOW)}
+TABLES: dict[str, Table] = {table.name: table for table in (*DAY, *WINDOW, AUDIT)}
 DAY_TABLES = [table.name for table in DAY]
 WINDOW_TABLES = [table.name for table in WINDOW]
 

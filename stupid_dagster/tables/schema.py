@@ -7,7 +7,11 @@ from typing import Any, Literal
 
 import polars as pl
 
-Grain = Literal["day", "window"]
+Grain = Literal["day", "window", "all"]
+Refers = Literal["day", "document", "entity", "text", "json", "words"]
+"""What texts and numbers of a column refer to: a day, a document, an entity or a text, by its id;
+JSON of any of these; or nothing, being words that come from users' data or are made for reading.
+"""
 
 TIME = pl.Datetime("ms", "UTC")
 STRINGS = pl.List(pl.String)
@@ -15,22 +19,32 @@ STRINGS = pl.List(pl.String)
 
 @dataclass(frozen=True)
 class Column:
-    """A column: name, Polars type, meaning (with its unit)."""
+    """A column: name, Polars type, meaning (with its unit), and what its values refer to.
+
+    Days and times are known by their type. Other texts without a mark are names: what looks like
+    a day, a document or an entity among them is taken for one (see `stages/audit.py`).
+    """
 
     name: str
     dtype: Any
     description: str
+    refers: Refers | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake, one partition a day; a window's partition is its last day."""
+    """A table of the lake, one partition a day; a window's partition is its last day.
+
+    Of the grain `all` there is one partition for all time.
+    """
 
     name: str
     grain: Grain
     description: str
     columns: tuple[Column, ...] = ()
     model_columns: str | None = None
+    outlives: bool = False
+    """Kept when its days are evicted; holds counts, and no ids."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -48,7 +62,7 @@ SEEN = (
     Column("last_seen", TIME, "Time of the last event that shows it."),
 )
 IS_TEST = Column("is_test", pl.Boolean, "Belongs to a test account; left out of knowledge.")
-ACTOR = Column("actor", pl.String, "Entity id of the actor.")
+ACTOR = Column("actor", pl.String, "Entity id of the actor.", "entity")
 
 
 def group_changes(name: str, groups: str) -> Table:

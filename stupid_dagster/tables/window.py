@@ -15,7 +15,7 @@ WINDOW = (
         "window",
         "Exactly which versions of the days' tables the window is made of.",
         (
-            Column("day", pl.String, "Day."),
+            Column("day", pl.String, "Day.", "day"),
             Column("table", pl.String, "Table of the day."),
             Column("version", pl.String, "Version of it."),
             Column("rows", pl.UInt64, "Its rows."),

@@ -87,7 +87,7 @@ BEHAVIOUR = (
             Column("relation", pl.String, "Edge type."),
             Column("incoming", pl.Boolean, "The edges end at the actors."),
             Column("type", pl.String, "Entity type at the other end."),
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("actors", pl.UInt32, "Actors of the segment that have such an edge."),
             Column("share", pl.Float64, "Share of the segment's edges of this kind, by weight."),
             Column("overall", pl.Float64, "The same share of all actors' edges."),
@@ -109,8 +109,8 @@ BEHAVIOUR = (
             Column("events", pl.UInt32, "Events with these texts."),
             Column("actors", pl.UInt32, "Actors that have any of them."),
             Column("similarity", pl.Float64, "Mean cosine of its events to their mean direction."),
-            Column("text", pl.String, "The text nearest to that direction."),
-            Column("example", pl.String, "Id of a document with this text."),
+            Column("text", pl.String, "The text nearest to that direction.", "words"),
+            Column("example", pl.String, "Id of a document with this text.", "document"),
         ),
     ),
     Table(
@@ -118,7 +118,7 @@ BEHAVIOUR = (
         "window",
         "Which event cluster each of the last day's distinct texts is in.",
         (
-            Column("text_id", pl.UInt64, "The text."),
+            Column("text_id", pl.UInt64, "The text.", "text"),
             Column("event_cluster_id", pl.String, "Its event cluster, or `noise`."),
             Column("core", pl.Boolean, "At least min_pts events lie within eps of it."),
             Column("count", pl.UInt32, "Events with this text."),
@@ -152,8 +152,13 @@ BEHAVIOUR = (
                 pl.Float64,
                 "Share of the gaps between events within 5 % (or a second) of their median.",
             ),
-            Column("text", pl.String, "The text that the group repeats most."),
-            Column("example", pl.String, "Id of a document of the actor with its commonest text."),
+            Column("text", pl.String, "The text that the group repeats most.", "words"),
+            Column(
+                "example",
+                pl.String,
+                "Id of a document of the actor with its commonest text.",
+                "document",
+            ),
         ),
     ),
     Table(
@@ -162,7 +167,9 @@ BEHAVIOUR = (
         "Frequent sequences of what actors do, over the last days of the window.",
         (
             Column("pattern_id", pl.String, "Id, `pattern:<hash of the symbols>`."),
-            Column("symbols", STRINGS, "Symbols in time order, others may lie between them."),
+            Column(
+                "symbols", STRINGS, "Symbols in time order, others may lie between them.", "words"
+            ),
             Column("length", pl.UInt16, "Symbols."),
             Column("category", pl.String, "Category of the event model, or `Other`."),
             Column("actors", pl.UInt32, "Actors who show it; of a vanished one, now."),
@@ -179,7 +186,7 @@ BEHAVIOUR = (
                 pl.Float64,
                 "In the previous window; null if below the minimum then.",
             ),
-            Column("examples", STRINGS, "Actors who show it, at most 3."),
+            Column("examples", STRINGS, "Actors who show it, at most 3.", "entity"),
         ),
     ),
     Table(
@@ -188,8 +195,8 @@ BEHAVIOUR = (
         "Entities that the same actors are linked to, more or less often than chance.",
         (
             Column("pair", pl.String, "Entity types, such as `Game x Platform`."),
-            Column("left", pl.String, ENTITY_ID),
-            Column("right", pl.String, ENTITY_ID),
+            Column("left", pl.String, ENTITY_ID, "entity"),
+            Column("right", pl.String, ENTITY_ID, "entity"),
             Column(
                 "left_actors",
                 pl.UInt32,

@@ -25,6 +25,7 @@ FINDINGS = (
                 "member",
                 pl.String,
                 "Value of that field; empty for the whole. Its hours are rows where notable.",
+                "words",
             ),
             Column("value", pl.Float64, "The hour's or day's value."),
             Column(
@@ -47,6 +48,7 @@ FINDINGS = (
                     )
                 ),
                 "Members that make up the change, as shares of it, largest first.",
+                "words",
             ),
         ),
     ),
@@ -97,8 +99,11 @@ FINDINGS = (
                 "documents",
                 STRINGS,
                 "Ids of example documents of the last day, at most 3; of notable actors and worse.",
+                "document",
             ),
-            Column("shared", STRINGS, "Entities of `anomaly_causes` that it is linked to."),
+            Column(
+                "shared", STRINGS, "Entities of `anomaly_causes` that it is linked to.", "entity"
+            ),
         ),
     ),
     Table(
@@ -106,7 +111,7 @@ FINDINGS = (
         "window",
         "What anomalous actors have in common: where to look for the cause.",
         (
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Entity type."),
             Column("relation", pl.String, "Edge type that links actors to it."),
             Column("anomalous", pl.UInt32, "Linked actors with a score >= 0.3 or a signal > 0.5."),
@@ -122,6 +127,7 @@ FINDINGS = (
                 "examples",
                 STRINGS,
                 "Anomalous actors linked to it, at most 5, highest score first.",
+                "entity",
             ),
         ),
     ),
@@ -139,6 +145,7 @@ FINDINGS = (
             Column("name", pl.String, "Metric, cluster, statistic, severity, category, ..."),
             Column("value", pl.Float64, "Its value."),
         ),
+        outlives=True,
     ),
     Table(
         "labels",
@@ -147,9 +154,14 @@ FINDINGS = (
         (
             Column("subject", pl.String, "Id of the cluster or community."),
             Column("kind", pl.String, "cluster or community."),
-            Column("label", pl.String, "A few words, unique within its kind."),
-            Column("description", pl.String, "A sentence or two, every number from the profile."),
-            Column("distinguishing", STRINGS, "What sets it apart, strongest first."),
+            Column("label", pl.String, "A few words, unique within its kind.", "words"),
+            Column(
+                "description",
+                pl.String,
+                "A sentence or two, every number from the profile.",
+                "words",
+            ),
+            Column("distinguishing", STRINGS, "What sets it apart, strongest first.", "words"),
             Column("provenance", pl.String, "rule, or provider/model."),
             Column("profile_hash", pl.String, "Hash of the profile that the words describe."),
         ),
@@ -170,12 +182,18 @@ FINDINGS = (
                 pl.String,
                 "new, ongoing, or resolved: there in the previous window, and no more.",
             ),
-            Column("since", pl.Date, "Last day of the first window that told it."),
-            Column("title", pl.String, "One line."),
-            Column("text", pl.String, "What happened, against what, driven by what."),
+            Column(
+                "since",
+                pl.Date,
+                "Last day of the first window that told it; not before this window's first day.",
+            ),
+            Column("title", pl.String, "One line.", "words"),
+            Column("text", pl.String, "What happened, against what, driven by what.", "words"),
             Column("subjects", STRINGS, "Ids or names that it is about."),
-            Column("evidence", pl.String, "JSON: tables, rows and parameters that show it."),
-            Column("plan", pl.String, "JSON: the query plan that follows it up."),
+            Column(
+                "evidence", pl.String, "JSON: tables, rows and parameters that show it.", "json"
+            ),
+            Column("plan", pl.String, "JSON: the query plan that follows it up.", "json"),
             Column(
                 "series", pl.List(pl.Float64), "Daily values behind it, oldest first: a sparkline."
             ),

@@ -22,9 +22,9 @@ GRAPH = (
         "window",
         "Entities of the window.",
         (
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Entity type."),
-            Column("key", pl.String, "Its key, normalised."),
+            Column("key", pl.String, "Its key, normalised.", "words"),
             Column("events", pl.UInt32, "Events that speak of it."),
             Column("days", pl.UInt16, "Days on which it was seen."),
             *SEEN,
@@ -37,8 +37,8 @@ GRAPH = (
         "window",
         "Edges of the window, weights added up over its days.",
         (
-            Column("source", pl.String, ENTITY_ID),
-            Column("target", pl.String, ENTITY_ID),
+            Column("source", pl.String, ENTITY_ID, "entity"),
+            Column("target", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Edge type."),
             Column("weight", pl.UInt32, "Events that show it."),
             Column("days", pl.UInt16, "Days on which it was seen."),
@@ -60,7 +60,7 @@ GRAPH = (
         "window",
         "Degrees of each node.",
         (
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Entity type."),
             Column("in_degree", pl.UInt32, "Edges that end here."),
             Column("out_degree", pl.UInt32, "Edges that start here."),
@@ -73,7 +73,7 @@ GRAPH = (
         "window",
         "Weighted PageRank on the undirected graph of the window.",
         (
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Entity type."),
             Column("score", pl.Float64, "Share of the stationary probability; all add up to 1."),
             Column("rank", pl.UInt32, "1 is the highest of all."),
@@ -96,7 +96,7 @@ GRAPH = (
             Column("actors", pl.UInt32, "Members that are actors."),
             Column("internal_weight", pl.Float64, "Weight of the edges inside."),
             Column("external_weight", pl.Float64, "Weight of the edges to the outside."),
-            Column("key_members", STRINGS, "Members of highest PageRank, best first."),
+            Column("key_members", STRINGS, "Members of highest PageRank, best first.", "entity"),
             Column(
                 "types",
                 pl.List(pl.Struct({"type": pl.String, "members": pl.UInt32})),
@@ -109,7 +109,7 @@ GRAPH = (
         "window",
         "Which community each node is in; nodes without edges to others are in none.",
         (
-            Column("entity_id", pl.String, ENTITY_ID),
+            Column("entity_id", pl.String, ENTITY_ID, "entity"),
             Column("type", pl.String, "Entity type."),
             Column("community_id", pl.String, "Its community, by the algorithm that is chosen."),
             Column("louvain", pl.UInt32, "Its community by Louvain, 0 is the largest."),

@@ -11,19 +11,22 @@ from stupid_dagster.tables import DAY_TABLES, TABLES, WINDOW_TABLES
 GRAPH = defs.resolve_asset_graph()
 
 
-def test_each_table_is_an_asset_and_each_asset_a_table_or_the_snapshot() -> None:
+def test_each_table_is_an_asset_and_each_asset_a_table_or_snapshot_or_eviction() -> None:
     keys = {key.to_user_string() for key in GRAPH.get_all_asset_keys()}
 
-    assert keys == {*TABLES, "snapshot"}
+    assert keys == {*TABLES, "snapshot", "eviction"}
 
 
-@pytest.mark.parametrize("name", [*TABLES, "snapshot"])
+@pytest.mark.parametrize("name", [*TABLES, "snapshot", "eviction"])
 def test_each_asset_has_a_description_a_group_and_daily_partitions(name: str) -> None:
     node = GRAPH.get(dg.AssetKey(name))
 
     assert node.description
     assert node.group_name not in (None, "default")
-    assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
+    if name in ("eviction", "audit"):
+        assert node.partitions_def is None
+    else:
+        assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
 
 
 def test_a_window_reads_thirty_days_and_a_day_reads_one() -> None:
@@ -49,6 +52,7 @@ def mapped(downstream: str, upstream: str, partition: str) -> int:
 def test_the_jobs_part_days_from_windows() -> None:
     assert selected("days") == set(DAY_TABLES)
     assert selected("window") == {*WINDOW_TABLES, "snapshot"}
+    assert selected("evict") == {"eviction", "audit"}
 
 
 def selected(job: str) -> set[str]:

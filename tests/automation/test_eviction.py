@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from stupid_dagster.automation.eviction import evict_and_wipe, eviction_sensor
+from stupid_dagster.automation.eviction import audit_all, evict_and_wipe, eviction_sensor
 from stupid_dagster.automation.jobs import newest_window_sensor
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.dagster_home import ensure_dagster_home
@@ -18,7 +19,7 @@ from stupid_dagster.definitions import defs
 from stupid_dagster.project import Project
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stages.day import make_documents
-from stupid_dagster.stages.evict import evict, plan_eviction
+from stupid_dagster.stages.evict import eviction_steps, plan_eviction
 from stupid_dagster.stores.snapshots import (
     check_files,
     open_snapshot,
@@ -49,13 +50,30 @@ def project(own_project: Project) -> Project:
     return Project.load(own_project.settings.root)
 
 
-def run(instance: dg.DagsterInstance, project: Project, job: str, partition: str | None) -> None:
+def run(
+    instance: dg.DagsterInstance, project: Project, job: str, partition: str | None
+) -> dg.ExecuteInProcessResult:
     result = defs.resolve_job_def(job).execute_in_process(
         partition_key=partition,
         instance=instance,
         resources={"project": ProjectResource(root=str(project.settings.root))},
     )
     assert result.success
+    return result
+
+
+def evict(instance: dg.DagsterInstance, project: Project) -> dict[str, Any]:
+    """Run the job; return the eviction's metadata, with the outcome of the audit's check."""
+    result = run(instance, project, "evict", None)
+    (check,) = result.get_asset_check_evaluations()
+    (made,) = result.asset_materializations_for_node("eviction")
+    (audited,) = result.asset_materializations_for_node("audit")
+    assert check.check_name == "no_references" and check.severity == dg.AssetCheckSeverity.ERROR
+    found: dict[str, Any] = {name: value.value for name, value in audited.metadata.items()}
+    assert check.passed == (found["references"] + found["orphans"] == 0)
+    assert {"plot", "newest audit", "bytes_on_disk"} <= found.keys()
+    metadata = {name: value.value for name, value in made.metadata.items()}
+    return metadata | {"passed": check.passed, "told": check.description}
 
 
 def ask(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, project: Project):
@@ -76,8 +94,16 @@ def test_the_oldest_day_leaves_everything_and_shows_as_missing(
     assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
     run(instance, project, "window", DAYS[4])
     assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
-    run(instance, project, "evict", None)
+    done = evict(instance, project)
 
+    assert done["passed"], done["told"]
+    assert done["horizon"] == DAYS[1]
+    # The first day's tables, and the window that ended on the third, with its snapshot.
+    assert done["partitions"] == len(DAY_TABLES) + len(WINDOW_TABLES)
+    # Manifests are no versions.
+    assert done["bytes_before"] - done["bytes_after"] >= done["bytes_removed"] > 0
+    assert done["bytes_waiting"] == 0
+    assert done["events_wiped"] > done["partitions"]
     for table in DAY_TABLES:
         assert project.lake.partitions(table) == DAYS[1:]
         assert instance.get_materialized_partitions(dg.AssetKey(table)) == set(DAYS[1:])
@@ -101,7 +127,7 @@ def test_what_is_served_stays_until_a_newer_window_takes_its_place(
     run(instance, project, "window", DAYS[0])
     run(instance, project, "days", DAYS[4])
 
-    run(instance, project, "evict", None)
+    assert evict(instance, project)["passed"]
     assert project.lake.partitions("documents") == [DAYS[0], DAYS[4]]
 
     # By hand the days go; what was computed of them is served until there is something newer.
@@ -118,6 +144,17 @@ def test_what_is_served_stays_until_a_newer_window_takes_its_place(
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == DAYS[4]
 
+    # The audit says so until the newest window is made, and the old one is evicted.
+    done = evict(instance, project)
+    assert not done["passed"]
+    assert f"published window ending on {DAYS[0]} was made of days" in done["told"]
+    assert not list((project.lake.root / "documents").glob(DAYS[0]))
+    run(instance, project, "window", DAYS[4])
+    assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
+    done = evict(instance, project)
+    assert done["passed"], done["told"]
+    assert project.lake.partitions("catalog") == [DAYS[4]]
+
 
 def test_an_eviction_that_was_killed_between_lake_and_records_is_finished(
     project: Project, instance: dg.DagsterInstance
@@ -126,7 +163,7 @@ def test_an_eviction_that_was_killed_between_lake_and_records_is_finished(
     run(instance, project, "days", DAYS[4])
     eviction = plan_eviction(project)
     assert eviction is not None
-    evict(project, eviction)
+    assert [*eviction_steps(project, eviction)]
     assert DAYS[0] in instance.get_materialized_partitions(dg.AssetKey("documents"))
 
     assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
@@ -144,14 +181,42 @@ def test_files_whose_grace_was_not_over_go_with_a_later_run(
     patient = Project(replace(project.settings, garbage_minutes=60))
     eviction = plan_eviction(patient)
     assert eviction is not None
-    garbage, _ = evict_and_wipe(patient, instance, eviction)
-    assert garbage.versions == 0
+    done = evict_and_wipe(patient, instance, eviction)
+    assert done.garbage.versions == 0
+    assert done.pending > 10_000
     assert list((project.lake.root / "documents").glob(DAYS[0]))
 
     assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
     run(instance, project, "evict", None)
 
     assert not list((project.lake.root / "documents").glob(DAYS[0]))
+
+
+def test_several_stale_days_are_one_run_and_their_record_alone_is_a_reference(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    for day in (DAYS[0], "2013-01-20", DAYS[4]):
+        run(instance, project, "days", day)
+
+    assert isinstance(ask(eviction_sensor, instance, project), dg.RunRequest)
+    done = evict(instance, project)
+
+    assert (done["partitions"], done["passed"]) == (2 * len(DAY_TABLES), True)
+    assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(asset_key="texts", partition=DAYS[0])
+    )
+    eviction = plan_eviction(project)
+    assert eviction and not eviction.stale
+    found = audit_all(project, instance, eviction)
+    assert [(f.store, f.table, f.references) for f in found.guilty] == [("dagster", "texts", 1)]
+    done = evict(instance, project)
+    assert (done["partitions"], done["events_wiped"], done["passed"]) == (0, 1, True)
+    # Nothing is left to do, but for what the last audit has replaced.
+    assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
+    done = evict(instance, project)
+    assert (done["partitions"], done["versions_removed"], done["events_wiped"]) == (0, 1, 0)
+    assert isinstance(ask(eviction_sensor, instance, project), dg.SkipReason)
 
 
 def test_a_day_without_events_does_not_move_the_window(

@@ -207,15 +207,6 @@ def test_a_project_with_nothing_published_says_what_to_do(own_project: Project) 
     assert "stupid-dagster run" in result.output
 
 
-def test_eviction_can_be_tried_without_doing_it(flights_copy: Project) -> None:
-    before = {table: flights_copy.lake.partitions(table) for table in flights_copy.lake.tables()}
-
-    result = call(*of(flights_copy), "evict", "--as-of", "2013-03-11", "--dry-run")
-
-    assert "Before 2013-02-09" in result.output
-    assert {t: flights_copy.lake.partitions(t) for t in flights_copy.lake.tables()} == before
-
-
 def test_knowledge_lists_its_tables_and_shows_each(flights_project: Project) -> None:
     listed = call(*of(flights_project), "knowledge")
 

@@ -11,7 +11,7 @@ import pytest
 
 from stupid_dagster.errors import MissingVersionError, SnapshotError, StoreError
 from stupid_dagster.stores import lake as lake_module
-from stupid_dagster.stores.garbage import collect_garbage
+from stupid_dagster.stores.garbage import collect_garbage, find_leftovers
 from stupid_dagster.stores.lake import Lake, made_at
 from stupid_dagster.stores.snapshots import (
     check_files,
@@ -229,6 +229,42 @@ def test_snapshots_that_name_an_evicted_partition_go_at_any_number(lake: Lake) -
     assert snapshot_ids(lake) == [without.id]
     assert not (lake.root / "documents" / DAYS[0]).exists()
     check_files(lake, open_snapshot(lake).manifest)
+
+
+def test_an_evicted_day_leaves_even_the_window_that_uses_it(lake: Lake) -> None:
+    uses = [lake.live("documents", day).address for day in DAYS if lake.find("documents", day)]
+    for day in DAYS:
+        with lake.write("documents", day) as writer:
+            (writer.path / "a").write_text(day)
+        uses.append(writer.committed.address)
+    with lake.write("window_days", DAYS[1]) as writer:
+        writer.metadata["uses"] = uses
+    lake.drop("documents", DAYS[0])
+
+    collect_garbage(lake, kept_snapshots=1, grace=NOW, using="window_days")
+
+    assert not (lake.root / "documents" / DAYS[0]).exists()
+    assert lake.partitions("documents") == DAYS[1:]
+
+
+def test_looking_for_leftovers_changes_nothing(lake: Lake) -> None:
+    published(lake, TABLES)
+    lake.drop("documents", DAYS[0])
+    folder = lake.root / "documents" / DAYS[0]
+    (version,) = folder.glob("2*")
+    future = version.rename(folder / f"2999{version.name[4:]}")
+    os.utime(future, (2**33, 2**33))
+    os.utime(folder, (2**33, 2**33))
+
+    found = find_leftovers(lake, kept_snapshots=1, grace=LONG)
+
+    (left,) = [left for left in found.versions if left.folder == future]
+    assert left.due == found.now + LONG
+    assert {*found.misdated} >= {folder, future}
+    collect_garbage(lake, kept_snapshots=1, grace=LONG, dry_run=True)
+    assert folder.stat().st_mtime == future.stat().st_mtime == 2**33
+    collect_garbage(lake, kept_snapshots=1, grace=LONG)
+    assert folder.stat().st_mtime < 2**33
 
 
 def test_the_published_snapshot_never_goes(lake: Lake) -> None:

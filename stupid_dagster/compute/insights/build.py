@@ -17,7 +17,7 @@ from stupid_dagster.compute.insights.actors import (
 from stupid_dagster.compute.insights.findings import Findings, as_json
 from stupid_dagster.compute.insights.groups import cluster_insights, community_insights
 from stupid_dagster.compute.insights.patterns import pattern_insights
-from stupid_dagster.compute.insights.status import STATUSES, Dated, dated, resolved
+from stupid_dagster.compute.insights.status import STATUSES, Dated, comparable, dated, resolved
 from stupid_dagster.compute.insights.trends import trend_insights
 from stupid_dagster.compute.names import entity_names
 from stupid_dagster.event_model import EventModel
@@ -51,10 +51,11 @@ def build_insights(
     - pattern, cluster, community: what came, went or changed; where nothing did, or there is no
       window before, the largest.
 
-    An insight is `ongoing` if the previous window told one of the same id, and keeps its `since`;
-    else `new`. Trends, anomalies, causes and bots that hold no more come once as `resolved`.
-    Ranked by severity, status, kind and size; at most 20, and 5 that are resolved. All numbers
-    are the tables'. The same tables give the same insights, in whatever order their rows are.
+    An insight is `ongoing` if the previous window told one of the same id, and keeps its `since`,
+    as far as this window reaches back; else `new`. Trends, anomalies, causes and bots that hold
+    no more come once as `resolved`. Ranked by severity, status, kind and size; at most 20, and 5
+    that are resolved. All numbers are the tables'. The same tables give the same insights, in
+    whatever order their rows are.
     """
     entities = entities_told(findings.anomalies, findings.anomaly_causes, findings.bot_candidates)
     names = entity_names(findings.graph_nodes, model, entities)
@@ -72,8 +73,10 @@ def build_insights(
     holding = {insight.insight_id for insight in present}.union(
         *(f.holding for f in found.values())
     )
-    told = sorted(dated(present, findings.previous, window_last_day), key=_order)
-    ceased = resolved(findings.previous, holding, window_last_day)
+    first_day = min(findings.days, default=dt.date.min)
+    previous = comparable(findings.previous, first_day)
+    told = sorted(dated(present, previous, first_day, window_last_day), key=_order)
+    ceased = resolved(previous, holding, first_day, window_last_day)
     untold = {kind: part.untold for kind, part in found.items()}
     for cut in told[MAX_TOLD:]:
         untold[cut.insight.kind] += 1

@@ -34,6 +34,9 @@ def pattern_insights(findings: Findings, model: EventModel, last_day: dt.date) -
     What a pattern's support was before is known if it vanished; a new one's was less than that of
     any pattern there is now. It is notable if it changed by half or more.
     """
+    # The window may be shorter, or have begun later.
+    first_day = last_day - dt.timedelta(days=PLAN_DAYS - 1)
+    days = (max(first_day, min(findings.days, default=first_day)), last_day)
     table = _ordered(findings.patterns, model)
     there = table.filter(pl.col("status").fill_null("") != VANISHED)
     least = there["support"].min()
@@ -42,14 +45,14 @@ def pattern_insights(findings: Findings, model: EventModel, last_day: dt.date) -
         strongest = there.filter(pl.col("category") != OTHER)
         strongest = strongest.unique("category", keep="first", maintain_order=True)
         rows = strongest.head(MAX_STRONGEST).to_dicts()
-        return Found([_insight(row, n, bound, model, last_day) for n, row in enumerate(rows)])
+        return Found([_insight(row, n, bound, model, days) for n, row in enumerate(rows)])
     told: list[dict[str, Any]] = []
     changed = 0
     for status in ("new", VANISHED):
         candidates = table.filter(pl.col("status") == status)
         told += _different(candidates)
         changed += candidates.height
-    insights = [_insight(row, place, bound, model, last_day) for place, row in enumerate(told)]
+    insights = [_insight(row, place, bound, model, days) for place, row in enumerate(told)]
     return Found(insights, changed - len(insights))
 
 
@@ -87,7 +90,11 @@ def _within(part: list[str], whole: list[str]) -> bool:
 
 
 def _insight(
-    row: dict[str, Any], place: int, bound: float, model: EventModel, last_day: dt.date
+    row: dict[str, Any],
+    place: int,
+    bound: float,
+    model: EventModel,
+    days: tuple[dt.date, dt.date],
 ) -> Insight:
     pattern, status, support = row["pattern_id"], row["status"], row["support"]
     category = "" if row["category"] == OTHER else f"{words.humanise(row['category'])} "
@@ -110,7 +117,6 @@ def _insight(
     title = f"{named}: {steps}"
     codes = {code_of(symbol) for symbol in row["symbols"]}
     event_types = [n for n, e in model.events.items() if e.symbol and e.symbol.code in codes]
-    first_day = last_day - dt.timedelta(days=PLAN_DAYS - 1)
     shown = {key: value for key, value in row.items() if key not in ("place", "telling")}
     supports = [row["previous_support"] or 0.0, support] if status else [support]
     return Insight(
@@ -121,7 +127,7 @@ def _insight(
         text,
         [pattern],
         evidence_of("patterns", {"pattern_id": pattern}, [shown], notable_factor=NOTABLE_FACTOR),
-        plans.pattern_plan(pattern, event_types, first_day, last_day, title),
+        plans.pattern_plan(pattern, event_types, *days, title),
         supports,
         (place,),
     )

@@ -196,6 +196,17 @@ class GraphReader:
             .head(limit)
         )
 
+    def frame(self, query: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
+        """Return a Cypher query's result; raises GraphStoreError. For many rows."""
+        with self._connection() as connection:
+            try:
+                with connection.execute(query, parameters or {}) as result:
+                    table = pl.from_arrow(result.get_as_arrow())
+            except RuntimeError as error:
+                raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
+        assert isinstance(table, pl.DataFrame)
+        return table
+
     def _run(self, query: str, parameters: dict[str, Any]) -> list[list[Any]]:
         with self._connection() as connection:
             try:

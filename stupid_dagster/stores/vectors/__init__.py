@@ -7,6 +7,13 @@ as long to build, anew every day, and lose neighbours where a filter and the que
 """
 
 from stupid_dagster.stores.vectors.build import SearchIndexReport, build_search_index
-from stupid_dagster.stores.vectors.reader import RESULT_SCHEMA, Mode, SearchIndex
+from stupid_dagster.stores.vectors.reader import RESULT_SCHEMA, Mode, SearchIndex, read_texts
 
-__all__ = ["RESULT_SCHEMA", "Mode", "SearchIndex", "SearchIndexReport", "build_search_index"]
+__all__ = [
+    "RESULT_SCHEMA",
+    "Mode",
+    "SearchIndex",
+    "SearchIndexReport",
+    "build_search_index",
+    "read_texts",
+]

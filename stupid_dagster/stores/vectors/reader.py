@@ -250,6 +250,25 @@ class SearchIndex:
         return query
 
 
+def read_texts(directory: Path, *columns: str) -> pl.DataFrame:
+    """Return columns of `TEXT_SCHEMA` of all texts that the index in `directory` has.
+
+    Unlike `SearchIndex.open` it doesn't mind how many there are. Raises SearchIndexError.
+    """
+    schema = pl.Schema({name: TEXT_SCHEMA[name] for name in columns})
+    if not SearchIndexMetadata.read(directory).rows:
+        return pl.DataFrame(schema=schema)
+    import lancedb
+
+    try:
+        table = lancedb.connect(directory).open_table(TABLE)
+        return _polars(table.search().select([*columns]).to_arrow()).select(columns).cast(schema)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise SearchIndexError(
+            f"LanceDB can't read {directory}: {error}; materialise search_index again"
+        ) from error
+
+
 def _hits(search: Any, filters: Sequence[Expr], score: pl.Expr) -> pl.DataFrame:
     """Run a search; return text_id, _rowid and score, best first."""
     if filters:

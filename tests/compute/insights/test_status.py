@@ -51,6 +51,36 @@ def test_an_insight_is_new_then_ongoing_then_resolved_once() -> None:
     assert fourth == []
 
 
+def test_since_reaches_no_further_back_than_the_window() -> None:
+    there, gone = {"anomalies": anomalies(0.8)}, {"anomalies": anomalies(0.2)}
+    first = findings(**there)
+    made = build_insights(first, model=shop(), window_last_day=DAYS[0])
+    previous = Previous(DAYS[1], made.table, TABLES["labels"].empty())
+
+    later = findings(previous=previous, days=DAYS[1:3], **there)
+    rows = rows_of(build_insights(later, model=shop(), window_last_day=DAYS[2]))
+    assert states(rows) == {"anomaly/member:1": ("ongoing", DAYS[1])}
+
+    later = findings(previous=previous, days=DAYS[1:3], **gone)
+    (end,) = rows_of(build_insights(later, model=shop(), window_last_day=DAYS[2]))
+    assert end["since"] == DAYS[1]
+    assert end["text"].startswith(
+        "It was told as critical from Saturday 15 March or before until Saturday 15 March; on "
+    )
+    assert DAYS[0].isoformat() not in str(end)
+
+
+@pytest.mark.parametrize("score", [0.8, 0.2])
+def test_a_window_that_shares_no_day_with_the_one_before_tells_nothing_of_it(score: float) -> None:
+    made = build_insights(findings(anomalies=anomalies(0.8)), model=shop(), window_last_day=DAYS[0])
+    previous = Previous(DAYS[0], made.table, TABLES["labels"].empty())
+    later = findings(previous=previous, days=DAYS[2:], anomalies=anomalies(score))
+
+    rows = rows_of(build_insights(later, model=shop(), window_last_day=DAYS[3]))
+
+    assert states(rows) == ({"anomaly/member:1": ("new", DAYS[3])} if score > 0.5 else {})
+
+
 def test_what_comes_back_after_its_end_is_new() -> None:
     there, gone = {"anomalies": anomalies(0.8)}, {"anomalies": anomalies()}
     _, second, third = windows(there, gone, there)

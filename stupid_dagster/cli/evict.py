@@ -1,0 +1,135 @@
+"""`evict`: take days out of every store by hand, and prove it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.data import DAY
+from stupid_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stupid_dagster.automation.eviction import Evicted
+    from stupid_dagster.project import Project
+    from stupid_dagster.stages.audit import Audited
+    from stupid_dagster.stages.evict import Eviction
+    from stupid_dagster.stores.garbage import Leftovers
+
+
+@click.command()
+@click.option("--as-of", type=DAY, help="Last day of the newest window; default: the newest day.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go; change nothing.")
+@click.pass_obj
+def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
+    """Remove the days before the horizon from every table, snapshot and record, and audit.
+
+    Ends with 1 when the audit finds that anything still speaks of them.
+    """
+    from stupid_dagster.project import Project
+    from stupid_dagster.stages.evict import leftovers, plan_eviction
+
+    project = Project(settings)
+    eviction = plan_eviction(project, as_of.date() if as_of else None)
+    if eviction is None:
+        console.print("nothing to evict: no day has documents")
+        return
+    from stupid_dagster.automation.eviction import (
+        audit_all,
+        evict_and_wipe,
+        existing_instance,
+        stale_records,
+    )
+    from stupid_dagster.automation.runs import open_instance
+
+    left = leftovers(project, eviction)
+    if dry_run:
+        with existing_instance(project) as instance:
+            records = stale_records(instance, eviction) if instance else {}
+        _show_plan(project, eviction, left, records)
+        return
+    with open_instance(project) as instance:
+        _show_plan(project, eviction, left, stale_records(instance, eviction))
+        done = evict_and_wipe(project, instance, eviction)
+        audited = audit_all(project, instance, eviction)
+    _show_done(done)
+    _show_audit(audited)
+    if not audited.passed:
+        raise SystemExit(1)
+
+
+def _show_plan(
+    project: Project, eviction: Eviction, left: Leftovers, records: Mapping[str, list[str]]
+) -> None:
+    from stupid_dagster.stages.evict import overdue
+
+    lake = project.lake
+    garbage = left.garbage
+    if not (eviction.stale or records or overdue(left) or garbage.snapshots):
+        console.print(f"nothing to do: nothing lies before the horizon, {eviction.horizon}")
+        _show_waiting(left)
+        return
+    if eviction.stale:
+        rows = []
+        for table, found in eviction.stale.items():
+            live = [lake.live(table, partition) for partition in found]
+            total = sum(version.rows for version in live), sum(version.bytes for version in live)
+            rows.append((table, len(found), found[0], found[-1], *total))
+        columns = ["table", "partitions", "first", "last", "rows", "bytes"]
+        show_table(f"Before {eviction.horizon}", columns, rows)
+    else:
+        console.print(f"no table has a partition before the horizon, {eviction.horizon}")
+    console.print(f"snapshots that go: {', '.join(left.snapshots) or 'none'}")
+    partitions = sum(map(len, records.values()))
+    console.print(f"records in Dagster: {partitions:,} partitions of {len(records)} assets")
+    console.print(f"bytes that leave at once: {garbage.bytes:,} ({garbage.versions:,} versions)")
+    _show_waiting(left)
+    _show_windows(project, eviction)
+
+
+def _show_waiting(left: Leftovers) -> None:
+    if left.waiting:
+        until = max(version.due for version in left.waiting).astimezone()
+        console.print(
+            f"bytes that wait for slow readers: {sum(v.bytes for v in left.waiting):,}, until "
+            f"{until:%Y-%m-%d %H:%M:%S} (setting garbage_minutes); they go with the first eviction "
+            "or publication after that"
+        )
+
+
+def _show_windows(project: Project, eviction: Eviction) -> None:
+    from stupid_dagster.stages.evict import evicted_of_published
+
+    going = eviction.stale.get("catalog", ())
+    windows = [day for day in project.lake.partitions("catalog") if day not in going]
+    console.print(f"windows that remain: {', '.join(windows) or 'none'}")
+    if days := evicted_of_published(project, eviction):
+        console.print(
+            f"[yellow]the published window is made of {len(days)} of the evicted days[/] "
+            f"({days[0]} to {days[-1]}): it is served until a newer one is made, so make that "
+            "(`stupid-dagster run`, or the job `window`), and evict again"
+        )
+
+
+def _show_done(done: Evicted) -> None:
+    console.print(
+        f"evicted: {done.garbage.versions:,} versions and {done.garbage.bytes:,} bytes left the "
+        f"disk, {done.pending:,} bytes wait, {sum(done.wiped.values()):,} events left Dagster's "
+        f"records ({done.seconds:.1f} s)"
+    )
+
+
+def _show_audit(audited: Audited) -> None:
+    if audited.guilty:
+        show_table(
+            "Audit",
+            ["store", "table", "references", "orphans", "example"],
+            [(f.store, f.table, f.references, f.orphans, f.example) for f in audited.guilty],
+        )
+    scanned = sum(finding.scanned for finding in audited.findings)
+    console.print(f"audit of {scanned:,} rows: {escape(audited.advice)}")

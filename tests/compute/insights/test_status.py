@@ -52,16 +52,15 @@ def test_an_insight_is_new_then_ongoing_then_resolved_once() -> None:
 
 
 def test_since_reaches_no_further_back_than_the_window() -> None:
-    there, gone = {"anomalies": anomalies(0.8)}, {"anomalies": anomalies(0.2)}
-    first = findings(**there)
+    first = findings(anomalies=anomalies(0.8))
     made = build_insights(first, model=shop(), window_last_day=DAYS[0])
     previous = Previous(DAYS[1], made.table, TABLES["labels"].empty())
 
-    later = findings(previous=previous, days=DAYS[1:3], **there)
+    later = findings(previous=previous, days=DAYS[1:3], anomalies=anomalies(0.8))
     rows = rows_of(build_insights(later, model=shop(), window_last_day=DAYS[2]))
     assert states(rows) == {"anomaly/member:1": ("ongoing", DAYS[1])}
 
-    later = findings(previous=previous, days=DAYS[1:3], **gone)
+    later = findings(previous=previous, days=DAYS[1:3], anomalies=anomalies(0.2))
     (end,) = rows_of(build_insights(later, model=shop(), window_last_day=DAYS[2]))
     assert end["since"] == DAYS[1]
     assert end["text"].startswith(

@@ -29,6 +29,7 @@ NEXT_NUMBER = "next_number"
 PINS = "window_days"
 PREVIOUS = "previous"
 """In the metadata of `window_days`: the last day of the window before, even if that is evicted."""
+_EVENTS = ("documents", "rejects")
 log = structlog.get_logger(__name__)
 
 
@@ -161,13 +162,14 @@ def open_window(project: Project, last_day: str) -> Window:
 def make_window_days(project: Project, last_day: str) -> list[Written]:
     """Write `window_days`: the versions of the complete days' tables, as they are now.
 
-    All their files are read, so that none is taken whose bytes have changed since they were
-    written. Raises ComputeError when no day of the window is complete.
+    The files that a window is made of are read, so that none is taken whose bytes have changed
+    since they were written; not the events, which it doesn't read. Raises ComputeError when no day
+    of the window is complete.
     """
     last = date.fromisoformat(last_day)
     days = project.complete_days(last)
     for day, tables in list(days.items()):
-        versions = tables.values()
+        versions = [version for table, version in tables.items() if table not in _EVENTS]
         if damaged := [f for v in versions for f in project.lake.damaged(v, checksums=True)]:
             del days[day]
             log.warning(

@@ -70,8 +70,11 @@ def test_a_damaged_day_is_left_out_until_it_is_made_again(
     assert project.is_complete(FIRST) == with_a_flipped_byte, "sizes alone are compared"
 
     make_window_days(project, LAST)
-    assert open_window(project, LAST).days == [LAST]
+    # A window reads no events, so that their bytes aren't compared for its sake.
+    unseen = with_a_flipped_byte and table == "documents"
+    assert open_window(project, LAST).days == ([FIRST, LAST] if unseen else [LAST])
     make_day(project, FIRST)
+    assert not project.lake.damaged(project.lake.live(table, FIRST), checksums=True)
     assert project.is_complete(FIRST)
     make_window_days(project, LAST)
     assert open_window(project, LAST).days == DAYS

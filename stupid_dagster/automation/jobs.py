@@ -12,6 +12,8 @@ from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.errors import SnapshotError
 from stupid_dagster.project import Project
+from stupid_dagster.stages.window import DAMAGED, PINS
+from stupid_dagster.stores.garbage import USES
 from stupid_dagster.stores.snapshots import open_snapshot, published_id
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 
@@ -105,7 +107,11 @@ def day_versions(project: Project, anchor: date) -> set[str]:
 
 
 def published_day_versions(project: Project, anchor: date) -> set[str]:
-    """Return the same of the published snapshot; empty when it is another window's, or damaged."""
+    """Return those that the published window was made of; empty when it is another's, or damaged.
+
+    Also those that it left out because their files are damaged: until they are made again, the
+    window can't be another. What was evicted since still counts: without it, the window is another.
+    """
     try:
         manifest = open_snapshot(project.lake).manifest
     except SnapshotError:  # Nothing is published, or nothing that can be read.
@@ -113,4 +119,7 @@ def published_day_versions(project: Project, anchor: date) -> set[str]:
     whole = all(manifest.of(table) for table in WINDOW_TABLES)
     if manifest.last_day != anchor.isoformat() or not whole:
         return set()
+    if pins := manifest.of(PINS).get(manifest.last_day):
+        return {*pins.metadata[USES], *pins.metadata.get(DAMAGED, ())}
+    # An older release didn't pin versions.
     return {version.address for table in DAY_TABLES for version in manifest.of(table).values()}

@@ -138,6 +138,13 @@ def tell_odd_days(project: Project, last_day: date) -> None:
             f"are made of them, and are left out[/] ({half_made[0]} to {half_made[-1]}): run them "
             "again"
         )
+    pins = project.lake.find("window_days", last_day.isoformat())
+    damaged = pins.metadata.get("damaged", ()) if pins else ()
+    if days := sorted({address.split("/")[1] for address in damaged}):
+        console.print(
+            f"[yellow]{len(days)} days of the window have damaged files, and were left out[/] "
+            f"({days[0]} to {days[-1]}): run them again"
+        )
     if outdated := project.days_of_other_models(project.window_days(last_day)):
         console.print(
             f"[yellow]{len(outdated)} days of the window were made by another event model than the "

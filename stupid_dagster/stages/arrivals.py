@@ -18,10 +18,13 @@ from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
 from stupid_dagster.ingest.arrivals import Arrivals
 from stupid_dagster.project import BEYOND, MODEL_HASH, Project
-from stupid_dagster.stores.lake import Version
+from stupid_dagster.stages.window import DAMAGED, PINS
+from stupid_dagster.stores.lake import Version, write_durably
 
 SOURCES = "sources"
 """In the metadata of a day's documents: the files they were made from, and their states."""
+EVICTED_BY_HAND = "EVICTED_BY_HAND"
+"""File in the lake's root: the latest horizon of an eviction by hand."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,20 @@ class StaleDays:
     days: tuple[StaleDay, ...]
     waiting: tuple[str, ...]
     notices: tuple[str, ...]
+
+
+def record_horizon(project: Project, horizon: date) -> None:
+    """Keep in mind that the days before a horizon were evicted by hand: they aren't asked for."""
+    later = max(horizon.isoformat(), _evicted_by_hand(project))
+    write_durably(project.lake.root / EVICTED_BY_HAND, later)
+
+
+def _evicted_by_hand(project: Project) -> str:
+    """Return the latest horizon of an eviction by hand; an empty text without any."""
+    try:
+        return (project.lake.root / EVICTED_BY_HAND).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def sources_of(files: Iterable[LandingFile], unusable: Container[str] = ()) -> dict[str, str]:
@@ -68,7 +85,8 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
         for day in {*file.days, *([file.date] if file.date else [])}:
             touching[day].append(file)
     first, last = (day.isoformat() for day in project.partition_range)
-    horizon = _horizon(project, touching, first, last)
+    horizon = max(_horizon(project, touching, first, last), _evicted_by_hand(project))
+    damaged = _damaged(project)
     candidates = {*touching, *project.lake.partitions("documents")}
     kept = sorted((d for d in candidates if max(first, horizon) <= d <= last), reverse=True)
     notices = _file_notices(arrivals)
@@ -79,7 +97,7 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
     stale, waiting, shrunk = [], [], []
     for day in kept:
         version = _documents(project, day)
-        found = _stale_day(project, arrivals, day, touching[day], version)
+        found = _stale_day(project, arrivals, day, touching[day], version, damaged)
         if found is None:
             continue
         if day in arrivals.expected_days or _sources(version).keys() & arrivals.expected:
@@ -102,6 +120,7 @@ def _stale_day(
     day: str,
     touching: list[LandingFile],
     version: Version | None,
+    damaged: Container[str],
 ) -> StaleDay | None:
     recorded = _sources(version)
     now = sources_of(touching)
@@ -113,6 +132,8 @@ def _stale_day(
         reason = "made by another event model"
     elif version and not project.is_complete(day):
         reason = "only a part was made"
+    elif version and _is_damaged(project, day, damaged):
+        reason = "files of its tables are damaged"
     elif version and (come := _come_since(project, version)):
         reason = f"it rejected rows of {first_few(come)}, which has a partition now"
     else:
@@ -121,6 +142,20 @@ def _stale_day(
     marks = (f"{path}={mark}" for path, mark in now.items())
     state = [*marks, version.name if version else "", model_hash(project.model)]
     return StaleDay(day, reason, tuple(sorted(state)))
+
+
+def _damaged(project: Project) -> Container[str]:
+    """Return the addresses of the versions of days that the newest window left out as damaged."""
+    with suppress(StoreError):
+        if windows := project.lake.partitions(PINS):
+            return frozenset(project.lake.live(PINS, windows[-1]).metadata.get(DAMAGED, ()))
+    return frozenset()
+
+
+def _is_damaged(project: Project, day: str, damaged: Container[str]) -> bool:
+    """Return whether the window left a day out, and nothing of it was made again since."""
+    tables = project.complete_day(day)
+    return tables is not None and all(v.address in damaged for v in tables.values())
 
 
 def _horizon(

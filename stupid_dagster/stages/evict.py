@@ -13,9 +13,10 @@ from datetime import date, timedelta
 
 import structlog
 
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import ConflictError, SettingsError, StoreError
 from stupid_dagster.project import Project
-from stupid_dagster.stages.window import PINS, open_window
+from stupid_dagster.stages.arrivals import record_horizon
+from stupid_dagster.stages.window import PINS, Window
 from stupid_dagster.stores.garbage import (
     Garbage,
     Leftover,
@@ -23,9 +24,16 @@ from stupid_dagster.stores.garbage import (
     collect_garbage,
     find_leftovers,
 )
-from stupid_dagster.stores.snapshots import is_dropped, open_snapshot, publish, published_id
+from stupid_dagster.stores.snapshots import (
+    Manifest,
+    is_dropped,
+    open_snapshot,
+    publish,
+    published_id,
+)
 from stupid_dagster.tables import TABLES, WINDOW_TABLES
 
+_MOST_TRIES = 10
 log = structlog.get_logger(__name__)
 WINDOW_PARTITIONED = {*WINDOW_TABLES, "snapshot"}
 OF_ALL_TIME = {table.name for table in TABLES.values() if table.grain == "all"}
@@ -42,6 +50,8 @@ class Eviction:
     takes its place, and such as are made of nothing but kept days."""
     stale: Mapping[str, list[str]] = field(default_factory=dict)
     """By table the partitions that go."""
+    by_hand: bool = False
+    """Whether it goes further than the published window asks for."""
 
     def is_stale(self, table: str, partition: str) -> bool:
         """Return whether a partition of a table (or of the asset `snapshot`) must go."""
@@ -63,21 +73,27 @@ def plan_eviction(project: Project, anchor: date | None = None) -> Eviction | No
 
     Unless an anchor is given it is the published window's, however much newer the newest day is:
     what is served is not taken apart before there is something to serve in its place. All
-    tables are looked at, so that one that was left behind alone is found too.
+    tables are looked at, so that one that was left behind alone is found too. Raises
+    SettingsError for an anchor by which no day would be left.
     """
     lake = project.lake
+    newest, by_hand = project.anchor(), anchor is not None
     published = None
     if published_id(lake) is not None:
         published = open_snapshot(lake).manifest.last_day
     if anchor is None:
-        anchor = project.anchor()
-        if anchor is None:
+        if newest is None:
             return None
-        anchor = min(anchor, date.fromisoformat(published)) if published else anchor
+        anchor = min(newest, date.fromisoformat(published)) if published else newest
     horizon = project.settings.horizon(anchor)
+    if newest and horizon > newest:
+        raise SettingsError(
+            f"a newest window ending on {anchor} keeps the days from {horizon} on, and the newest "
+            f"day that has documents is {newest}: none would be left; give an earlier day"
+        )
     kept = {day for day in lake.partitions(PINS) if _first_day(project, day) >= str(horizon)}
     kept |= {published} if published else set()
-    eviction = Eviction(horizon, project.settings.window_days, frozenset(kept))
+    eviction = Eviction(horizon, project.settings.window_days, frozenset(kept), by_hand=by_hand)
     stale = {
         table: [p for p in lake.partitions(table) if eviction.is_stale(table, p)]
         for table in lake.tables()
@@ -86,11 +102,22 @@ def plan_eviction(project: Project, anchor: date | None = None) -> Eviction | No
 
 
 def _first_day(project: Project, last_day: str) -> str:
-    """Return the first day that a window is made of; an empty text where that can't be known."""
+    """Return the first day that a window is made of; an empty text where that can't be known.
+
+    Of all its tables: a run that failed may have left some that were made of other pins.
+    """
+    lake = project.lake
+    days = set()
     try:
-        return open_window(project, last_day).days[0]
+        made = (lake.find(table, last_day) for table in WINDOW_TABLES)
+        names = {version.metadata.get(PINS, version.name) for version in made if version}
+        for pins in (lake.find(PINS, last_day, name) for name in names):
+            if pins is None:
+                return ""
+            days.add(Window(project, pins).days[0])
     except StoreError:
         return ""
+    return min(days, default="")
 
 
 def evicted_of_published(project: Project, eviction: Eviction) -> list[str]:
@@ -98,10 +125,9 @@ def evicted_of_published(project: Project, eviction: Eviction) -> list[str]:
     if published_id(project.lake) is None:
         return []
     published = open_snapshot(project.lake).manifest
-    with suppress(StoreError):
-        days = open_window(project, published.last_day).days
-        return [day for day in days if eviction.is_stale("documents", day)]
-    return [day for day in published.days if eviction.is_stale("documents", day)]
+    pins = published.of(PINS).get(published.last_day)  # An older release didn't pin versions.
+    days = Window(project, pins).days if pins else published.days
+    return [day for day in days if eviction.is_stale("documents", day)]
 
 
 def evict(project: Project, eviction: Eviction) -> Garbage:
@@ -119,16 +145,25 @@ def eviction_steps(project: Project, eviction: Eviction) -> Iterator[str]:
 
     After any number of steps `plan_eviction` finds what is left to do.
     """
-    if snapshot := _publish_without(project, eviction):
-        yield f"published {snapshot} without them"
+    if eviction.by_hand:
+        record_horizon(project, eviction.horizon)
+    yield from _publish_until_without(project, eviction)
     for table, partitions in eviction.stale.items():
         for partition in partitions:
             project.lake.drop(table, partition)
             yield f"dropped {table} {partition}"
     # A window that was published meanwhile may have brought them back into what is served.
-    if snapshot := _publish_without(project, eviction):
-        yield f"published {snapshot} without them"
+    yield from _publish_until_without(project, eviction)
     log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
+
+
+def _publish_until_without(project: Project, eviction: Eviction) -> Iterator[str]:
+    for _ in range(_MOST_TRIES):
+        with suppress(ConflictError):  # Somebody else has published: that is looked at next.
+            if snapshot := _publish_without(project, eviction):
+                yield f"published {snapshot} without them"
+            return
+    raise ConflictError("others publish all the time: evict again when they are done")
 
 
 def remove_garbage(project: Project) -> Garbage:
@@ -165,11 +200,17 @@ def overdue(left: Leftovers) -> list[Leftover]:
 def _publish_without(project: Project, eviction: Eviction) -> str | None:
     """Publish the same window without what is stale or was dropped, if the published one names any.
 
-    Returns the new snapshot's id.
+    Returns the new snapshot's id. Raises ConflictError when another is published meanwhile.
     """
     if published_id(project.lake) is None:
         return None
     manifest = open_snapshot(project.lake).manifest
+
+    def still_served(served: Manifest | None) -> bool:
+        if served is None or served.id != manifest.id:
+            raise ConflictError("another snapshot was published meanwhile: evict again")
+        return True
+
     kept = {
         table: {
             partition: version
@@ -189,4 +230,5 @@ def _publish_without(project: Project, eviction: Eviction) -> str | None:
         event_model_hash=manifest.event_model_hash,
         embedder_id=manifest.embedder_id,
         code_version=manifest.code_version,
+        serve=still_served,
     ).id

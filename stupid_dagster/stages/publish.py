@@ -8,7 +8,6 @@ from datetime import date, timedelta
 
 from stupid_dagster import __version__
 from stupid_dagster.catalog import build_catalog
-from stupid_dagster.errors import SnapshotError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import remove_garbage
@@ -16,7 +15,7 @@ from stupid_dagster.stages.window import open_window
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.garbage import Garbage
 from stupid_dagster.stores.lake import VersionWriter
-from stupid_dagster.stores.snapshots import Manifest, open_snapshot, publish, published_id
+from stupid_dagster.stores.snapshots import Manifest, publish
 from stupid_dagster.tables import WINDOW_TABLES
 
 
@@ -60,7 +59,12 @@ def publish_window(project: Project, last_day: str) -> Publication:
     window = open_window(project, last_day)
     knowledge = {name: window.find(name) for name in WINDOW_TABLES}
     last = date.fromisoformat(last_day)
-    served = _takes_over(project, last)
+    decided: list[bool] = []
+
+    def takes_over(served: Manifest | None) -> bool:
+        decided.append(_takes_over(project, last_day, served))
+        return decided[-1]
+
     manifest = publish(
         project.lake,
         window=(last - timedelta(days=project.settings.window_days - 1), last),
@@ -72,18 +76,14 @@ def publish_window(project: Project, last_day: str) -> Publication:
         event_model_hash=model_hash(project.model),
         embedder_id=project.embedder.model_id,
         code_version=__version__,
-        serve=served,
+        serve=takes_over,
     )
-    return Publication(manifest, served, remove_garbage(project))
+    return Publication(manifest, decided[-1], remove_garbage(project))
 
 
-def _takes_over(project: Project, last_day: date) -> bool:
+def _takes_over(project: Project, last_day: str, served: Manifest | None) -> bool:
     """Return whether a window is to be served: none newer is, or none newer can be made."""
-    try:
-        if published_id(project.lake) is None:
-            return True
-        served = open_snapshot(project.lake).manifest
-    except SnapshotError:  # What can't be read can't be served.
+    if served is None or last_day >= served.last_day:
         return True
     anchor = project.anchor()
-    return last_day.isoformat() >= served.last_day or anchor is None or last_day >= anchor
+    return anchor is None or last_day >= anchor.isoformat()

@@ -27,6 +27,9 @@ from stupid_dagster.tables import TABLES
 NEXT_NUMBER = "next_number"
 """In the metadata of a table of groups: above the number of every id that was ever used."""
 PINS = "window_days"
+DAMAGED = "damaged"
+"""In the metadata of `window_days`: versions of days that were left out, for files of theirs are
+damaged."""
 PREVIOUS = "previous"
 """In the metadata of `window_days`: the last day of the window before, even if that is evicted."""
 _EVENTS = ("documents", "rejects")
@@ -53,15 +56,15 @@ class Window:
 
     @cached_property
     def versions(self) -> Mapping[str, Mapping[str, Version]]:
-        """The pinned versions by day table and day; raises ConflictError where one is gone."""
+        """The pinned versions by day table and day; raises MissingVersionError if one is gone."""
         found: dict[str, dict[str, Version]] = {}
         for address in self.pins.metadata[USES]:
             table, day, name = address.split("/")
             version = self.project.lake.find(table, day, name)
             if version is None:
-                raise ConflictError(
+                raise MissingVersionError(
                     f"{address}, of which the window ending on {self.last_day} is made, is gone; "
-                    "make the window again"
+                    "make the window again, from window_days on"
                 )
             found.setdefault(table, {})[day] = version
         return found
@@ -144,7 +147,7 @@ class Window:
         # An older release didn't pin versions.
         pins = version and self.project.lake.find(PINS, version.partition)
         window = Window(self.project, pins) if pins else None
-        with suppress(ConflictError):
+        with suppress(MissingVersionError):
             return window if window and window.versions else None
         return None
 
@@ -168,17 +171,18 @@ def make_window_days(project: Project, last_day: str) -> list[Written]:
     """
     last = date.fromisoformat(last_day)
     days = project.complete_days(last)
+    left_out: list[str] = []
     for day, tables in list(days.items()):
         versions = [version for table, version in tables.items() if table not in _EVENTS]
         if damaged := [f for v in versions for f in project.lake.damaged(v, checksums=True)]:
-            del days[day]
+            left_out += [version.address for version in days.pop(day).values()]
             log.warning(
                 "a day is left out: it has damaged files",
                 files=[str(file) for file in damaged],
                 run_again=f"stupid-dagster run --from {day} --to {day}",
             )
-    if left_out := project.half_made_days(last):
-        log.warning("days left out: not all of their tables are made", days=left_out)
+    if half_made := project.half_made_days(last):
+        log.warning("days left out: not all of their tables are made", days=half_made)
     if not days:
         raise ComputeError(
             f"no day of the window ending on {last_day} has all its day tables; materialise "
@@ -193,6 +197,7 @@ def make_window_days(project: Project, last_day: str) -> list[Written]:
         pl.DataFrame(rows, dict(TABLES[PINS].schema), orient="row").select(columns),
         metadata={
             USES: [version.address for version in versions],
+            DAMAGED: left_out,
             PREVIOUS: _previous_day(project, last_day),
             MODEL_HASH: model_hash(project.model),
         },

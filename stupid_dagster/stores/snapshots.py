@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -93,13 +94,16 @@ def publish(
     event_model_hash: str,
     embedder_id: str,
     code_version: str,
-    serve: bool = True,
+    serve: Callable[[Manifest | None], bool] = lambda _: True,
 ) -> Manifest:
-    """Keep versions (by table and partition) as a snapshot, and `serve` it from now on.
+    """Keep versions (by table and partition) as a snapshot, and maybe serve it from now on.
 
-    One that isn't served is there for who asks for its window (`open_window`). Returns the
-    manifest; raises SnapshotError when a file of any version is missing or has another size
-    than when it was written, and ConflictError when a partition was dropped since.
+    `serve` is asked, while nobody else can publish, whether it is to take the place of what is
+    served (None: nothing that can be read). A snapshot that isn't served is there for who asks
+    for its window (`open_window`).
+
+    Returns the manifest; raises SnapshotError when a file of any version is missing or has another
+    size than when it was written, and ConflictError when a partition was dropped since.
     """
     with lake.exclusive():
         ids = snapshot_ids(lake)
@@ -122,13 +126,17 @@ def publish(
                 "window_days on"
             )
         check_files(lake, manifest)
+        served = None
+        with suppress(SnapshotError):
+            served = open_snapshot(lake).manifest
+        takes_over = serve(served)
         folder = lake.root / FOLDER
         folder.mkdir(exist_ok=True)
         write_durably(folder / f"{manifest.id}.json", json.dumps(asdict(manifest)))
-        if serve:
+        if takes_over:
             write_durably(lake.root / POINTER, manifest.id)
     log.info(
-        "published" if serve else "kept",
+        "published" if takes_over else "kept",
         snapshot=manifest.id,
         window=manifest.last_day,
         days=len(manifest.days),

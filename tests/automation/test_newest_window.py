@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -17,8 +19,18 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import PARTITION_NAME_TAG, RUN_KEY_TAG, SENSOR_NAME_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from stupid_dagster.automation.jobs import newest_window_sensor
+from stupid_dagster.automation.arrivals import arrivals_sensor
+from stupid_dagster.automation.jobs import (
+    day_versions,
+    newest_window_sensor,
+    published_day_versions,
+)
+from stupid_dagster.errors import SettingsError
+from stupid_dagster.project import Project
+from stupid_dagster.stages.evict import evict, plan_eviction
+from stupid_dagster.stores.snapshots import open_snapshot
 from tests.arriving import DAYS, arriving_project, drop
+from tests.pipeline import make_day, make_window
 from tests.ticking import Ticking
 
 
@@ -36,6 +48,11 @@ def make(ticking: Ticking, day: str, rows: int = 3) -> None:
 
 def asked(ticking: Ticking) -> list[dg.RunRequest]:
     return list(ticking.tick(newest_window_sensor).run_requests or [])
+
+
+def stale_days(ticking: Ticking) -> list[str | None]:
+    """Return the days that `arrivals` asks for."""
+    return [r.partition_key for r in ticking.tick(arrivals_sensor).run_requests or []]
 
 
 def skipped(ticking: Ticking) -> str:
@@ -113,3 +130,50 @@ def test_a_window_that_failed_is_told_and_asked_for_when_a_day_changes(ticking: 
     ticking.instance.report_run_failed(start(ticking, again))
     newer = start(ticking, again)
     assert skipped(ticking).endswith(f"is being made by run {newer.run_id}")
+
+
+def test_a_day_with_a_damaged_byte_is_left_out_once_and_asked_for(ticking: Ticking) -> None:
+    lake = ticking.project.lake
+    for day in DAYS[:2]:
+        drop(ticking.project, day, [day])
+        make_day(ticking.project, day)
+    make_window(ticking.project, DAYS[1])
+    folder = lake.version_path(lake.live("metrics", DAYS[0]))
+    damage = bytearray((folder / "part.parquet").read_bytes())
+    damage[len(damage) // 2] ^= 1
+    (folder / "part.parquet").write_bytes(damage)
+    drop(ticking.project, DAYS[1], [DAYS[1]], 5)
+    make_day(ticking.project, DAYS[1])
+
+    assert len(asked(ticking)) == 1
+    make_window(ticking.project, DAYS[1])
+
+    assert open_snapshot(lake).manifest.days == [DAYS[1]]
+    assert "up to date" in skipped(ticking)
+    assert stale_days(ticking) == DAYS[:1]
+    make_day(ticking.project, DAYS[0])
+    assert not stale_days(ticking)
+    make_window(ticking.project, DAYS[1])
+    assert open_snapshot(lake).manifest.days == DAYS[:2]
+
+
+def test_days_that_were_evicted_by_hand_don_t_come_back(ticking: Ticking) -> None:
+    settings = replace(ticking.project.settings, window_days=3, kept_windows=2, garbage_minutes=0.0)
+    project = Project(settings)
+    for day in DAYS[:4]:
+        drop(project, day, [day])
+        make_day(project, day)
+    make_window(project, DAYS[3])
+    later = date.fromisoformat(DAYS[3]) + timedelta(days=2)
+    eviction = plan_eviction(project, later)
+    assert eviction is not None and eviction.horizon.isoformat() == DAYS[2]
+    evict(project, eviction)
+
+    assert project.lake.partitions("documents") == DAYS[2:4]
+    assert not stale_days(ticking)
+    # What was computed of them is served no longer than it takes to make the window again.
+    assert published_day_versions(project, date.fromisoformat(DAYS[3])) != day_versions(
+        project, date.fromisoformat(DAYS[3])
+    )
+    with pytest.raises(SettingsError, match="none would be left"):
+        plan_eviction(project, date(2099, 1, 1))

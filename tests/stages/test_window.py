@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,11 +16,12 @@ from stupid_dagster.errors import ComputeError, ConflictError, MissingVersionErr
 from stupid_dagster.project import Project
 from stupid_dagster.stages.clusters import make_features
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
-from stupid_dagster.stages.evict import remove_garbage
+from stupid_dagster.stages.evict import evict, plan_eviction, remove_garbage
 from stupid_dagster.stages.graph import make_graph, make_graph_database
 from stupid_dagster.stages.publish import make_catalog, publish_window
 from stupid_dagster.stages.search_index import make_search_index
 from stupid_dagster.stages.window import Window, make_window_days, open_window
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import check_files, kept_windows, open_snapshot, published_id
 from stupid_dagster.tables import DAY_TABLES, TABLES
 from tests.pipeline import make_day
@@ -128,7 +132,7 @@ def test_pinned_versions_that_are_gone_are_told(project: Project) -> None:
     make(project, DAYS[1], make_graph)
     version = project.lake.live("edges", DAYS[0])
     project.lake.version_path(version).rename(project.lake.root / "elsewhere")
-    with pytest.raises(ConflictError, match=f"edges/{DAYS[0]}/{version.name}, of which"):
+    with pytest.raises(MissingVersionError, match=f"edges/{DAYS[0]}/{version.name}, of which"):
         make_graph(project, DAYS[1])
 
 
@@ -162,3 +166,66 @@ def test_a_day_with_damaged_files_is_left_out_and_mended_by_making_it_again(
         stage(project, DAYS[0])
     make_window_days(project, DAYS[1])
     assert open_window(project, DAYS[1]).days == DAYS
+
+
+class Raced(Lake):
+    """A lake in which somebody else publishes just before the lock is had."""
+
+    rival: Callable[[], object] | None = None
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        rival, self.rival = self.rival, None
+        if rival:
+            rival()
+        with super().exclusive():
+            yield
+
+
+def raced(project: Project, rival: Callable[[], object]) -> Project:
+    lake = Raced(project.lake.root)
+    lake.rival = rival
+    copy = Project(project.settings)
+    copy.__dict__["lake"] = lake  # in place of the cached property's
+    return copy
+
+
+def test_a_newer_window_that_is_published_meanwhile_stays_served(project: Project) -> None:
+    for last_day in DAYS:
+        make(project, last_day, *STAGES, make_catalog)
+    publish_window(project, DAYS[0])
+
+    publication = publish_window(raced(project, lambda: publish_window(project, DAYS[1])), DAYS[0])
+
+    assert not publication.served
+    assert open_snapshot(project.lake).manifest.last_day == DAYS[1]
+
+
+def test_an_eviction_undoes_no_publication(project: Project) -> None:
+    for last_day in DAYS:
+        make(project, last_day, *STAGES, make_catalog)
+    publish_window(project, DAYS[0])
+    short = Project(replace(project.settings, window_days=1, kept_windows=1))
+    # Of the window that is served now, and by the horizon that goes with the next.
+    eviction = plan_eviction(short, date.fromisoformat(DAYS[1]))
+    assert eviction is not None and eviction.stale["documents"] == DAYS[:1]
+
+    evict(raced(short, lambda: publish_window(project, DAYS[1])), eviction)
+
+    manifest = open_snapshot(project.lake).manifest
+    assert (manifest.last_day, manifest.days) == (DAYS[1], DAYS[1:])
+
+
+def test_a_window_is_judged_by_all_pins_that_its_tables_were_made_of(project: Project) -> None:
+    make(project, DAYS[1], *STAGES, make_catalog)
+    publish_window(project, DAYS[1])
+    (project.lake.partition_path("documents", DAYS[0]) / "CURRENT").rename(
+        project.lake.root / "elsewhere"
+    )
+    make_window_days(project, DAYS[1])  # of the second day alone; all else is of both
+    (project.lake.root / "SNAPSHOT").unlink()  # what is published would stay anyhow
+    short = Project(replace(project.settings, window_days=1, kept_windows=1))
+
+    eviction = plan_eviction(short, date.fromisoformat(DAYS[1]))
+
+    assert eviction is not None and DAYS[1] not in eviction.kept_windows

@@ -28,6 +28,8 @@ from stupid_dagster.stores.snapshots import (
 
 USES = "uses"
 """In a version's metadata: addresses of versions that stay for as long as it is live."""
+_UNWANTED = ".unwanted"
+"""Suffix of the file beside a manifest that tells, by its time, since when nobody asks for it."""
 log = structlog.get_logger(__name__)
 
 
@@ -55,13 +57,15 @@ class Leftover:
 class Leftovers:
     """What nothing needs any more: snapshots with the time when their grace is over, versions.
 
-    `misdated` are files and folders that date to the future: their grace begins `now`.
+    `misdated` are files and folders that date to the future, and `unmarked` snapshots that no
+    collection has found so far: their grace begins `now`, if a collection notes it.
     """
 
     now: datetime
     snapshots: Mapping[str, datetime]
     versions: Sequence[Leftover]
     misdated: Sequence[Path] = ()
+    unmarked: Sequence[str] = ()
 
     @property
     def due(self) -> list[Leftover]:
@@ -100,10 +104,19 @@ def collect_garbage(
         for path in found.misdated:
             os.utime(path, (found.now.timestamp(), found.now.timestamp()))
         folder = lake.root / FOLDER
-        over = [folder / f"{n}.json" for n, due in found.snapshots.items() if due <= found.now]
+        waiting = {name for name, due in found.snapshots.items() if due > found.now}
+        for name in waiting.intersection(found.unmarked):
+            _mark(lake, name).touch()
+            os.utime(_mark(lake, name), (found.now.timestamp(), found.now.timestamp()))
+        over = [folder / f"{name}.json" for name in found.snapshots if name not in waiting]
         # Of a publisher that was killed; one at work would hold the lock.
         strays = [*lake.root.glob(f".{POINTER}.*"), *folder.glob(".*.json.*")]
-        for file in [*over, *strays]:
+        marks = [  # Also of snapshots that are wanted again.
+            mark
+            for mark in folder.glob(f"*{_UNWANTED}")
+            if SNAPSHOT_ID.fullmatch(mark.stem) and mark.stem not in waiting
+        ]
+        for file in [*over, *strays, *marks]:
             _remove(file)
         for version in found.due:
             shutil.rmtree(version.folder)
@@ -130,7 +143,8 @@ def find_leftovers(
     but none (other than the published) that names a partition which was dropped since. Versions
     stay that are live, that a kept snapshot names, or that the live versions of the table
     `using` use (`USES`), unless their partition was dropped. What was replaced, or begun, less
-    than `grace` ago stays for slow readers and writers. `dropped` are partitions (table,
+    than `grace` ago stays for slow readers and writers, and with a snapshot what it names, until
+    `grace` after a collection first found that nobody asks for it. `dropped` are partitions (table,
     partition) that are taken as dropped just now, and out of the published snapshot.
     """
     clock = _Clock(datetime.now(UTC), grace)
@@ -153,7 +167,8 @@ def find_leftovers(
         replace(left, due=max(left.due, named_until.get(_address(left), left.due)))
         for left in _unnamed(lake, named, clock, dropped)
     ]
-    return Leftovers(clock.now, doomed, versions, clock.misdated)
+    unmarked = [name for name in doomed if not _mark(lake, name).exists()]
+    return Leftovers(clock.now, doomed, versions, clock.misdated, unmarked)
 
 
 @dataclass(frozen=True)
@@ -187,15 +202,23 @@ def _doomed_snapshots(
     ids = snapshot_ids(lake)  # also those that can't be read
     kept = {*ids[-kept_snapshots:], *{m.last_day: name for name, m in manifests.items()}.values()}
     doomed = {}
-    for name, successor in zip(ids, [*ids[1:], *ids[-1:]], strict=True):
+    for name in ids:
         manifest = manifests.get(name)
         wanted = (
             name in kept and manifest is not None and not names_dropped(lake, manifest, dropped)
         )
-        successor_file = lake.root / FOLDER / f"{successor}.json"
         if name != published and not wanted:
-            doomed[name] = clock.due(made_at(successor), successor_file)
+            mark = _mark(lake, name)
+            # Not since the next id was made: that one may be kept beside what is published.
+            since = clock.now
+            with suppress(FileNotFoundError):
+                since = _changed(mark)
+            doomed[name] = clock.due(since, mark)
     return doomed
+
+
+def _mark(lake: Lake, snapshot: str) -> Path:
+    return lake.root / FOLDER / f"{snapshot}{_UNWANTED}"
 
 
 def _used(lake: Lake, table: str, dropped: Collection[tuple[str, str]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from stupid_dagster.errors import MissingVersionError, SnapshotError, StoreError
 from stupid_dagster.stores import lake as lake_module
+from stupid_dagster.stores import snapshots as snapshots_module
 from stupid_dagster.stores.garbage import collect_garbage, find_leftovers
 from stupid_dagster.stores.lake import Lake, made_at
 from stupid_dagster.stores.snapshots import (
@@ -215,6 +216,41 @@ def test_snapshots_have_their_grace_too(lake: Lake) -> None:
         check_files(lake, manifest)
     assert collect_garbage(lake, kept_snapshots=1, grace=NOW).snapshots == 2
     assert open_snapshot(lake).manifest == manifests[-1]
+
+
+def test_a_snapshot_has_its_grace_from_when_it_was_no_longer_wanted(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour, day = timedelta(hours=1), DAYS[0]
+    old = lake.live("documents", day)
+    for name in ("20130209T101112345-1f2e3d", "20130209T101112346-1f2e3d"):
+        monkeypatch.setattr(snapshots_module, "new_name", lambda name=name, **_: name)
+        published(lake, TABLES)
+    served, beside = snapshot_ids(lake)
+    monkeypatch.undo()
+    # The newer one was kept beside what was served, years ago.
+    (lake.root / "SNAPSHOT").write_text(served)
+    put_one(lake, "documents", day, "two")
+    os.utime(lake.root / "documents" / day, (0, 0))
+    collect_garbage(lake, kept_snapshots=1, grace=hour)
+    published(lake, TABLES)
+
+    collect_garbage(lake, kept_snapshots=2, grace=hour)
+
+    assert (lake.version_path(old) / "a").read_text() == "one", "it was served until just now"
+    assert [p.stem for p in (lake.root / "snapshots").glob("*.unwanted")] == [served]
+    found = find_leftovers(lake, kept_snapshots=1, grace=hour)
+    assert found.unmarked == [beside] and found.snapshots[beside] == found.now + hour
+    # One that is wanted again begins anew.
+    collect_garbage(lake, kept_snapshots=9, grace=hour)
+    assert not [*(lake.root / "snapshots").glob("*.unwanted")]
+    collect_garbage(lake, kept_snapshots=1, grace=hour)
+    for mark in (lake.root / "snapshots").glob("*.unwanted"):
+        os.utime(mark, (0, time.time() - 3601))
+    collect_garbage(lake, kept_snapshots=1, grace=hour)
+    assert snapshot_ids(lake) == [published_id(lake)]
+    assert not lake.version_path(old).exists()
+    assert not [*(lake.root / "snapshots").glob("*.unwanted")]
 
 
 def test_snapshots_that_name_an_evicted_partition_go_at_any_number(lake: Lake) -> None:

@@ -222,7 +222,8 @@ def test_a_snapshot_has_its_grace_from_when_it_was_no_longer_wanted(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hour, day = timedelta(hours=1), DAYS[0]
-    old = lake.live("documents", day)
+    monkeypatch.setattr(lake_module, "new_name", lambda: "20130209T101112344-1f2e3d")
+    old = put_one(lake, "documents", day, "old")
     for name in ("20130209T101112345-1f2e3d", "20130209T101112346-1f2e3d"):
         monkeypatch.setattr(snapshots_module, "new_name", lambda name=name, **_: name)
         published(lake, TABLES)
@@ -237,7 +238,7 @@ def test_a_snapshot_has_its_grace_from_when_it_was_no_longer_wanted(
 
     collect_garbage(lake, kept_snapshots=2, grace=hour)
 
-    assert (lake.version_path(old) / "a").read_text() == "one", "it was served until just now"
+    assert (lake.version_path(old) / "a").read_text() == "old", "it was served until just now"
     assert [p.stem for p in (lake.root / "snapshots").glob("*.unwanted")] == [served]
     found = find_leftovers(lake, kept_snapshots=1, grace=hour)
     assert found.unmarked == [beside] and found.snapshots[beside] == found.now + hour

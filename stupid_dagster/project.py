@@ -126,7 +126,7 @@ class Project:
         silent must not make the window forget what there is. Nor does one of which there are
         only the early rows in another day's files: it would look like a day of silence. Nor one
         outside the partitions, which a clock that was ahead or other settings have left: no window
-        could be made for it.
+        could be made for it. Nor one whose description can't be read.
         """
         if self.settings.window_anchor:
             return self.settings.window_anchor
@@ -134,7 +134,8 @@ class Project:
         for day in reversed(self.lake.partitions("documents")):
             if not first <= day <= last:
                 continue
-            version = self.lake.live("documents", day)
-            if version.rows and not version.metadata.get(STRAYS_ONLY):
-                return date.fromisoformat(day)
+            with suppress(StoreError):
+                version = self.lake.live("documents", day)
+                if version.rows and not version.metadata.get(STRAYS_ONLY):
+                    return date.fromisoformat(day)
         return None

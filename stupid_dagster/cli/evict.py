@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.data import DAY
+from stupid_dagster.errors import StoreError
 from stupid_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +70,6 @@ def _show_plan(
 ) -> None:
     from stupid_dagster.stages.evict import overdue
 
-    lake = project.lake
     garbage = left.garbage
     if not (eviction.stale or records or overdue(left) or garbage.snapshots):
         console.print(f"nothing to do: nothing lies before the horizon, {eviction.horizon}")
@@ -77,11 +78,16 @@ def _show_plan(
     if eviction.stale:
         rows = []
         for table, found in eviction.stale.items():
-            live = [lake.live(table, partition) for partition in found]
+            live = []
+            for partition in found:
+                with suppress(StoreError):  # What is damaged goes like the others.
+                    live.append(project.lake.live(table, partition))
             total = sum(version.rows for version in live), sum(version.bytes for version in live)
-            rows.append((table, len(found), found[0], found[-1], *total))
-        columns = ["table", "partitions", "first", "last", "rows", "bytes"]
-        show_table(f"Before {eviction.horizon}", columns, rows)
+            unreadable = len(found) - len(live)
+            rows.append((table, len(found), found[0], found[-1], *total, unreadable))
+        columns = ["table", "partitions", "first", "last", "rows", "bytes", "unreadable"]
+        kept = columns if any(row[-1] for row in rows) else columns[:-1]
+        show_table(f"Before {eviction.horizon}", kept, [row[: len(kept)] for row in rows])
     else:
         console.print(f"no table has a partition before the horizon, {eviction.horizon}")
     console.print(f"snapshots that go: {', '.join(left.snapshots) or 'none'}")

@@ -5,7 +5,7 @@ import dagster as dg
 import assets
 from stupid_dagster.automation.arrivals import arrivals_sensor
 from stupid_dagster.automation.daily import daily_sensor
-from stupid_dagster.automation.eviction import eviction_job, eviction_sensor
+from stupid_dagster.automation.eviction import eviction_job, eviction_sensor, garbage_job
 from stupid_dagster.automation.jobs import (
     day_job,
     hourly_schedule,
@@ -16,7 +16,7 @@ from stupid_dagster.automation.resources import ProjectResource
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(assets),
-    jobs=[day_job, window_job, eviction_job],
+    jobs=[day_job, window_job, eviction_job, garbage_job],
     schedules=[hourly_schedule],
     sensors=[arrivals_sensor, daily_sensor, newest_window_sensor, eviction_sensor],
     resources={"project": ProjectResource()},

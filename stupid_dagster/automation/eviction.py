@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from stupid_dagster.automation.in_progress import run_in_progress
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.automation.run_keys import run_key
+from stupid_dagster.automation.run_keys import newest_record, run_key
 from stupid_dagster.instance import wipe_partitions
 from stupid_dagster.project import Project
 from stupid_dagster.stages.audit import Audited, Finding, audit
@@ -22,12 +23,18 @@ from stupid_dagster.stages.evict import (
     leftovers,
     overdue,
     plan_eviction,
+    remove_garbage,
 )
 from stupid_dagster.stores.garbage import Garbage, disk_bytes
+from stupid_dagster.stores.lake import CURRENT
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 
 RECORDED = (*DAY_TABLES, *WINDOW_TABLES, "snapshot")
 """The assets that have partitions."""
+_STATE = "stupid_dagster/eviction"
+"""Tag of the runs that the sensor asks for: what there was to remove, as a digest."""
+_PATIENCE = timedelta(hours=1)
+"""Until a run that has failed is asked for again."""
 
 
 @dataclass(frozen=True)
@@ -128,29 +135,73 @@ eviction_job = dg.define_asset_job(
 )
 
 
+@dg.op(name="remove_garbage")
+def remove_garbage_op(project: ProjectResource) -> None:
+    """Remove versions and snapshots that nothing names and whose grace is over."""
+    garbage = remove_garbage(project.load())
+    dg.get_dagster_logger().info(
+        f"{garbage.versions:,} versions, {garbage.snapshots:,} snapshots and {garbage.bytes:,} "
+        "bytes left the disk"
+    )
+
+
+@dg.job(name="collect_garbage")
+def garbage_job() -> None:
+    """Remove files that nothing needs any more; no day and no record goes, so without an audit."""
+    remove_garbage_op()
+
+
 @dg.sensor(
-    job=eviction_job,
+    jobs=[eviction_job, garbage_job],
     name="eviction",
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Evict days that have left the kept windows, all in one run.",
+    description="Evict days that have left the kept windows, all in one run; without any, remove "
+    "the files whose grace is over.",
 )
 def eviction_sensor(context: dg.SensorEvaluationContext, project: ProjectResource):
-    """Ask for one eviction run when any table, record or leftover file is past its time."""
+    """Ask for one eviction run when any table or record is past its time, one after the other.
+
+    When only files are, for a run that removes those. What failed is asked for again each hour.
+    """
+    if run := run_in_progress(context.instance, eviction_job.name, garbage_job.name):
+        return dg.SkipReason(f"run {run.run_id} of the job `{run.job_name}` isn't over")
     loaded = project.load()
     eviction = plan_eviction(loaded)
     if eviction is None:
         return dg.SkipReason("no day has documents yet")
     records = stale_records(context.instance, eviction)
-    due = overdue(leftovers(loaded))
-    if not (eviction.stale or records or due):
+    left = leftovers(loaded)
+    found = [f"due {version.folder}" for version in overdue(left)]
+    found += [f"due {name}" for name, due in left.snapshots.items() if due <= left.now]
+    # Their grace begins with a collection, which a publisher that was killed has not come to.
+    found += [f"unwanted {name}" for name in left.unmarked]
+    job = garbage_job.name
+    if eviction.stale or records:
+        job = eviction_job.name
+        found += [
+            _state(loaded, table, p) for table, stale in eviction.stale.items() for p in stale
+        ]
+        found += [f"{asset}/{p}" for asset, stale in records.items() for p in stale]
+    if not found:
         return dg.SkipReason(f"nothing lies before the horizon, {eviction.horizon}")
-    # The versions take part in the key, so that a day that came back is evicted again.
-    versions = [
-        loaded.lake.live(table, partition).address
-        for table, partitions in eviction.stale.items()
-        for partition in partitions
-    ]
-    versions += [f"{asset}/{p}" for asset, found in records.items() for p in found]
-    versions += [str(left.folder) for left in due]
-    return dg.RunRequest(run_key=run_key(eviction.horizon, of=versions))
+    key = state = run_key(job, eviction.horizon, of=found)
+    if former := newest_record(context.instance, _STATE, state):
+        ended = datetime.fromtimestamp(former.end_time or former.update_timestamp.timestamp(), UTC)
+        told = (
+            f"run {former.dagster_run.run_id} of the job `{job}` ended and left all as it was "
+            f"({former.dagster_run.status.value.lower()}): see its log"
+        )
+        if (again := ended + _PATIENCE) > datetime.now(UTC):
+            return dg.SkipReason(f"{told}; it is asked for again at {again:%Y-%m-%d %H:%M} UTC")
+        context.log.warning(f"{told}; it is asked for again now")
+        key = f"{state}:{former.dagster_run.run_id}"
+    return dg.RunRequest(run_key=key, job_name=job, tags={_STATE: state})
+
+
+def _state(project: Project, table: str, partition: str) -> str:
+    """Return what changes when a stale partition comes back, even one that can't be read."""
+    current = project.lake.partition_path(table, partition) / CURRENT
+    with suppress(FileNotFoundError):
+        return f"{table}/{partition}/{current.stat().st_mtime_ns}"
+    return f"{table}/{partition}"

@@ -19,18 +19,23 @@ from dagster._core.storage.tags import (
 from stupid_dagster.project import days_between
 
 _DOCUMENTS = dg.AssetKey("documents")
-_NOT_OF_DAYS = ("window", "evict")
+_NOT_OF_DAYS = ("window", "evict", "collect_garbage")
 
 
 def days_are_being_made(instance: dg.DagsterInstance) -> bool:
-    """Return whether any backfill, or any run but one of a window or an eviction, isn't over."""
-    return bool(open_backfills(instance) or _runs(instance))
+    """Return whether any backfill, or any run that makes days, isn't over."""
+    return bool(open_backfills(instance) or _runs_of_days(instance))
+
+
+def run_in_progress(instance: dg.DagsterInstance, *jobs: str) -> dg.DagsterRun | None:
+    """Return the newest run of any of the jobs that is queued or at work, None without one."""
+    return next((run for run in _runs(instance) if run.job_name in jobs), None)
 
 
 def days_in_progress(instance: dg.DagsterInstance, assets: BaseAssetGraph | None) -> set[str]:
     """Return the days that a run or backfill is to make; `assets` explains backfills of assets."""
     days: set[str] = set()
-    for run in _runs(instance):
+    for run in _runs_of_days(instance):
         if day := run.tags.get(PARTITION_NAME_TAG):
             days.add(day)
         first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG)
@@ -50,8 +55,11 @@ def open_backfills(instance: dg.DagsterInstance) -> list[PartitionBackfill]:
 
 def _runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     statuses = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED]
-    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
-    return [run for run in runs if run.job_name not in _NOT_OF_DAYS]
+    return [*instance.get_runs(dg.RunsFilter(statuses=statuses))]
+
+
+def _runs_of_days(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    return [run for run in _runs(instance) if run.job_name not in _NOT_OF_DAYS]
 
 
 def _days_of(backfill: PartitionBackfill, assets: BaseAssetGraph | None) -> Iterable[str]:

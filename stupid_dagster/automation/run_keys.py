@@ -20,3 +20,9 @@ def newest_run(instance: dg.DagsterInstance, sensor: str, key: str) -> dg.Dagste
     # One by one: Dagster found a single query of many keys to be slower.
     tags = {RUN_KEY_TAG: key, SENSOR_NAME_TAG: sensor}
     return next(iter(instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
+
+
+def newest_record(instance: dg.DagsterInstance, tag: str, value: str) -> dg.RunRecord | None:
+    """Return the last run that has a tag, with its times; re-executions keep their run's tags."""
+    filters = dg.RunsFilter(tags={tag: value})
+    return next(iter(instance.get_run_records(filters, limit=1)), None)

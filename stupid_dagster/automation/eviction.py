@@ -123,7 +123,9 @@ def existing_instance(project: Project) -> Iterator[dg.DagsterInstance | None]:
     if not (home / "dagster.yaml").exists():
         yield None
         return
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    # Its dagster.yaml names the variable, which the shell needn't have set.
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get() as instance:
         yield instance
 
 

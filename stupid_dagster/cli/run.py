@@ -82,6 +82,7 @@ def run_days_and_window(project: Project, days: Sequence[str], window: date | No
     if window and not runs[-1].error:
         _tell_place_of(project, window)
     tell_odd_days(project, window or date.fromisoformat(days[-1]))
+    _tell_outdated(project)
     failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
     if failed:
         raise ComputeError("\n".join([f"{len(failed)} run(s) failed:", *failed]))
@@ -127,6 +128,22 @@ def _tell_place_of(project: Project, last_day: date) -> None:
             f"kept beside the published window, which ends on {served}; ask it with "
             f"`stupid-dagster search TEXT --as-of {last_day}` (knowledge and path take it too), "
             f"the API with ?as_of={last_day}"
+        )
+
+
+def _tell_outdated(project: Project) -> None:
+    """Print whether what is served was made of other versions of its days than there are now."""
+    from stupid_dagster.automation.jobs import day_versions, published_day_versions
+    from stupid_dagster.stores.snapshots import open_snapshot, published_id
+
+    if published_id(project.lake) is None:
+        return
+    last_day = date.fromisoformat(open_snapshot(project.lake).manifest.last_day)
+    if day_versions(project, last_day) != published_day_versions(project, last_day):
+        console.print(
+            f"[yellow]the published window ends on {last_day} and was made of other versions of "
+            f"its days than there are now[/]: run --window {last_day} (the sensor newest_window "
+            "does it)"
         )
 
 

@@ -32,7 +32,12 @@ def status(settings: Settings, show_settings: bool) -> None:
         )
         return
     from stupid_dagster.project import Project
-    from stupid_dagster.stores.snapshots import open_snapshot, published_id, snapshot_ids
+    from stupid_dagster.stores.snapshots import (
+        kept_windows,
+        open_snapshot,
+        published_id,
+        snapshot_ids,
+    )
 
     project = Project(settings)
     lake = project.lake
@@ -58,4 +63,7 @@ def status(settings: Settings, show_settings: bool) -> None:
         f"published: {manifest.id}, window {manifest.first_day} to {manifest.last_day} "
         f"({len(manifest.days)} days with events), {len(snapshot_ids(lake))} snapshots kept"
     )
+    windows = [day for day in kept_windows(lake) if day != manifest.last_day]
+    if windows:
+        console.print(f"earlier windows, for --as-of: ending on {', '.join(windows)}")
     tell_odd_days(project, date.fromisoformat(manifest.last_day))

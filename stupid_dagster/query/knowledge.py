@@ -59,6 +59,9 @@ class KnowledgeReader:
         """
         rows = self.scan(table)
         schema = schema_of(rows)
+        if table == "history":  # It holds what later windows knew too.
+            last_day = self.snapshot.manifest.last_day
+            filters = [*filters, Filter(field="day", op="le", value=last_day)]
         wanted = condition(filters, schema)
         if wanted is not None:
             rows = rows.filter(wanted)

@@ -18,6 +18,7 @@ from stupid_dagster.stores.snapshots import (
     FOLDER,
     POINTER,
     SNAPSHOT_ID,
+    USES,
     Manifest,
     is_dropped,
     names_dropped,
@@ -26,8 +27,6 @@ from stupid_dagster.stores.snapshots import (
     snapshot_ids,
 )
 
-USES = "uses"
-"""In a version's metadata: addresses of versions that stay for as long as it is live."""
 _UNWANTED = ".unwanted"
 """Suffix of the file beside a manifest that tells, by its time, since when nobody asks for it."""
 log = structlog.get_logger(__name__)

@@ -31,6 +31,8 @@ from stupid_dagster.stores.lake import (
 
 POINTER = "SNAPSHOT"
 FOLDER = "snapshots"
+USES = "uses"
+"""In a version's metadata: addresses of versions that it is made of, which stay while it is live."""
 SNAPSHOT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 log = structlog.get_logger(__name__)
 
@@ -263,16 +265,24 @@ def missing_window(last_day: str, windows: Iterable[str]) -> str:
 def names_dropped(
     lake: Lake, manifest: Manifest, dropped: Collection[tuple[str, str]] = ()
 ) -> bool:
-    """Return whether a snapshot names a partition that was dropped since; see `is_dropped`."""
-    return any(_dropped(lake, manifest, dropped))
+    """Return whether a snapshot names, or was made of, a partition that was dropped since.
+
+    See `is_dropped`. What a version was made of stands in its metadata (`USES`).
+    """
+    used = {
+        tuple(address.split("/")[:2])
+        for versions in manifest.versions.values()
+        for version in versions.values()
+        for address in version.metadata.get(USES, ())
+    }
+    direct = {(table, p) for table, versions in manifest.versions.items() for p in versions}
+    return any(is_dropped(lake, table, p, dropped) for table, p in direct | used)
 
 
-def _dropped(
-    lake: Lake, manifest: Manifest, dropped: Collection[tuple[str, str]] = ()
-) -> Iterator[str]:
+def _dropped(lake: Lake, manifest: Manifest) -> Iterator[str]:
     for table, partitions in manifest.versions.items():
         for partition in partitions:
-            if is_dropped(lake, table, partition, dropped):
+            if is_dropped(lake, table, partition):
                 yield f"{table}/{partition}"
 
 

@@ -46,13 +46,13 @@ class Commanding:
         """Kill a command at a random moment; the next run must succeed at once."""
         self._round += 1
         plant(self.root, self._round)
-        process = self._start(command)
         after = self.draw.random() * self.seconds[command[0]][0]
-        time.sleep(after)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        with self._start(command) as process:
+            time.sleep(after)
+            process.kill()
+            process.communicate()
+        if process.returncode == -signal.SIGKILL:  # Else it had ended before.
             self.kills.append((command[0], after))
-        process.communicate()
         self._check({self._round - 1}, {self._round})
         self.succeed(RUN)
         self._check({self._round})
@@ -62,8 +62,7 @@ class Commanding:
         self._round += 1
         plant(self.root, self._round)
         both = [self._start(RUN) for _ in range(2)]
-        for process in both:
-            output = process.communicate(timeout=_MOST_SECONDS)[0]
+        for process, output in [(process, _output(process)) for process in both]:
             if process.returncode and "make the window again" not in output:
                 self.violations.append(f"one of two runs: {output[-1500:]}")
         self._check({self._round - 1}, {self._round})
@@ -74,7 +73,7 @@ class Commanding:
         """Run a command to its end."""
         started = time.perf_counter()
         process = self._start(command)
-        output = process.communicate(timeout=_MOST_SECONDS)[0]
+        output = _output(process)
         self.seconds.setdefault(command[0], []).append(time.perf_counter() - started)
         if process.returncode:
             self.violations.append(f"{command[0]} failed: {output[-1500:]}")
@@ -96,3 +95,12 @@ class Commanding:
             assert found in right, f"{found} is published, not {right}"
         except (AssertionError, StupidError, OSError) as error:
             self.violations.append(f"after {self.kills[-1:]}: {type(error).__name__} {error}")
+
+
+def _output(process: subprocess.Popen[str]) -> str:
+    """Return what a command said; it has ended then, whatever it takes."""
+    with process:
+        try:
+            return process.communicate(timeout=_MOST_SECONDS)[0]
+        finally:
+            process.kill()

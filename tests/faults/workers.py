@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -60,16 +61,27 @@ class Worker:
         None where it had ended before.
         """
         self.wait(step)
-        time.sleep(after)
-        if self.exit is None:
-            # Its parent waits for it and tells then, so that the id is nobody else's before.
-            os.kill(self.pid, signal.SIGKILL)
+        self.listen(after)
+        self.stop()
         self.wait()
         return self.running if self.exit == -signal.SIGKILL else None
 
+    def stop(self) -> None:
+        """Send it SIGKILL, unless it has ended."""
+        if self.pid and self.exit is None:
+            # It may have ended since it was last heard of: its parent waits for it, then tells.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Hear no more of it."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
+
     def _hear(self) -> None:
         if not select.select([self.pipe], [], [], _MOST_SECONDS)[0]:
-            os.kill(self.pid, signal.SIGKILL)
+            self.stop()
             raise TimeoutError(f"{self.running} took more than {_MOST_SECONDS} s; see {self.log}")
         *lines, self._unread = (self._unread + os.read(self.pipe, 1 << 16)).split(b"\n")
         for line in lines:
@@ -88,7 +100,7 @@ class Worker:
             self.errors[step], self.running = (kinds, text), None
         else:
             self.exit, self.cpu = told
-            os.close(self.pipe)
+            self.close()
 
 
 class Workers:
@@ -114,21 +126,25 @@ class Workers:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for worker in self._running:
-            if worker.exit is None:
-                os.kill(worker.pid, signal.SIGKILL)
-                worker.wait()
-        assert self._server.stdin
-        self._server.stdin.close()
-        self._server.wait()
-        self._folder.cleanup()
+        try:
+            for worker in self._running:
+                worker.stop()
+                if worker.pid:
+                    worker.wait()
+        finally:
+            for worker in self._running:
+                worker.close()
+            with self._server:  # It closes the pipe and waits.
+                pass
+            self._folder.cleanup()
 
     def start(self, root: Path, steps: Sequence[str] | None = None) -> Worker:
         """Return a worker that runs steps (all) of the project in a folder."""
         self._count += 1
         fifo, log = (Path(self._folder.name) / f"{self._count}.{end}" for end in ("fifo", "log"))
         os.mkfifo(fifo)
-        pipe = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        worker = Worker(0, os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), log)
+        self._running = [*(w for w in self._running if w.exit is None), worker]
         request = {"root": str(root), "steps": list(STEPS if steps is None else steps)}
         assert self._server.stdin
         print(
@@ -136,12 +152,10 @@ class Workers:
             file=self._server.stdin,
             flush=True,
         )
-        worker = Worker(0, pipe, log)
         while not worker.pid:
             assert self._server.poll() is None, "the server of the workers has ended"
-            if select.select([pipe], [], [], 1.0)[0]:
+            if select.select([worker.pipe], [], [], 1.0)[0]:
                 worker._hear()
-        self._running = [*(w for w in self._running if w.exit is None), worker]
         return worker
 
     def run(self, root: Path, steps: Sequence[str] | None = None) -> Worker:

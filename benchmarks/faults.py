@@ -16,7 +16,7 @@ from benchmarks import report
 from tests.faults.commands import EVICT, RUN, Commanding
 from tests.faults.kills import Kill, Killing
 from tests.faults.pairs import LOSES, PAIRS, Pairing
-from tests.faults.rounds import STEPS
+from tests.faults.rounds import KILLED_IN
 from tests.faults.workers import Workers
 
 LEAST_KILLS = 2
@@ -40,12 +40,12 @@ def kill_part(work: Path, kills: int, seed: int) -> tuple[str, dict[str, Any]]:
         killing.repair()
     seconds = time.perf_counter() - started
     hits = Counter(kill.step for kill in killing.kills)
-    torn: dict[str, Counter[str]] = {step: Counter() for step in STEPS}
+    torn: dict[str, Counter[str]] = {step: Counter() for step in KILLED_IN}
     for kill in killing.kills:
         torn[kill.step].update(folder.split("/")[0] for folder in kill.half_made)
     rows = [
         [step, str(hits[step]), ", ".join(f"{t} {n}" for t, n in sorted(torn[step].items()))]
-        for step in STEPS
+        for step in KILLED_IN
     ]
     text = [
         f"## SIGKILL, {len(killing.kills)} times",
@@ -57,7 +57,7 @@ def kill_part(work: Path, kills: int, seed: int) -> tuple[str, dict[str, Any]]:
         *killing.violations,
     ]
     figures = {
-        "kills": {step: hits[step] for step in STEPS},
+        "kills": {step: hits[step] for step in KILLED_IN},
         "half_made": sum(bool(kill.half_made) for kill in killing.kills),
         "snapshots": killing.snapshots,
         "repairs": killing.repairs,
@@ -72,11 +72,11 @@ def kill_part(work: Path, kills: int, seed: int) -> tuple[str, dict[str, Any]]:
 def _wanted(done: Sequence[Kill], kills: int) -> list[str]:
     """Return the steps of the next round of kills, none when it is enough."""
     hits = Counter(kill.step for kill in done)
-    rare = [step for step in STEPS if hits[step] < LEAST_KILLS]
+    rare = [step for step in KILLED_IN if hits[step] < LEAST_KILLS]
     click.echo(f"... {len(done)} kills, steps still to hit: {len(rare)}", err=True)
     if len(done) >= kills:
         return rare
-    return list(STEPS)[: kills - len(done)] if not rare else list(STEPS)
+    return list(KILLED_IN)[: kills - len(done)] if not rare else list(KILLED_IN)
 
 
 def pair_part(work: Path, repeat: int) -> tuple[str, dict[str, Any]]:

@@ -17,11 +17,10 @@ from tests.faults.checking import (
     half_made,
     rounds_served,
 )
-from tests.faults.rounds import STEPS, make_project, plant
+from tests.faults.rounds import KILLED_IN, make_project, plant
 from tests.faults.workers import Worker, Workers, steps_from, succeed
 
 _TRIES = 6
-_NAMES = list(STEPS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Killing:
         """Make the project, and publish its first round."""
         make_project(self.root)
         plant(self.root, self._round)
-        self._take_account(succeed(self.workers.start(self.root)))
+        self._take_account(succeed(self.workers.start(self.root, KILLED_IN)))
 
     def kill(self, step: str) -> None:
         """Kill a worker at a random moment of a step, and check what there is then.
@@ -92,7 +91,7 @@ class Killing:
     def repair(self) -> None:
         """Let a run complete, and compare all that there is with what an empty lake gives."""
         self._left_at = None
-        worker = self.workers.run(self.root)
+        worker = self.workers.run(self.root, KILLED_IN)
         self._take_account(worker)
         if worker.exit != 0:
             self.violations.append(f"the next run failed with {worker.exit}: {worker.errors}")
@@ -108,7 +107,7 @@ class Killing:
             return list(steps_from(left_at))
         self._round += 1
         plant(self.root, self._round)
-        return _NAMES
+        return KILLED_IN
 
     def _take_account(self, worker: Worker) -> None:
         self._seconds |= worker.seconds
@@ -148,4 +147,4 @@ class Killing:
 
 
 def _is_before(step: str, other: str) -> bool:
-    return _NAMES.index(step) < _NAMES.index(other)
+    return KILLED_IN.index(step) < KILLED_IN.index(other)

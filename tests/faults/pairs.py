@@ -9,15 +9,13 @@ from pathlib import Path
 from stupid_dagster.errors import StupidError
 from stupid_dagster.project import Project
 from tests.faults.checking import check_lake, check_snapshot, rounds_served
-from tests.faults.rounds import DAYS, OLD, STEPS, make_project, plant
+from tests.faults.rounds import AFTER, DAYS, OLD, STEPS, make_project, plant
 from tests.faults.workers import Worker, Workers
 
 _ALL = list(STEPS)
 _DAY = _ALL[: _ALL.index("window_days")]
 _WINDOW = _ALL[len(_DAY) : _ALL.index("leave_behind")]
 _SECONDS_BETWEEN_LOOKS = 1.0
-_AFTER = "2013-02-09"
-"""What ends on it leaves the first day of the window ending on `LAST` behind."""
 
 PAIRS: dict[str, tuple[list[str], list[str]]] = {
     # `collect_garbage` leaves no time to slow readers, so it is the next run's.
@@ -31,7 +29,7 @@ PAIRS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "an eviction of its days and a publisher": (
         [*_DAY, *_WINDOW, *["window_days", "publish"] * 5],
-        [f"evict {_AFTER}", f"documents {DAYS[0]}"] * 10,
+        [f"evict {AFTER}", f"documents {DAYS[0]}"] * 10,
     ),
     "a collection and a run": (_ALL[:-1], ["collect"] * 100),
 }

@@ -23,6 +23,8 @@ from tests.pipeline import DAY_STAGES, WINDOW_STAGES
 
 OLD, *DAYS = ("2013-02-06", "2013-02-07", "2013-02-08")
 LAST = DAYS[-1]
+AFTER = "2013-02-09"
+"""What ends on it leaves the first day of the window ending on `LAST` behind."""
 STALE_TABLE = "degrees"
 """Of it a partition is left behind each round, of a window that eviction takes away."""
 _ROWS = 40
@@ -127,3 +129,5 @@ STEPS: dict[str, Callable[..., object]] = {
     "collect_garbage": _collect,
 }
 """Everything that is done between two rounds, in its order, by name."""
+KILLED_IN = (f"evict {AFTER}", *STEPS)
+"""What is killed: as `STEPS`, but that the published window loses its first day before."""

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import Killing
-from tests.faults.rounds import make_project
+from tests.faults.rounds import AFTER, make_project
 from tests.faults.workers import Workers
 
 STEPS = (
     *("documents", "connections", "vectors", "search_index", "graph", "graph_database"),
     *("graph_knowledge", "clusters", "catalog", "publish", "evict", "collect_garbage"),
+    f"evict {AFTER}",
 )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.faults.rounds import STEPS
+from tests.faults.rounds import KILLED_IN, STEPS
 
 _REPOSITORY = Path(__file__).parents[2]
 _MOST_SECONDS = 120.0
@@ -174,5 +174,4 @@ def succeed(worker: Worker) -> Worker:
 
 def steps_from(step: str) -> Iterator[str]:
     """Yield a step and those that follow."""
-    names = list(STEPS)
-    yield from names[names.index(step) :]
+    yield from KILLED_IN[KILLED_IN.index(step) :]

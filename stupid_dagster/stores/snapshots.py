@@ -32,7 +32,7 @@ from stupid_dagster.stores.lake import (
 POINTER = "SNAPSHOT"
 FOLDER = "snapshots"
 USES = "uses"
-"""In a version's metadata: addresses of versions that it is made of, which stay while it is live."""
+"""In a version's metadata: addresses of versions that it is made of; they stay while it lives."""
 SNAPSHOT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 log = structlog.get_logger(__name__)
 

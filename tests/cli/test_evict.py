@@ -13,6 +13,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.audit import audit
 from stupid_dagster.stages.evict import plan_eviction
 from stupid_dagster.tables import DAY_TABLES
+from tests.pipeline import make_window
 
 AS_OF, GONE = "2013-03-09", "2013-02-06"
 
@@ -105,6 +106,19 @@ def test_eviction_by_hand_is_audited_and_done_once(
     assert "kuzu" in done.output and "graph_database" in done.output
     again = evict(project, "--as-of", AS_OF)
     assert "nothing to do: nothing lies before the horizon, 2013-02-07" in again.output
+
+    # What the audit advises clears it: the snapshot that was served goes too.
+    make_window(project, "2013-02-09")
+    assert evict(project, "--as-of", AS_OF).exit_code == 0
+
+
+def test_a_dry_run_needs_no_variable_of_dagster_s(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_instance(project):
+        pass
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert evict(project, "--dry-run").exit_code == 0
 
 
 def test_a_clean_project_ends_with_zero(project: Project) -> None:

@@ -197,7 +197,7 @@ def keep_window(project: Project, last_day: date) -> str:
         event_model_hash="h",
         embedder_id="e",
         code_version="1",
-        serve=False,
+        serve=lambda _: False,
     ).id
 
 

@@ -279,7 +279,7 @@ def asked(ticking: Ticking) -> dg.RunRequest:
 def start(ticking: Ticking, request: dg.RunRequest) -> dg.DagsterRun:
     """Return the run that Dagster's daemon would start for a request."""
     assert request.job_name and request.run_key
-    tags = request.tags | {RUN_KEY_TAG: request.run_key, SENSOR_NAME_TAG: "eviction"}
+    tags = {**request.tags, RUN_KEY_TAG: request.run_key, SENSOR_NAME_TAG: "eviction"}
     return ticking.start(request.job_name, tags)
 
 

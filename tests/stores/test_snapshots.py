@@ -224,9 +224,10 @@ def test_a_snapshot_has_its_grace_from_when_it_was_no_longer_wanted(
     hour, day = timedelta(hours=1), DAYS[0]
     monkeypatch.setattr(lake_module, "new_name", lambda: "20130209T101112344-1f2e3d")
     old = put_one(lake, "documents", day, "old")
-    for name in ("20130209T101112345-1f2e3d", "20130209T101112346-1f2e3d"):
+    for n, tables in (5, TABLES), (6, {"pagerank": DAYS[1:]}):
+        name = f"20130209T10111234{n}-1f2e3d"
         monkeypatch.setattr(snapshots_module, "new_name", lambda name=name, **_: name)
-        published(lake, TABLES)
+        published(lake, tables)
     served, beside = snapshot_ids(lake)
     monkeypatch.undo()
     # The newer one was kept beside what was served, years ago.

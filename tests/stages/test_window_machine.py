@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lancedb
 import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from stupid_dagster.project import Project
 from stupid_dagster.stages.clusters import make_features
@@ -34,9 +41,9 @@ from tests.gaming import GAMING, land
 from tests.pipeline import make_day
 
 FIRST = date(2025, 3, 1)
-DAYS = [(FIRST + timedelta(days=n)).isoformat() for n in range(7)]
+DAYS = [(FIRST + timedelta(days=n)).isoformat() for n in range(30)]
 WINDOW_DAYS, KEPT_DAYS = 3, 4
-DAY = st.sampled_from(DAYS)
+DAYS_AGO = st.integers(0, KEPT_DAYS + 1)
 # Hours up to 30: some rows of a day's file are the next day's.
 EVENT = st.fixed_dictionaries(
     {
@@ -48,6 +55,8 @@ EVENT = st.fixed_dictionaries(
         "hour": st.integers(0, 30),
     }
 )
+EVENTS = st.lists(EVENT, min_size=1, max_size=6)
+NEW_DAYS = st.lists(EVENTS, min_size=2, max_size=3)
 STAGES = (
     *(make_window_days, make_search_index, make_graph, make_graph_database),
     *(make_features, make_catalog),
@@ -106,16 +115,26 @@ def contents(snapshot: Snapshot) -> Mapping[str, Any]:
     return {"texts": texts, "edges": edges, "catalog": catalog, "days": days, **tables}
 
 
+def has_room(machine: Any) -> bool:
+    """Return whether more days can come."""
+    return getattr(machine, "landed", 0) + 3 <= len(DAYS)
+
+
 class WindowMachine(RuleBasedStateMachine):
     """A lake with a past against one that never had one."""
 
-    @initialize()
-    def begin(self) -> None:
+    done: ClassVar[Counter[str]] = Counter()
+    """What all examples did that a mistake would show in."""
+
+    @initialize(days=st.lists(EVENTS, min_size=WINDOW_DAYS, max_size=KEPT_DAYS))
+    def begin(self, days: list[list[dict[str, Any]]]) -> None:
         self.root = Path(tempfile.mkdtemp())
         self.landing = self.root / "landing"
         self.landing.mkdir()
         self.project = new_project(self.root / "project", self.landing)
         self.published: str | None = None
+        self.landed = 0
+        self.arrive(days)
 
     def teardown(self) -> None:
         if hasattr(self, "root"):
@@ -125,9 +144,18 @@ class WindowMachine(RuleBasedStateMachine):
     def made(self) -> list[str]:
         return self.project.lake.partitions("documents")
 
-    @rule(day=DAY, events=st.lists(EVENT, max_size=6))
-    def ingest(self, day: str, events: list[dict[str, Any]]) -> None:
+    @precondition(has_room)
+    @rule(days=NEW_DAYS)
+    def arrive(self, days: list[list[dict[str, Any]]]) -> None:
+        """Time goes on: days in a row come, and most windows have as many days as they may."""
+        for events in days:
+            self.landed += 1
+            self.ingest(0, events)
+
+    @rule(days_ago=DAYS_AGO, events=st.just([]) | EVENTS)
+    def ingest(self, days_ago: int, events: list[dict[str, Any]]) -> None:
         """A day's file is new, or another than before; the day may have been evicted."""
+        day = DAYS[max(0, self.landed - 1 - days_ago)]
         rows = []
         for minute, event in enumerate(events):
             time = f"{date.fromisoformat(day) + timedelta(days=event['hour'] // 24)}"
@@ -139,30 +167,35 @@ class WindowMachine(RuleBasedStateMachine):
         if following in self.made:
             make_day(self.project, following)
 
-    @precondition(lambda self: hasattr(self, "root") and self.project.anchor())
     @rule()
     def publish(self) -> None:
+        self.make_the_last_window()
+        self.compare()
+
+    def make_the_last_window(self) -> None:
         last_day = str(self.project.anchor())
         make_window(self.project, last_day)
         self.published = last_day
-        self.compare()
 
     @precondition(lambda self: getattr(self, "published", None) is not None)
-    @rule(day=DAY)
-    def make_a_past_window(self, day: str) -> None:
-        last_day = date.fromisoformat(day)
-        if day >= str(self.published) or not self.project.window_days(last_day):
+    @rule(days_ago=DAYS_AGO)
+    def make_a_past_window(self, days_ago: int) -> None:
+        last_day = date.fromisoformat(str(self.published)) - timedelta(days=days_ago)
+        day = str(last_day)
+        if not days_ago or not self.project.window_days(last_day):
             return
         make_window(self.project, day)
         assert open_snapshot(self.project.lake).manifest.last_day == self.published
         assert day in kept_windows(self.project.lake)
 
-    @precondition(lambda self: getattr(self, "published", None) is not None)
-    @rule()
-    def publish_and_evict(self) -> None:
-        self.publish()
+    @precondition(has_room)
+    @rule(days=NEW_DAYS)
+    def go_on_and_evict(self, days: list[list[dict[str, Any]]]) -> None:
+        self.arrive(days)
+        self.make_the_last_window()
         eviction = plan_eviction(self.project)
         assert eviction is not None
+        self.done["evictions"] += bool(eviction.stale)
         evict(self.project, eviction)
         horizon = date.fromisoformat(str(self.published)) - timedelta(days=KEPT_DAYS - 1)
         assert eviction.horizon == horizon
@@ -179,11 +212,15 @@ class WindowMachine(RuleBasedStateMachine):
         lake = self.project.lake
         snapshot = open_snapshot(lake)
         check_files(lake, snapshot.manifest)
+        self.done["whole windows"] += len(snapshot.manifest.days) == WINDOW_DAYS
         fresh = new_project(self.root / "fresh", self.landing)
         try:
+            last_day = date.fromisoformat(snapshot.manifest.last_day)
+            first_day = str(last_day - timedelta(days=WINDOW_DAYS - 1))
             for day in self.made:
-                make_day(fresh, day)
-            make_window(fresh, snapshot.manifest.last_day)
+                if first_day <= day <= str(last_day):
+                    make_day(fresh, day)
+            make_window(fresh, str(last_day))
             found, wanted = contents(snapshot), contents(open_snapshot(fresh.lake))
             for part, value in wanted.items():
                 assert found[part] == value, part
@@ -191,5 +228,15 @@ class WindowMachine(RuleBasedStateMachine):
             shutil.rmtree(fresh.settings.root)
 
 
-TestWindowMachine = WindowMachine.TestCase
-TestWindowMachine.settings = settings(max_examples=6, stateful_step_count=10, deadline=None)
+def test_a_window_is_what_the_days_that_are_left_would_make() -> None:
+    WindowMachine.done.clear()
+
+    run_state_machine_as_test(
+        WindowMachine,
+        settings=settings(
+            max_examples=3, stateful_step_count=11, deadline=None, derandomize=True, database=None
+        ),
+    )
+
+    assert WindowMachine.done["evictions"] >= 5
+    assert WindowMachine.done["whole windows"] >= 8

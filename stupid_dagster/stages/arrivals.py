@@ -51,6 +51,7 @@ class StaleDays:
 def record_horizon(project: Project, horizon: date) -> None:
     """Keep in mind that the days before a horizon were evicted by hand: they aren't asked for."""
     later = max(horizon.isoformat(), _evicted_by_hand(project))
+    project.lake.root.mkdir(parents=True, exist_ok=True)
     write_durably(project.lake.root / EVICTED_BY_HAND, later)
 
 

@@ -147,3 +147,12 @@ def test_a_window_left_half_evicted_and_an_audit_are_told_apart(project: Project
     audit(project, plan(project))
     assert plan(project).stale.keys() == {*DAY_TABLES}
     assert "audit" in project.lake.tables()
+
+
+def test_a_horizon_of_an_eviction_by_hand_is_kept_before_there_is_a_lake(
+    own_project: Project,
+) -> None:
+    eviction = plan_eviction(own_project, date(2013, 2, 9))
+    assert eviction is not None and eviction.by_hand
+    assert list(eviction_steps(own_project, eviction)) == []
+    assert (own_project.lake.root / "EVICTED_BY_HAND").read_text() == str(eviction.horizon)

@@ -1,8 +1,9 @@
 """What leaves: days before the horizon, and the proof that they are gone."""
 
 import dagster as dg
+import polars as pl
 
-from assets.tables import RETRIES, described, no_vain_retries
+from assets.tables import RETRIES, described, markdown, no_vain_retries
 from stupid_dagster.automation.eviction import audit_all, evict_and_wipe, plan_or_fail
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.audit import CHECK
@@ -20,16 +21,13 @@ def eviction(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.
     with no_vain_retries():
         loaded = project.load()
         done = evict_and_wipe(loaded, context.instance, plan_or_fail(loaded))
-    lines = [
-        f"| {table} | {len(found)} | {found[0]} | {found[-1]} |"
-        for table, found in done.eviction.stale.items()
-    ]
-    head = ["| table | partitions | first | last |", "| --- | --- | --- | --- |"]
+    rows = [(t, len(found), found[0], found[-1]) for t, found in done.eviction.stale.items()]
+    by_table = pl.DataFrame(rows, ["table", "partitions", "first", "last"], orient="row")
     return dg.MaterializeResult(
         metadata={
             "horizon": str(done.eviction.horizon),
             "partitions": sum(len(found) for found in done.eviction.stale.values()),
-            "partitions by table": dg.MetadataValue.md("\n".join([*head, *lines])),
+            "partitions by table": dg.MetadataValue.md(markdown(by_table)),
             "bytes_before": done.bytes_before,
             "bytes_after": done.bytes_after,
             "versions_removed": done.garbage.versions,

@@ -112,7 +112,7 @@ def described(written: Written) -> dict[str, Any]:
         for title, image in written.pictures.items()
     }
     previews = {
-        title: dg.MetadataValue.md(_markdown(frame)) for title, frame in written.previews.items()
+        title: dg.MetadataValue.md(markdown(frame)) for title, frame in written.previews.items()
     }
     return {
         "dagster/partition_row_count": version.rows,
@@ -125,7 +125,8 @@ def described(written: Written) -> dict[str, Any]:
     }
 
 
-def _markdown(frame: pl.DataFrame) -> str:
+def markdown(frame: pl.DataFrame) -> str:
+    """Return a table as Markdown."""
     lines = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
     cells = (["" if v is None else re.sub(r"[|\s]+", " ", str(v)) for v in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -76,15 +75,16 @@ def stale_records(instance: dg.DagsterInstance, eviction: Eviction) -> dict[str,
 
     Not only of what the lake still has: an eviction may have been killed between the two.
     """
-    found = {
-        asset: sorted(
-            partition
-            for partition in instance.get_materialized_partitions(dg.AssetKey(asset))
-            if eviction.is_stale(asset, partition)
-        )
-        for asset in RECORDED
-    }
+    found = {asset: _recorded(instance, eviction, asset)[1] for asset in RECORDED}
     return {asset: partitions for asset, partitions in found.items() if partitions}
+
+
+def _recorded(
+    instance: dg.DagsterInstance, eviction: Eviction, asset: str
+) -> tuple[int, list[str]]:
+    """Return how many partitions of an asset Dagster has records of, and the stale ones."""
+    partitions = instance.get_materialized_partitions(dg.AssetKey(asset))
+    return len(partitions), sorted(p for p in partitions if eviction.is_stale(asset, p))
 
 
 def audit_all(project: Project, instance: dg.DagsterInstance, eviction: Eviction) -> Audited:
@@ -95,12 +95,11 @@ def audit_all(project: Project, instance: dg.DagsterInstance, eviction: Eviction
 def _records(instance: dg.DagsterInstance, eviction: Eviction) -> Iterator[Finding]:
     for asset in RECORDED:
         started = time.perf_counter()
-        partitions = instance.get_materialized_partitions(dg.AssetKey(asset))
-        stale = sorted(partition for partition in partitions if eviction.is_stale(asset, partition))
+        scanned, stale = _recorded(instance, eviction, asset)
         yield Finding(
             "dagster",
             asset,
-            scanned=len(partitions),
+            scanned=scanned,
             references=len(stale),
             seconds=round(time.perf_counter() - started, 3),
             example=f"partition {stale[0]}, shown as materialised" if stale else None,
@@ -113,20 +112,6 @@ def plan_or_fail(project: Project, anchor: date | None = None) -> Eviction:
     if eviction is None:
         raise dg.Failure("no day has documents: there is nothing to evict", allow_retries=False)
     return eviction
-
-
-@contextmanager
-def existing_instance(project: Project) -> Iterator[dg.DagsterInstance | None]:
-    """Yield the instance that `open_instance` opens if there is one already; changes nothing."""
-    default = project.settings.root / ".dagster_home"
-    home = project.settings.path(os.environ.get("DAGSTER_HOME") or default)
-    if not (home / "dagster.yaml").exists():
-        yield None
-        return
-    # Its dagster.yaml names the variable, which the shell needn't have set.
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 eviction_job = dg.define_asset_job(
@@ -188,7 +173,7 @@ def eviction_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
     if not found:
         return dg.SkipReason(f"nothing lies before the horizon, {eviction.horizon}")
     key = state = run_key(job, eviction.horizon, of=found)
-    if former := newest_record(context.instance, _STATE, state):
+    if former := newest_record(context.instance, {_STATE: state}):
         ended = datetime.fromtimestamp(former.end_time or former.update_timestamp.timestamp(), UTC)
         told = (
             f"run {former.dagster_run.run_id} of the job `{job}` ended and left all as it was "

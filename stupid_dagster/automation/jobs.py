@@ -13,8 +13,7 @@ from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.errors import SnapshotError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import DAMAGED, PINS
-from stupid_dagster.stores.garbage import USES
-from stupid_dagster.stores.snapshots import open_snapshot, published_id
+from stupid_dagster.stores.snapshots import USES, open_snapshot, published_id
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 
 day_job = dg.define_asset_job(

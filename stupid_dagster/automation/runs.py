@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -41,17 +43,37 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     A `.env` beside it tells a bare `dagster dev` of the same instance. Runs of this command
     line that were killed are marked as failed.
     """
-    default = project.settings.root / ".dagster_home"
     # The definitions, which are loaded next, find the project by it.
     os.environ["STUPID_ROOT"] = str(project.settings.root)
-    home = ensure_dagster_home(project.settings.path(os.environ.get("DAGSTER_HOME") or default))
+    home = ensure_dagster_home(_home(project))
     os.environ["DAGSTER_HOME"] = str(home)
     dotenv = project.settings.root / ".env"
-    if home == default and not dotenv.exists():
+    if home == _default_home(project) and not dotenv.exists():
         dotenv.write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
     instance = dg.DagsterInstance.get()
     fail_dead_runs(instance)
     return instance
+
+
+@contextmanager
+def existing_instance(project: Project) -> Iterator[dg.DagsterInstance | None]:
+    """Yield the instance that `open_instance` opens if there is one already; changes nothing."""
+    home = _home(project)
+    if not (home / "dagster.yaml").exists():
+        yield None
+        return
+    # Its dagster.yaml names the variable, which the shell needn't have set.
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def _home(project: Project) -> Path:
+    return project.settings.path(os.environ.get("DAGSTER_HOME") or _default_home(project))
+
+
+def _default_home(project: Project) -> Path:
+    return project.settings.root / ".dagster_home"
 
 
 def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -> PartitionRun:

@@ -44,10 +44,9 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
     from stupid_dagster.automation.eviction import (
         audit_all,
         evict_and_wipe,
-        existing_instance,
         stale_records,
     )
-    from stupid_dagster.automation.runs import open_instance
+    from stupid_dagster.automation.runs import existing_instance, open_instance
 
     left = leftovers(project, eviction)
     if dry_run:

@@ -155,8 +155,10 @@ def tell_odd_days(project: Project, last_day: date) -> None:
             f"are made of them, and are left out[/] ({half_made[0]} to {half_made[-1]}): run them "
             "again"
         )
-    pins = project.lake.find("window_days", last_day.isoformat())
-    damaged = pins.metadata.get("damaged", ()) if pins else ()
+    from stupid_dagster.stages.window import DAMAGED, PINS
+
+    pins = project.lake.find(PINS, last_day.isoformat())
+    damaged = pins.metadata.get(DAMAGED, ()) if pins else ()
     if days := sorted({address.split("/")[1] for address in damaged}):
         console.print(
             f"[yellow]{len(days)} days of the window have damaged files, and were left out[/] "

@@ -131,9 +131,10 @@ def _stale_day(
         reason = f"files new or changed: {changed}"
     elif version and version.metadata.get(MODEL_HASH) != model_hash(project.model):
         reason = "made by another event model"
-    elif version and not project.is_complete(day):
+    elif version and (tables := project.complete_day(day)) is None:
         reason = "only a part was made"
-    elif version and _is_damaged(project, day, damaged):
+    elif version and all(table.address in damaged for table in tables.values()):
+        # The window left it out, and nothing of it was made again since.
         reason = "files of its tables are damaged"
     elif version and (come := _come_since(project, version)):
         reason = f"it rejected rows of {first_few(come)}, which has a partition now"
@@ -151,12 +152,6 @@ def _damaged(project: Project) -> Container[str]:
         if windows := project.lake.partitions(PINS):
             return frozenset(project.lake.live(PINS, windows[-1]).metadata.get(DAMAGED, ()))
     return frozenset()
-
-
-def _is_damaged(project: Project, day: str, damaged: Container[str]) -> bool:
-    """Return whether the window left a day out, and nothing of it was made again since."""
-    tables = project.complete_day(day)
-    return tables is not None and all(v.address in damaged for v in tables.values())
 
 
 def _horizon(

@@ -59,11 +59,12 @@ def publish_window(project: Project, last_day: str) -> Publication:
     window = open_window(project, last_day)
     knowledge = {name: window.find(name) for name in WINDOW_TABLES}
     last = date.fromisoformat(last_day)
-    decided: list[bool] = []
+    serves = False
 
     def takes_over(served: Manifest | None) -> bool:
-        decided.append(_takes_over(project, last_day, served))
-        return decided[-1]
+        nonlocal serves
+        serves = _takes_over(project, last_day, served)
+        return serves
 
     manifest = publish(
         project.lake,
@@ -78,7 +79,7 @@ def publish_window(project: Project, last_day: str) -> Publication:
         code_version=__version__,
         serve=takes_over,
     )
-    return Publication(manifest, decided[-1], remove_garbage(project))
+    return Publication(manifest, serves, remove_garbage(project))
 
 
 def _takes_over(project: Project, last_day: str, served: Manifest | None) -> bool:

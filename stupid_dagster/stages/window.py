@@ -20,8 +20,8 @@ from stupid_dagster.errors import ComputeError, ConflictError, MissingVersionErr
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import MODEL_HASH, Project
 from stupid_dagster.stages.written import Stage, Written
-from stupid_dagster.stores.garbage import USES
 from stupid_dagster.stores.lake import Version
+from stupid_dagster.stores.snapshots import USES
 from stupid_dagster.tables import TABLES
 
 NEXT_NUMBER = "next_number"
@@ -189,12 +189,11 @@ def make_window_days(project: Project, last_day: str) -> list[Written]:
             "days first: `stupid-dagster run --from DAY --to DAY`"
         )
     versions = [version for tables in days.values() for version in tables.values()]
-    columns = ("day", "table", "version", "rows", "bytes")
     rows = [(v.partition, v.table, v.name, v.rows, v.bytes) for v in versions]
     stage = Stage(project, last_day)
     stage.table(
         PINS,
-        pl.DataFrame(rows, dict(TABLES[PINS].schema), orient="row").select(columns),
+        pl.DataFrame(rows, TABLES[PINS].schema, orient="row"),
         metadata={
             USES: [version.address for version in versions],
             DAMAGED: left_out,

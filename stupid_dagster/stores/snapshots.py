@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ class Manifest:
     def of(self, table: str) -> Mapping[str, Version]:
         """Return the table's partitions in this snapshot; empty where it has none."""
         return self.versions.get(table, {})
+
+    @cached_property
+    def partitions(self) -> frozenset[tuple[str, str]]:
+        """The partitions (table, partition) that it names, or that what it names was made of."""
+        versions = [version for found in self.versions.values() for version in found.values()]
+        used = (address for v in versions for address in v.metadata.get(USES, ()))
+        named = {(version.table, version.partition) for version in versions}
+        return frozenset(named | {(table, p) for table, p, _ in (a.split("/") for a in used)})
 
 
 class Snapshot:
@@ -267,16 +276,9 @@ def names_dropped(
 ) -> bool:
     """Return whether a snapshot names, or was made of, a partition that was dropped since.
 
-    See `is_dropped`. What a version was made of stands in its metadata (`USES`).
+    See `is_dropped`.
     """
-    used = {
-        tuple(address.split("/")[:2])
-        for versions in manifest.versions.values()
-        for version in versions.values()
-        for address in version.metadata.get(USES, ())
-    }
-    direct = {(table, p) for table, versions in manifest.versions.items() for p in versions}
-    return any(is_dropped(lake, table, p, dropped) for table, p in direct | used)
+    return any(is_dropped(lake, table, p, dropped) for table, p in manifest.partitions)
 
 
 def _dropped(lake: Lake, manifest: Manifest) -> Iterator[str]:

@@ -11,13 +11,13 @@ import polars as pl
 
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS, PREVIOUS
-from stupid_dagster.stores.garbage import USES
 from stupid_dagster.stores.graph.schema import DATABASE_FILE
 from stupid_dagster.stores.lake import CURRENT, VERSION_FILE, Lake, Version
 from stupid_dagster.stores.snapshots import (
     FOLDER,
     POINTER,
     SNAPSHOT_ID,
+    USES,
     Manifest,
     open_snapshot,
     snapshot_ids,

@@ -27,32 +27,17 @@ TABLES = {"documents": ["2013-02-08"]}
 
 # Each call by which publishing changes the disk, before and after it, is a moment to be killed at.
 KILLED = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from stupid_dagster.stores.lake import Lake
-from tests.stores.lakes import published, put
-
-def killed_at(moment):
-    steps = 0
-    def wrapped(original):
-        def step(*arguments, **named):
-            nonlocal steps
-            for part in (None, original):
-                steps += 1
-                if steps == moment:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if part:
-                    return part(*arguments, **named)
-        return step
-    for name in ("mkdir", "fsync", "replace", "close"):
-        setattr(os, name, wrapped(getattr(os, name)))
+from tests.stores.lakes import kill_at, published, put
 
 for moment in range(1, 500):
     lake = Lake(Path(sys.argv[1]) / str(moment))
     put(lake, table="documents", partition="2013-02-08")
     published(lake, {"documents": ["2013-02-08"]})
     if not (child := os.fork()):
-        killed_at(moment)
+        kill_at(moment, ("mkdir", "fsync", "replace", "close"))
         published(lake, {"documents": ["2013-02-08"]})
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from typing import Any
 
 from stupid_dagster.stores.lake import Lake, Version
 from stupid_dagster.stores.snapshots import Manifest, publish
@@ -55,3 +58,23 @@ def published(lake: Lake, tables: Mapping[str, Iterable[str]]) -> Manifest:
     )
     time.sleep(0.002)  # Names tell milliseconds.
     return manifest
+
+
+def kill_at(moment: int, calls: Iterable[str]) -> None:
+    """Kill this process at a moment, counted over calls of `os`, before and after each."""
+    steps = 0
+
+    def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **named: Any) -> Any:
+            nonlocal steps
+            for part in (None, original):
+                steps += 1
+                if steps == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if part:
+                    return part(*arguments, **named)
+
+        return step
+
+    for name in calls:
+        setattr(os, name, wrapped(getattr(os, name)))

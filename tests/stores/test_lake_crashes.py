@@ -26,9 +26,10 @@ def lake(tmp_path: Path) -> Lake:
 
 # Each step of a write, before and after it, is a moment to be killed at.
 KILLED = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from stupid_dagster.stores.lake import Lake
+from tests.stores.lakes import kill_at
 
 def write(lake, text):
     with lake.write("t", "p") as writer:
@@ -36,27 +37,12 @@ def write(lake, text):
             (writer.path / name).parent.mkdir(parents=True, exist_ok=True)
             (writer.path / name).write_text(text)
 
-def killed_at(moment):
-    steps = 0
-    def wrapped(original):
-        def step(*arguments, **named):
-            nonlocal steps
-            for part in (None, original):
-                steps += 1
-                if steps == moment:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if part:
-                    return part(*arguments, **named)
-        return step
-    for name in ("mkdir", "fsync", "rename", "replace", "close", "rmdir", "unlink"):
-        setattr(os, name, wrapped(getattr(os, name)))
-
 base = Path(sys.argv[1])
 for moment in range(1, 500):
     lake = Lake(base / str(moment))
     write(lake, "old")
     if not (child := os.fork()):
-        killed_at(moment)
+        kill_at(moment, ("mkdir", "fsync", "rename", "replace", "close", "rmdir", "unlink"))
         write(lake, "new")
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -15,9 +15,9 @@ from stupid_dagster.errors import StoreError
 from stupid_dagster.project import Project, days_between
 from stupid_dagster.stages.evict import Eviction, leftovers
 from stupid_dagster.stages.window import PINS
-from stupid_dagster.stores.garbage import USES, Leftovers
+from stupid_dagster.stores.garbage import Leftovers
 from stupid_dagster.stores.lake import Version
-from stupid_dagster.stores.snapshots import Manifest, published_id, read_manifests
+from stupid_dagster.stores.snapshots import USES, Manifest, is_dropped, published_id, read_manifests
 from stupid_dagster.tables import TABLES
 
 
@@ -65,7 +65,7 @@ class Scope:
         for pins in list(found.get(PINS, {}).values()):
             for address in pins.metadata.get(USES, ()):
                 table, day, name = address.split("/")
-                if (lake.partition_path(table, day) / "CURRENT").exists():
+                if not is_dropped(lake, table, day):
                     add(table, day, name)
         versions = {table: list(by_address.values()) for table, by_address in found.items()}
         problems = {table: list(said) for table, said in damaged.items()}

@@ -16,7 +16,9 @@
     ├── LanguageModelError     a language model can't be reached or gave no usable answer
     ├── QueryError             a request asks for something that can't be answered
     │   ├── NotFoundError          ... because it isn't there
-    │   └── InvalidQueryError      ... because it's malformed
+    │   ├── InvalidQueryError      ... because it's malformed
+    │   │   └── InvalidPlanError       a query plan has mistakes (all of them are in `.problems`)
+    │   └── TimedOutError          ... in the time that it may take
     └── InstanceError          the Dagster instance lacks what is needed
 
 A message says what is wrong, where (file, row, field), and what to do.
@@ -104,6 +106,18 @@ class NotFoundError(QueryError):
 
 class InvalidQueryError(QueryError):
     """The request is malformed."""
+
+
+class InvalidPlanError(InvalidQueryError):
+    """A query plan has mistakes; `problems` lists all of them: where in the plan, and what."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(f"{where}: {what}" for where, what in self.problems))
+
+
+class TimedOutError(QueryError):
+    """The answer takes longer than it may."""
 
 
 class InstanceError(StupidError):

@@ -16,26 +16,31 @@ from fastapi import Response
 from stupid_dagster.query import Page, SnapshotReader
 
 
-def answer(reader: SnapshotReader, **parts: Any) -> Response:
-    """Return the parts, each a frame (its rows) or plain data, under their names."""
-    manifest = reader.manifest
-    head = {
-        "snapshot": manifest.id,
-        "window": {
-            "first_day": manifest.first_day,
-            "last_day": manifest.last_day,
-            "days": len(manifest.days),
-        },
-    }
-    pieces = [f"{json.dumps(name)}:{_json(part)}" for name, part in (head | parts).items()]
-    return Response("{" + ",".join(pieces) + "}", media_type="application/json")
+class Answers:
+    """Answers a request from a snapshot: `reader` reads it."""
 
+    def __init__(self, reader: SnapshotReader) -> None:
+        self.reader = reader
 
-def page_answer(reader: SnapshotReader, page: Page, **parts: Any) -> Response:
-    """Return a page's rows and how many there are, with `parts`, which may replace the rows."""
-    counts = {"total": page.total, "limit": page.limit, "truncated": page.truncated}
-    rows = parts.pop("rows", page.rows)
-    return answer(reader, **counts, **parts, rows=rows)
+    def data(self, **parts: Any) -> Response:
+        """Return the parts, each a frame (its rows) or plain data, under their names."""
+        manifest = self.reader.manifest
+        head = {
+            "snapshot": manifest.id,
+            "window": {
+                "first_day": manifest.first_day,
+                "last_day": manifest.last_day,
+                "days": len(manifest.days),
+            },
+        }
+        pieces = [f"{json.dumps(name)}:{_json(part)}" for name, part in (head | parts).items()]
+        return Response("{" + ",".join(pieces) + "}", media_type="application/json")
+
+    def page(self, page: Page, **parts: Any) -> Response:
+        """Return a page's rows and how many there are, with `parts`, which may replace the rows."""
+        counts = {"total": page.total, "limit": page.limit, "truncated": page.truncated}
+        rows = parts.pop("rows", page.rows)
+        return self.data(**counts, **parts, rows=rows)
 
 
 def _json(part: Any) -> str:

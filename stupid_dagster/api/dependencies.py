@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader
 from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
+from stupid_dagster.api.answers import Answers
 from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
@@ -37,7 +38,8 @@ async def check_key(request: Request, given: Annotated[str | None, Security(_KEY
 
 async def check_parameters(request: Request) -> None:
     """Refuse query parameters that the route doesn't have: ignored, they would mislead."""
-    operation = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
+    operations = request.app.openapi()["paths"][request.scope["route"].path_format]
+    operation = operations[request.method.lower()]
     known = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
     for name in request.query_params:
         if name not in known:
@@ -107,5 +109,17 @@ async def snapshot_reader(request: Request, as_of: AsOf = None) -> AsyncIterator
         yield reader
 
 
-PublishedReader = Annotated[SnapshotReader, Depends(published_reader)]
-Reader = Annotated[SnapshotReader, Depends(snapshot_reader)]
+async def published_answers(
+    reader: Annotated[SnapshotReader, Depends(published_reader)],
+) -> Answers:
+    """Return what answers a request from the published snapshot."""
+    return Answers(reader)
+
+
+async def snapshot_answers(reader: Annotated[SnapshotReader, Depends(snapshot_reader)]) -> Answers:
+    """Return what answers a request from the window that it asks for."""
+    return Answers(reader)
+
+
+PublishedAnswers = Annotated[Answers, Depends(published_answers)]
+SnapshotAnswers = Annotated[Answers, Depends(snapshot_answers)]

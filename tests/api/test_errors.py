@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stupid_dagster import errors
 from stupid_dagster.api import create_app
-from stupid_dagster.api.answers import answer
+from stupid_dagster.api.answers import Answers
 from stupid_dagster.api.errors import status_of
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
@@ -228,7 +228,7 @@ def test_what_is_no_number_is_null(flights_project: Project) -> None:
     with SnapshotReader(flights_project, open_snapshot(flights_project.lake)) as reader:
         no_numbers = [float("nan"), float("inf"), 1.5]
         frame = pl.DataFrame({"x": no_numbers, "list": [no_numbers] * 3})
-        response = answer(reader, plain={"x": no_numbers}, frame=frame)
+        response = Answers(reader).data(plain={"x": no_numbers}, frame=frame)
 
     tree = json.loads(bytes(response.body), parse_constant=pytest.fail)
     assert tree["plain"] == {"x": [None, None, 1.5]}

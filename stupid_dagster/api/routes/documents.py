@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from stupid_dagster.api.answers import answer, page_answer
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader, Time
+from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers, Time
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models import DocumentAnswer, DocumentPage
+from stupid_dagster.api.models.documents import DocumentAnswer, DocumentPage
 from stupid_dagster.query import parse_filter
 from stupid_dagster.query.filters import OPERATORS
 
@@ -18,7 +17,7 @@ router = APIRouter(prefix="/documents", tags=["documents"])
 
 @router.get("", response_model=DocumentPage, responses=example("documents"))
 def documents(
-    reader: Reader,
+    answers: SnapshotAnswers,
     event_type: Annotated[str, Query(description="Event type.", examples=["Departure"])],
     first_day: FirstDay = None,
     last_day: LastDay = None,
@@ -55,7 +54,7 @@ def documents(
 
     Without days or times, the whole window's. A page that is `truncated` has a `next_cursor`.
     """
-    page = reader.documents(
+    page = answers.reader.documents(
         event_type,
         first_day=first_day,
         last_day=last_day,
@@ -67,17 +66,17 @@ def documents(
         limit=limit,
         cursor=cursor,
     )
-    return page_answer(reader, page, next_cursor=page.next_cursor)
+    return answers.page(page, next_cursor=page.next_cursor)
 
 
 @router.get("/{doc_id:path}", response_model=DocumentAnswer, responses=example("document"))
 def document(
-    reader: Reader,
+    answers: SnapshotAnswers,
     doc_id: Annotated[
         str,
         Path(description="`<day>/<event type>/<row>`.", examples=["2013-02-08/Departure/17"]),
     ],
 ) -> Response:
     """Read one document and its text."""
-    columns, text = reader.document(doc_id)
-    return answer(reader, document=columns, text=text)
+    columns, text = answers.reader.document(doc_id)
+    return answers.data(document=columns, text=text)

@@ -6,28 +6,27 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from stupid_dagster.api.answers import answer, page_answer
-from stupid_dagster.api.dependencies import Limit, Reader
+from stupid_dagster.api.dependencies import Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models import NeighborsPage, NodeAnswer, StatisticsAnswer
+from stupid_dagster.api.models.graph import NeighborsPage, NodeAnswer, StatisticsAnswer
 
 router = APIRouter(prefix="/graph", tags=["graph"])
 
 
 @router.get("/nodes/{entity_id:path}", response_model=NodeAnswer, responses=example("node"))
 def node(
-    reader: Reader,
+    answers: SnapshotAnswers,
     entity_id: Annotated[
         str, Path(description="Entity id, `<prefix>:<key>`.", examples=["airport:JFK"])
     ],
 ) -> Response:
     """Read an entity: its properties, and when it was seen."""
-    return answer(reader, node=reader.node(entity_id))
+    return answers.data(node=answers.reader.node(entity_id))
 
 
 @router.get("/neighbors", response_model=NeighborsPage, responses=example("neighbors"))
 def neighbors(
-    reader: Reader,
+    answers: SnapshotAnswers,
     id: Annotated[str, Query(description="Entity id.", examples=["airport:JFK"])],
     edge_type: Annotated[
         list[str] | None, Query(description="Only edges of these types.", examples=[["StartsAt"]])
@@ -39,12 +38,12 @@ def neighbors(
 ) -> Response:
     """List the edges at an entity with their other ends, heaviest first."""
     # An entity that isn't there is told from one without edges.
-    reader.node(id)
-    page = reader.neighbors(id, edge_types=edge_type, direction=direction, limit=limit)
-    return page_answer(reader, page, entity_id=id)
+    answers.reader.node(id)
+    page = answers.reader.neighbors(id, edge_types=edge_type, direction=direction, limit=limit)
+    return answers.page(page, entity_id=id)
 
 
 @router.get("/stats", response_model=StatisticsAnswer, responses=example("statistics"))
-def statistics(reader: Reader) -> Response:
+def statistics(answers: SnapshotAnswers) -> Response:
     """Count nodes and edges by type, and say how the graph hangs together."""
-    return answer(reader, rows=reader.statistics())
+    return answers.data(rows=answers.reader.statistics())

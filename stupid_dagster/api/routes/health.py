@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from stupid_dagster import __version__
-from stupid_dagster.api.answers import answer
-from stupid_dagster.api.dependencies import PublishedReader
-from stupid_dagster.api.models import Health, Ready
+from stupid_dagster.api.dependencies import PublishedAnswers
+from stupid_dagster.api.models.service import Health, Ready
 
 router = APIRouter(tags=["service"])
 
@@ -19,6 +18,6 @@ async def health() -> Health:
 
 
 @router.get("/ready", response_model=Ready)
-async def ready(reader: PublishedReader) -> Response:
+async def ready(answers: PublishedAnswers) -> Response:
     """Say which snapshot is open; 503 while there is none. Needs no key."""
-    return answer(reader, status="ready")
+    return answers.data(status="ready")

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from stupid_dagster.api.answers import page_answer
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Offset, Reader, Sort
+from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Offset, SnapshotAnswers, Sort
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models import (
+from stupid_dagster.api.models.knowledge import (
     ClusterAnswer,
     ClusterPage,
     CommunityAnswer,
@@ -32,28 +31,28 @@ EntityId = Annotated[str | None, Query(description="Only this entity.", examples
 
 @router.get("/clusters", response_model=ClusterPage, responses=example("clusters"))
 def clusters(
-    reader: Reader, sort: Sort = None, limit: Limit = None, offset: Offset = 0
+    answers: SnapshotAnswers, sort: Sort = None, limit: Limit = None, offset: Offset = 0
 ) -> Response:
     """List the segments of actors with their labels, largest first."""
-    page = reader.knowledge("clusters", sort=sort, limit=limit, offset=offset)
-    return page_answer(reader, page)
+    page = answers.reader.knowledge("clusters", sort=sort, limit=limit, offset=offset)
+    return answers.page(page)
 
 
 @router.get("/clusters/{cluster_id}", response_model=ClusterAnswer, responses=example("cluster"))
 def cluster(
-    reader: Reader,
+    answers: SnapshotAnswers,
     cluster_id: Annotated[str, Path(description="Segment's id.", examples=["cluster:0"])],
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """Read a segment and its members (`rows`), nearest to its centre first."""
-    segment, page = reader.cluster(cluster_id, limit=limit, offset=offset)
-    return page_answer(reader, page, cluster=segment)
+    segment, page = answers.reader.cluster(cluster_id, limit=limit, offset=offset)
+    return answers.page(page, cluster=segment)
 
 
 @router.get("/communities", response_model=CommunityPage, responses=example("communities"))
 def communities(
-    reader: Reader,
+    answers: SnapshotAnswers,
     min_size: Annotated[
         int | None, Query(ge=0, description="Fewest members.", examples=[10])
     ] = None,
@@ -63,27 +62,29 @@ def communities(
 ) -> Response:
     """List the communities of the graph with their labels, largest first."""
     filters = _filters(size=("ge", min_size))
-    page = reader.knowledge("communities", filters=filters, sort=sort, limit=limit, offset=offset)
-    return page_answer(reader, page)
+    page = answers.reader.knowledge(
+        "communities", filters=filters, sort=sort, limit=limit, offset=offset
+    )
+    return answers.page(page)
 
 
 @router.get(
     "/communities/{community_id}", response_model=CommunityAnswer, responses=example("community")
 )
 def community(
-    reader: Reader,
+    answers: SnapshotAnswers,
     community_id: Annotated[str, Path(description="Community's id.", examples=["community:0"])],
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """Read a community and its members (`rows`), highest PageRank first."""
-    found, page = reader.community(community_id, limit=limit, offset=offset)
-    return page_answer(reader, page, community=found)
+    found, page = answers.reader.community(community_id, limit=limit, offset=offset)
+    return answers.page(page, community=found)
 
 
 @router.get("/pagerank", response_model=PagerankPage, responses=example("pagerank"))
 def pagerank(
-    reader: Reader,
+    answers: SnapshotAnswers,
     type: EntityType = None,
     entity_id: EntityId = None,
     sort: Sort = "rank",
@@ -92,14 +93,16 @@ def pagerank(
 ) -> Response:
     """List entities by their PageRank, highest first."""
     filters = _filters(type=("eq", type), entity_id=("eq", entity_id))
-    reader.check_values("pagerank", "type", [type] if type else ())
-    page = reader.knowledge("pagerank", filters=filters, sort=sort, limit=limit, offset=offset)
-    return page_answer(reader, page)
+    answers.reader.check_values("pagerank", "type", [type] if type else ())
+    page = answers.reader.knowledge(
+        "pagerank", filters=filters, sort=sort, limit=limit, offset=offset
+    )
+    return answers.page(page)
 
 
 @router.get("/degrees", response_model=DegreesPage, responses=example("degrees"))
 def degrees(
-    reader: Reader,
+    answers: SnapshotAnswers,
     type: EntityType = None,
     entity_id: EntityId = None,
     sort: Sort = "-degree",
@@ -108,14 +111,16 @@ def degrees(
 ) -> Response:
     """List entities by their number of edges, most first."""
     filters = _filters(type=("eq", type), entity_id=("eq", entity_id))
-    reader.check_values("degrees", "type", [type] if type else ())
-    page = reader.knowledge("degrees", filters=filters, sort=sort, limit=limit, offset=offset)
-    return page_answer(reader, page)
+    answers.reader.check_values("degrees", "type", [type] if type else ())
+    page = answers.reader.knowledge(
+        "degrees", filters=filters, sort=sort, limit=limit, offset=offset
+    )
+    return answers.page(page)
 
 
 @router.get("/trends", response_model=TrendsPage, responses=example("trends"))
 def trends(
-    reader: Reader,
+    answers: SnapshotAnswers,
     metric: Annotated[
         list[str] | None, Query(description="Only these metrics.", examples=[["cancellations"]])
     ] = None,
@@ -142,7 +147,7 @@ def trends(
 ) -> Response:
     """List each day's (or hour's) metrics against the days before it."""
     filters = [
-        *reader.day_filters("time", first_day, last_day),
+        *answers.reader.day_filters("time", first_day, last_day),
         *_filters(
             grain=("eq", grain),
             metric=("in", metric),
@@ -152,14 +157,16 @@ def trends(
             direction=("eq", direction),
         ),
     ]
-    reader.check_values("trends", "metric", metric or ())
-    page = reader.knowledge("trends", filters=filters, sort=sort, limit=limit, offset=offset)
-    return page_answer(reader, page)
+    answers.reader.check_values("trends", "metric", metric or ())
+    page = answers.reader.knowledge(
+        "trends", filters=filters, sort=sort, limit=limit, offset=offset
+    )
+    return answers.page(page)
 
 
 @router.get("/insights", response_model=InsightsPage, responses=example("insights"))
 def insights(
-    reader: Reader,
+    answers: SnapshotAnswers,
     kind: Annotated[
         list[str] | None, Query(description="Only these kinds.", examples=[["trend"]])
     ] = None,
@@ -176,14 +183,16 @@ def insights(
     offset: Offset = 0,
 ) -> Response:
     """List what is worth knowing about the window's last days, most important first."""
-    reader.check_values("insights", "kind", kind or ())
+    answers.reader.check_values("insights", "kind", kind or ())
     filters = _filters(kind=("in", kind), severity=("in", severity), status=("in", status))
-    page = reader.knowledge("insights", filters=filters, sort=sort, limit=limit, offset=offset)
+    page = answers.reader.knowledge(
+        "insights", filters=filters, sort=sort, limit=limit, offset=offset
+    )
     rows = page.rows.to_dicts()
     for row in rows:
         for name in ("evidence", "plan"):
             row[name] = json.loads(row[name]) if row[name] else None
-    return page_answer(reader, page, rows=rows)
+    return answers.page(page, rows=rows)
 
 
 def _filters(**conditions: tuple[str, Any]) -> list[Filter]:

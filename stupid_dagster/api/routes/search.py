@@ -6,17 +6,16 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from stupid_dagster.api.answers import answer
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Reader
+from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models import SearchAnswer
+from stupid_dagster.api.models.search import SearchAnswer
 
 router = APIRouter(tags=["search"])
 
 
 @router.get("/search", response_model=SearchAnswer, responses=example("search"))
 def search(
-    reader: Reader,
+    answers: SnapshotAnswers,
     text: Annotated[
         str,
         Query(
@@ -38,7 +37,7 @@ def search(
 ) -> Response:
     """Find the window's distinct texts that are nearest to a text, best first."""
     wanted = limit or 10
-    found = reader.search(
+    found = answers.reader.search(
         text,
         mode=mode,
         event_types=event_type,
@@ -46,4 +45,4 @@ def search(
         last_day=last_day,
         limit=wanted,
     )
-    return answer(reader, limit=wanted, truncated=found.height == wanted, rows=found)
+    return answers.data(limit=wanted, truncated=found.height == wanted, rows=found)

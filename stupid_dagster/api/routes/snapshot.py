@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from stupid_dagster.api.answers import answer
-from stupid_dagster.api.dependencies import Reader, kept_snapshots
-from stupid_dagster.api.models import SnapshotAnswer
+from stupid_dagster.api.dependencies import SnapshotAnswers, kept_snapshots
+from stupid_dagster.api.models.service import SnapshotAnswer
 from stupid_dagster.tables import TABLES
 
 router = APIRouter(tags=["snapshot"])
 
 
 @router.get("/snapshot", response_model=SnapshotAnswer)
-def snapshot(request: Request, reader: Reader) -> Response:
+def snapshot(request: Request, answers: SnapshotAnswers) -> Response:
     """Say when the snapshot was made, what made it, how large its tables are.
 
     `windows` lists what can be asked for with `as_of`.
     """
-    manifest = reader.manifest
+    manifest = answers.reader.manifest
     tables = {
         name: {
             "grain": TABLES[name].grain,
@@ -30,8 +29,7 @@ def snapshot(request: Request, reader: Reader) -> Response:
         for name, versions in manifest.versions.items()
         if name in TABLES
     }
-    return answer(
-        reader,
+    return answers.data(
         windows=[window._asdict() for window in kept_snapshots(request).windows()],
         created=manifest.created,
         days=manifest.days,

@@ -1,17 +1,11 @@
-"""Answers for the OpenAPI page, shortened: the flights sample, as `make demo` has it.
-
-FastAPI takes nulls out of examples, so that none has any.
-"""
+"""Knowledge."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_ONE = {
-    "snapshot": "20130210T060512345-1f2e3d",
-    "window": {"first_day": "2013-01-11", "last_day": "2013-02-09", "days": 30},
-}
-_PAGE = {**_ONE, "total": 95, "limit": 1, "truncated": True}
+from stupid_dagster.api.examples.parts import PAGE
+
 _STORM = {
     "grain": "day",
     "time": "2013-02-08T05:00:00+00:00",
@@ -53,96 +47,18 @@ _CLUSTER = {
     "distinguishing": ["few events: 1.4 events a week (all: 2.9)"],
 }
 
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "documents": {
-        **_PAGE,
-        "total": 457,
-        "next_cursor": "WyIyMDEzLTAyLTA4Iiw2LCIyMDI2MTEyMlQyMjQxMzU5OTgtMDZkODM1Il0",
-        "rows": [
-            {
-                "doc_id": "2013-02-08/Departure/6",
-                "timestamp": "2013-02-08T13:27:00+00:00",
-                "actor": "aircraft:N11194",
-                "origin": "EWR",
-                "dest": "MYR",
-                "dep_delay": 67.0,
-            }
-        ],
-    },
-    "document": {
-        **_ONE,
-        "document": {
-            "doc_id": "2013-02-08/Departure/17",
-            "event_type": "Departure",
-            "timestamp": "2013-02-08T13:40:00+00:00",
-            "actor": "aircraft:N12216",
-            "text_id": "89d32305ba33d50a",
-            "origin": "EWR",
-            "dest": "SAN",
-            "dep_delay": 0.0,
-        },
-        "text": "United Air Lines Inc. flight from Newark Liberty Intl to San Diego Intl in the "
-        "morning, on time",
-    },
-    "search": {
-        **_ONE,
-        "limit": 1,
-        "truncated": True,
-        "rows": [
-            {
-                "text_id": "d41f4ff2daef890e",
-                "event_type": "Cancellation",
-                "text": "Cancelled ExpressJet Airlines Inc. flight from Newark Liberty Intl to "
-                "Manchester Regional Airport in the evening",
-                "count": 4,
-                "days": ["2013-01-28", "2013-01-31", "2013-02-08", "2013-02-09"],
-                "example": "2013-02-09/Cancellation/10",
-                "score": 0.76,
-            }
-        ],
-    },
-    "node": {
-        **_ONE,
-        "node": {
-            "entity_id": "carrier:B6",
-            "type": "Carrier",
-            "key": "B6",
-            "properties": {"carrier_name": "JetBlue Airways"},
-            "events": 4148,
-            "days": 30,
-            "first_seen": "2013-01-11T10:40:00+00:00",
-            "last_seen": "2013-02-10T04:59:00+00:00",
-            "is_test": False,
-        },
-    },
-    "neighbors": {
-        **_PAGE,
-        "total": 2,
-        "entity_id": "route:JFK-LAX",
-        "rows": [
-            {
-                "neighbor": "airport:JFK",
-                "neighbor_type": "Airport",
-                "edge_type": "StartsAt",
-                "direction": "out",
-                "weight": 888,
-                "days": 30,
-                "first_seen": "2013-01-11T11:01:00+00:00",
-                "last_seen": "2013-02-10T02:35:00+00:00",
-            }
-        ],
-    },
-    "statistics": {**_ONE, "rows": [{"statistic": "edges", "type": "FlewTo", "value": 12910.0}]},
-    "clusters": {**_PAGE, "total": 8, "rows": [_CLUSTER]},
+
+KNOWLEDGE: dict[str, Any] = {
+    "clusters": {**PAGE, "total": 8, "rows": [_CLUSTER]},
     "cluster": {
-        **_PAGE,
+        **PAGE,
         "total": 721,
         "cluster": _CLUSTER,
         "rows": [{"actor": "aircraft:N3AEAA", "cluster_id": "cluster:0", "distance": 0.43}],
     },
-    "communities": {**_PAGE, "total": 16, "rows": [_COMMUNITY]},
+    "communities": {**PAGE, "total": 16, "rows": [_COMMUNITY]},
     "community": {
-        **_PAGE,
+        **PAGE,
         "total": 1035,
         "community": _COMMUNITY,
         "rows": [
@@ -159,7 +75,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ],
     },
     "pagerank": {
-        **_PAGE,
+        **PAGE,
         "rows": [
             {
                 "entity_id": "airport:EWR",
@@ -173,7 +89,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ],
     },
     "degrees": {
-        **_PAGE,
+        **PAGE,
         "rows": [
             {
                 "entity_id": "airport:EWR",
@@ -185,9 +101,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ],
     },
-    "trends": {**_PAGE, "total": 1, "limit": 100, "truncated": False, "rows": [_STORM]},
+    "trends": {**PAGE, "total": 1, "limit": 100, "truncated": False, "rows": [_STORM]},
     "insights": {
-        **_PAGE,
+        **PAGE,
         "total": 10,
         "rows": [
             {
@@ -210,8 +126,3 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ],
     },
 }
-
-
-def example(name: str) -> dict[int | str, dict[str, Any]]:
-    """Return what a route's `responses` says of its answer."""
-    return {200: {"content": {"application/json": {"example": EXAMPLES[name]}}}}

@@ -1,0 +1,19 @@
+"""Answers for the OpenAPI page, shortened: the flights sample, as `make demo` has it.
+
+FastAPI takes nulls out of examples, so that none has any.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stupid_dagster.api.examples.documents import DOCUMENTS
+from stupid_dagster.api.examples.graph import GRAPH
+from stupid_dagster.api.examples.knowledge import KNOWLEDGE
+
+EXAMPLES: dict[str, dict[str, Any]] = DOCUMENTS | GRAPH | KNOWLEDGE
+
+
+def example(name: str) -> dict[int | str, dict[str, Any]]:
+    """Return what a route's `responses` says of its answer."""
+    return {200: {"content": {"application/json": {"example": EXAMPLES[name]}}}}

@@ -1,0 +1,23 @@
+"""Shapes of the answers of documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from stupid_dagster.api.models.shapes import Answer, Page
+
+
+class DocumentPage(Page):
+    """Documents; their columns are the event type's, or those that were asked for."""
+
+    next_cursor: str | None = Field(description="`cursor` of the next page.")
+    rows: list[dict[str, Any]]
+
+
+class DocumentAnswer(Answer):
+    """One document."""
+
+    document: dict[str, Any] = Field(description="Its columns.")
+    text: str | None = Field(description="Its text, as it is embedded and searched.")

@@ -1,0 +1,1 @@
+"""Query plans: steps over all stores, checked before they run."""

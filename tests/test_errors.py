@@ -42,7 +42,6 @@ def drawn_tree() -> dict[str, str]:
 
 def test_the_tree_in_the_docstring_is_the_real_tree() -> None:
     assert drawn_tree() == {name: found.__bases__[0].__name__ for name, found in CLASSES.items()}
-    assert len(CLASSES) == 18
     assert all(issubclass(found, StupidError) for found in CLASSES.values())
 
 

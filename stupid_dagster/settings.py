@@ -114,6 +114,9 @@ class Settings:
     )
     rows_default: int = _setting(10_000, "Rows that an answer of the API has at most, unasked.", 1)
     rows_most: int = _setting(100_000, "Most rows that an answer of the API may have.", 1)
+    step_seconds: float = _setting(
+        30.0, "Seconds that a request or a step of a plan may take.", 0.001
+    )
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})

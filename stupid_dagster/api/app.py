@@ -34,6 +34,7 @@ _PROBLEMS = {
     404: "There is no such thing in the snapshot.",
     422: "The request is malformed.",
     503: "Nothing is published, or a store of the snapshot can't be read.",
+    504: "The answer takes longer than the setting `step_seconds` allows.",
 }
 
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
 from stupid_dagster.api.answers import Answers
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
@@ -98,15 +99,22 @@ def kept_snapshots(request: Request) -> KeptSnapshots:
 
 # Not in a thread: it waits for nothing.
 async def published_reader(request: Request) -> AsyncIterator[SnapshotReader]:
-    """Lend a request the reader of the snapshot that is published when it begins."""
-    with kept_snapshots(request).use() as reader:
+    """Lend a request the reader of the snapshot that is published when it begins.
+
+    Sets the request's deadline: threads that work for it get a copy of its context.
+    """
+    with kept_snapshots(request).use() as reader, deadline(_step_seconds(request)):
         yield reader
 
 
 async def snapshot_reader(request: Request, as_of: AsOf = None) -> AsyncIterator[SnapshotReader]:
-    """Lend a request the reader of the window that it asks for."""
-    with kept_snapshots(request).use(as_of) as reader:
+    """Lend a request the reader of the window that it asks for; sets its deadline."""
+    with kept_snapshots(request).use(as_of) as reader, deadline(_step_seconds(request)):
         yield reader
+
+
+def _step_seconds(request: Request) -> float:
+    return request.app.state.project.settings.step_seconds
 
 
 async def published_answers(

@@ -22,6 +22,7 @@ from stupid_dagster.errors import (
     QueryError,
     StoreError,
     StupidError,
+    TimedOutError,
     hint,
 )
 
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 STATUSES: dict[type[StupidError], int] = {
     NotFoundError: 404,
     InvalidQueryError: 422,
+    TimedOutError: 504,
     QueryError: 400,
     StoreError: 503,
     EmbedderError: 503,
@@ -44,6 +46,7 @@ _TYPES = {
     405: "method-not-allowed",
     422: "invalid-query",
     503: "unavailable",
+    504: "timed-out",
 }
 MEDIA_TYPE = "application/problem+json"
 

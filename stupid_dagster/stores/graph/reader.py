@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from stupid_dagster.deadline import check, remaining, timed_out
 from stupid_dagster.errors import GraphStoreError
 from stupid_dagster.stores.graph.schema import (
     DATABASE_FILE,
@@ -197,34 +198,38 @@ class GraphReader:
         )
 
     def frame(self, query: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
-        """Return a Cypher query's result; raises GraphStoreError. For many rows."""
+        """Return a Cypher query's result; for many rows. Raises GraphStoreError, TimedOutError."""
         with self._connection() as connection:
-            try:
-                with connection.execute(query, parameters or {}) as result:
-                    table = pl.from_arrow(result.get_as_arrow())
-            except RuntimeError as error:
-                raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
+            with connection.execute(query, parameters or {}) as result:
+                table = pl.from_arrow(result.get_as_arrow())
         assert isinstance(table, pl.DataFrame)
         return table
 
     def _run(self, query: str, parameters: dict[str, Any]) -> list[list[Any]]:
-        with self._connection() as connection:
-            try:
-                with connection.execute(query, parameters) as result:
-                    # A result of few rows costs more as an Arrow table than the query itself.
-                    return result.get_all()
-            except RuntimeError as error:
-                raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
+        with self._connection() as connection, connection.execute(query, parameters) as result:
+            # A result of few rows costs more as an Arrow table than the query itself.
+            return result.get_all()
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        connection = self._idle.get()
+        """Lend a connection, whose query the engine interrupts at the deadline."""
+        check()
+        try:
+            connection = self._idle.get(timeout=remaining())
+        except (queue.Empty, ValueError):  # None is free in time, or no time is left.
+            raise timed_out() from None
         if connection is None:
             self._idle.put(None)
             raise GraphStoreError(
                 f"the graph database in {self.directory} is closed; open it again"
             )
         try:
+            left = remaining()
+            connection.set_query_timeout(0 if left is None else max(1, int(left * 1000)))
             yield connection
+        except RuntimeError as error:
+            if str(error).startswith("Interrupted"):
+                raise timed_out() from error
+            raise GraphStoreError(f"{self.directory} can't answer: {error}") from error
         finally:
             self._idle.put(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from stupid_dagster.deadline import check, remaining, timed_out
 from stupid_dagster.errors import SearchIndexError
 from stupid_dagster.stores.vectors.columns import (
     EVENT_TYPE_COLUMN,
@@ -195,7 +196,9 @@ class SearchIndex:
             return pl.DataFrame(schema=RESULT_SCHEMA)
         rows = self._ask(
             lambda table: _polars(
-                table.take_row_ids(hits["_rowid"].to_list()).select(list(TEXT_SCHEMA)).to_arrow()
+                table.take_row_ids(hits["_rowid"].to_list())
+                .select(list(TEXT_SCHEMA))
+                .to_arrow(timeout=_timeout())
             )
         )
         texts = hits.join(rows, on="text_id", how="left", maintain_order="left")
@@ -205,9 +208,12 @@ class SearchIndex:
         table = self._table
         if table is None:
             raise SearchIndexError(f"the search index in {self.directory} is closed; open it again")
+        check()
         try:
             return question(table)
         except (RuntimeError, ValueError, OSError) as error:
+            if "Query timeout" in str(error):
+                raise timed_out() from error
             raise SearchIndexError(f"{self.directory} can't be searched: {error}") from error
 
     def _filter(
@@ -274,8 +280,13 @@ def _hits(search: Any, filters: Sequence[Expr], score: pl.Expr) -> pl.DataFrame:
     if filters:
         search = search.where(reduce(and_, filters), prefilter=True)
     columns = ["text_id", *score.meta.root_names()]
-    hits = _polars(search.with_row_id(True).select(columns).to_arrow())
+    hits = _polars(search.with_row_id(True).select(columns).to_arrow(timeout=_timeout()))
     return _ordered(hits.select("text_id", "_rowid", score.cast(pl.Float32).alias("score")))
+
+
+def _timeout() -> timedelta | None:
+    left = remaining()
+    return None if left is None else timedelta(seconds=max(left, 0.001))
 
 
 def _ordered(hits: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,102 @@
+"""Answers that take too long are cut off: each store's, and no other question's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from stupid_dagster.errors import SnapshotError, TimedOutError
+from stupid_dagster.query import SnapshotReader
+from stupid_dagster.query.deadline import deadline
+from stupid_dagster.query.frames import collected, collected_all
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
+    """A scan that takes a second or two, and little memory."""
+    file = tmp_path_factory.mktemp("slow") / "texts.parquet"
+    texts = pl.select(text=pl.int_range(200_000).cast(pl.String) + "-long-enough")
+    texts.write_parquet(file, row_group_size=20_000)
+    scan = pl.scan_parquet(file)
+    return pl.concat(
+        [scan.filter(pl.col("text").str.contains(rf"{i}.*{i}.*x")) for i in range(200)]
+    )
+
+
+def seconds(ask: Callable[[], Any]) -> float:
+    started = time.monotonic()
+    ask()
+    return time.monotonic() - started
+
+
+def test_a_scan_is_cut_off_at_its_deadline(endless: pl.LazyFrame) -> None:
+    def ask() -> None:
+        with deadline(0.3), pytest.raises(TimedOutError, match=r"0\.3 seconds"):
+            collected(endless)
+
+    assert 0.3 <= seconds(ask) < 1.5
+
+
+def test_scans_side_by_side_share_a_deadline(endless: pl.LazyFrame) -> None:
+    def ask() -> None:
+        with deadline(0.3), pytest.raises(TimedOutError):
+            collected_all([endless, endless, pl.LazyFrame({"a": [1]})])
+
+    assert seconds(ask) < 1.5
+
+
+def test_others_go_on_while_one_is_cut_off(endless: pl.LazyFrame, reader: SnapshotReader) -> None:
+    def slow() -> None:
+        with deadline(0.6), pytest.raises(TimedOutError):
+            collected(endless)
+
+    def quick() -> int:
+        with deadline(20):
+            return sum(reader.documents("Departure", limit=5).rows.height for _ in range(20))
+
+    with ThreadPoolExecutor(3) as pool:
+        cut = pool.submit(slow)
+        assert [*pool.map(lambda _: quick(), range(2))] == [100, 100]
+        cut.result()
+
+
+def test_rows_within_the_deadline_are_in_the_scans_order() -> None:
+    two = [pl.LazyFrame({"a": [i]}) for i in range(2)]
+    with deadline(60):
+        found = collected_all(two)
+    assert [frame.item() for frame in found] == [0, 1]
+
+
+def test_a_missing_file_is_the_snapshots_fault_with_a_deadline_too(tmp_path: Path) -> None:
+    with deadline(60), pytest.raises(SnapshotError, match="missing or damaged"):
+        collected(pl.scan_parquet(tmp_path / "gone.parquet"))
+
+
+def test_a_graph_query_is_interrupted_and_its_connection_serves_others(
+    reader: SnapshotReader,
+) -> None:
+    graph = reader._open_graph()
+    walks = "MATCH (a:Entity)-[e]-(b:Entity)-[f]-(c:Entity)-[g]-(d:Entity) RETURN count(*) AS n"
+
+    def ask() -> None:
+        with deadline(0.2), pytest.raises(TimedOutError, match=r"0\.2 seconds"):
+            graph.frame(walks)
+
+    for _ in range(5):  # More than there are connections.
+        assert 0.1 < seconds(ask) < 2
+    assert graph.node("airport:JFK")
+    with deadline(0), pytest.raises(TimedOutError):
+        graph.node("airport:JFK")
+
+
+def test_a_search_is_cut_off(reader: SnapshotReader) -> None:
+    with deadline(0.0005), pytest.raises(TimedOutError):
+        reader.search("cancelled flight from Newark in the evening")
+    with deadline(60):
+        assert reader.search("cancelled flight", limit=1).height == 1

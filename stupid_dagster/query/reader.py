@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, cast, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import structlog
 
-from stupid_dagster.errors import (
-    EmbedderError,
-    InvalidQueryError,
-    NotFoundError,
-    SnapshotError,
-    StupidError,
-    hint,
-)
+from stupid_dagster.compute.graph.subgraph import Subgraph
+from stupid_dagster.errors import NotFoundError, SnapshotError, StupidError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query.days import day_bounds, snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
 from stupid_dagster.query.frames import hex_ids
-from stupid_dagster.query.graph import find_node, neighbors_page
+from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
-from stupid_dagster.query.paths import FoundPath, GraphPaths
-from stupid_dagster.stores.graph import GraphReader
+from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
+from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
-from stupid_dagster.stores.vectors import Mode, SearchIndex
 
 log = structlog.get_logger(__name__)
-
-SEARCH_MODES: tuple[str, ...] = get_args(Mode)
-MOST_TEXT = 2000
 
 
 class SnapshotReader:
@@ -56,10 +45,8 @@ class SnapshotReader:
         self.project = project
         self.snapshot = snapshot
         self._knowledge = KnowledgeReader(snapshot)
-        self._paths = GraphPaths(snapshot)
-        self._lock = threading.Lock()
-        self._graph: GraphReader | None = None
-        self._index: SearchIndex | None = None
+        self._graph = SnapshotGraph(snapshot)
+        self._search = SnapshotSearch(project, snapshot)
 
     @property
     def manifest(self) -> Manifest:
@@ -79,14 +66,8 @@ class SnapshotReader:
 
     def close(self) -> None:
         """Close the stores that were opened."""
-        self._paths.close()
-        with self._lock:
-            graph, self._graph = self._graph, None
-            index, self._index = self._index, None
-        if graph:
-            graph.close()
-        if index:
-            index.close()
+        self._graph.close()
+        self._search.close()
 
     def warm(self) -> None:
         """Open all stores and ask each once, so that the first request finds them ready.
@@ -155,65 +136,58 @@ class SnapshotReader:
 
     def search(
         self,
-        text: str,
+        text: str | None = None,
         *,
+        document: str | None = None,
+        vector: Sequence[float] | None = None,
         mode: str = "vector",
         event_types: Sequence[str] | None = None,
         first_day: date | None = None,
         last_day: date | None = None,
         limit: int = 10,
+        of: str = "texts",
+        per_text: int = 3,
     ) -> pl.DataFrame:
-        """Return the window's distinct texts that are nearest to `text`, best first.
+        """Return what is nearest to a text, a document's text or a vector, best first.
 
-        Columns as in `stupid_dagster.stores.vectors.RESULT_SCHEMA`; `mode` is by meaning
-        (vector), by words (text) or both (hybrid), and the score is that mode's. Raises
-        InvalidQueryError, and EmbedderError when another embedder than the project's made the
-        snapshot's vectors.
+        `of` texts: the window's distinct ones, columns as in
+        `stupid_dagster.stores.vectors.RESULT_SCHEMA`; of events: documents with these texts, the
+        newest `per_text` of each, as in `stupid_dagster.query.search.EVENT_SCHEMA`. `mode` is by
+        meaning (vector), by words (text) or both (hybrid), and the score is that mode's. Raises
+        InvalidQueryError, NotFoundError for a document that isn't there, and EmbedderError when
+        another embedder than the project's made the snapshot's vectors.
         """
-        if not text.strip() or len(text) > MOST_TEXT:
-            raise InvalidQueryError(
-                f"the text to search for has {len(text)} characters; give from 1 to {MOST_TEXT}"
-            )
-        if mode not in SEARCH_MODES:
-            raise InvalidQueryError(f"mode {mode[:80]!r}: use one of {', '.join(SEARCH_MODES)}")
-        for event_type in event_types or ():
-            self._documents.schema(event_type)
-        snapshot_days(self.manifest, first_day, last_day)
-        found = self._open_index().search_text(
-            text,
-            None if mode == "text" else self._embedded(text),
-            mode=cast(Mode, mode),
-            limit=row_limit(limit, self.project.settings),
-            event_types=event_types or None,
-            first_day=first_day,
-            last_day=last_day,
-        )
-        return hex_ids(found)
+        check_choice("of", of, SOUGHT)
+        rows = row_limit(limit, self.project.settings)
+        query = SearchQuery(text, document, vector, mode, event_types, first_day, last_day)
+        if of == "events":
+            return self._search.events(self._documents, query, rows, per_text)
+        return hex_ids(self._search.texts(self._documents, query, rows))
 
     def node(self, entity_id: str) -> dict[str, Any]:
         """Return an entity of the graph; raises NotFoundError."""
-        return find_node(self._open_graph(), self._catalog, entity_id)
+        return self._graph.node(self._catalog, entity_id)
 
     def neighbors(
         self,
-        entity_id: str,
+        entity_id: str | Sequence[str],
         *,
         edge_types: Sequence[str] | None = None,
         direction: str = "both",
         limit: int | None = None,
     ) -> Page:
-        """Return the edges at an entity with their other ends, heaviest first.
+        """Return the edges at an entity, or at several, with their other ends, heaviest first.
 
-        Columns as in `stupid_dagster.stores.graph.reader.NEIGHBOR_SCHEMA`. An entity that isn't
-        there has none. `total` is given where the page has all of them. Raises InvalidQueryError.
+        Columns as in `stupid_dagster.stores.graph.reader.NEIGHBOR_SCHEMA`; for a sequence of
+        entities before them `entity_id`. An entity that isn't there has none. `total` is given
+        where the page has all of them. Raises InvalidQueryError.
         """
         rows = row_limit(limit, self.project.settings)
-        graph = self._open_graph()
-        return neighbors_page(graph, self._catalog, entity_id, edge_types, direction, rows)
+        return self._graph.neighbors(self._catalog, entity_id, edge_types, direction, rows)
 
     def traverse(
         self,
-        entity_id: str,
+        entity_id: str | Sequence[str],
         *,
         edge_types: Sequence[str] | None = None,
         direction: str = "both",
@@ -221,22 +195,21 @@ class SnapshotReader:
         order: str = "breadth",
         limit: int | None = None,
     ) -> Page:
-        """Return an entity and those that a walk from it finds within `depth` steps, 1 to 5.
+        """Return one or several entities and those that a walk from them finds.
 
-        Columns and order (breadth or depth first) as `stupid_dagster.compute.graph.traversal` says.
-        `total` is given where the page has all of them. The first walk or path reads the edges.
-        Raises NotFoundError and InvalidQueryError.
+        It goes `depth` steps, 1 to 5. Columns and order (breadth or depth first) as
+        `stupid_dagster.compute.graph.traversal` says. `total` is given where the page has all of
+        them. Raises NotFoundError and InvalidQueryError.
         """
-        rows = row_limit(limit, self.project.settings)
-        self.node(entity_id)
-        return self._paths.traverse(
+        return walk(
+            self._graph,
             self._catalog,
             entity_id,
             edge_types=edge_types,
             direction=direction,
             depth=depth,
             order=order,
-            limit=rows,
+            limit=row_limit(limit, self.project.settings),
         )
 
     def path(
@@ -254,9 +227,8 @@ class SnapshotReader:
         None where there is none, by hops of at most `max_hops`. Raises NotFoundError and
         InvalidQueryError.
         """
-        for entity_id in (source, target):
-            self.node(entity_id)
-        return self._paths.path(
+        return find_path(
+            self._graph,
             self._catalog,
             source,
             target,
@@ -264,6 +236,30 @@ class SnapshotReader:
             direction=direction,
             weighted=weighted,
             max_hops=max_hops,
+        )
+
+    def subgraph(
+        self,
+        entity_ids: str | Sequence[str],
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: str = "both",
+        depth: int = 1,
+        limit: int = 100,
+    ) -> Subgraph:
+        """Return what is near one or several entities: nodes, and all links among them.
+
+        `limit` is the most nodes, the heaviest edges' first. Raises NotFoundError and
+        InvalidQueryError.
+        """
+        return drawn(
+            self._graph,
+            self._catalog,
+            entity_ids,
+            edge_types=edge_types,
+            direction=direction,
+            depth=depth,
+            limit=limit,
         )
 
     def statistics(self) -> pl.DataFrame:
@@ -336,25 +332,3 @@ class SnapshotReader:
     @cached_property
     def _documents(self) -> DocumentReader:
         return DocumentReader(self.snapshot, self._catalog)
-
-    def _open_graph(self) -> GraphReader:
-        with self._lock:
-            if self._graph is None:
-                self._graph = GraphReader.open(self.snapshot.path("graph_database"))
-            return self._graph
-
-    def _open_index(self) -> SearchIndex:
-        with self._lock:
-            if self._index is None:
-                self._index = SearchIndex.open(self.snapshot.path("search_index"))
-            return self._index
-
-    def _embedded(self, text: str) -> Any:
-        embedder = self.project.embedder
-        if embedder.model_id != self.manifest.embedder_id:
-            raise EmbedderError(
-                f"the snapshot's vectors are {self.manifest.embedder_id}'s, the project's embedder "
-                f"is {embedder.model_id}: the two can't be compared. Set the embedder back, or "
-                "materialise texts and the window again; until then search with mode=text"
-            )
-        return embedder.embed([text])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -76,7 +77,7 @@ class NumberedGraph:
     """A window's nodes, and its edges by the nodes' row numbers, which are cheap to work on.
 
     `nodes` has entity_id (ascending) and type; `edges` source and target (row numbers, UInt32),
-    type (Categorical) and weight (UInt32), in no set order.
+    type (Categorical) and weight (UInt32), in no set order. Both may have more columns.
     """
 
     nodes: pl.DataFrame
@@ -84,14 +85,20 @@ class NumberedGraph:
 
 
 def number_graph(
-    nodes: pl.DataFrame, edges: pl.DataFrame | pl.LazyFrame, *, include_test: bool = False
+    nodes: pl.DataFrame,
+    edges: pl.DataFrame | pl.LazyFrame,
+    *,
+    include_test: bool = False,
+    more: Sequence[str] = (),
 ) -> NumberedGraph:
     """Return the graph of `graph_nodes` and `graph_edges`, in whatever row order.
 
-    Test accounts' nodes are left out with their edges unless `include_test`. Raises ComputeError
+    Test accounts' nodes are left out with their edges unless `include_test`. `more` are further
+    columns of the edges that are kept; given any, all of the nodes' are. Raises ComputeError
     for an entity that stands twice in `nodes`, and for edges that end in none of `nodes`.
     """
-    nodes = nodes.select("entity_id", "type", "is_test").sort("entity_id")
+    own = ["entity_id", "type"]
+    nodes = (nodes if more else nodes.select(*own, "is_test")).sort("entity_id")
     ids = nodes["entity_id"]
     if ids.n_unique() < len(ids):
         twice = ids.filter(ids.is_duplicated()).unique().sort().head(3).to_list()
@@ -100,7 +107,7 @@ def number_graph(
     number = pl.col("source", "target").cast(pl.Enum(ids), strict=False).to_physical()
     numbered = (
         edges.lazy()
-        .select(number, pl.col("type").cast(pl.Categorical), "weight")
+        .select(number, pl.col("type").cast(pl.Categorical), "weight", *more)
         .collect(engine="streaming")
     )
     if numbered["source"].null_count() + numbered["target"].null_count():
@@ -114,7 +121,8 @@ def number_graph(
             position.gather(numbered[end]).cast(pl.UInt32).alias(end)
             for end in ("source", "target")
         )
-    return NumberedGraph(nodes.filter(kept).select("entity_id", "type"), numbered)
+    nodes = nodes.filter(kept)
+    return NumberedGraph(nodes if more else nodes.select(own), numbered)
 
 
 def _refuse(ids: pl.Series, edges: pl.LazyFrame) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,25 +22,27 @@ Numbers = NDArray[np.integer[Any]]
 class Incidence:
     """The edges at each of n nodes, in CSR form; each edge stands at both of its ends.
 
-    `ids` and `types` are entity ids, ascending, and their entity types; a node's number is its
-    row there. Entries `starts[v]` to `starts[v + 1]` are those at node v, ascending by the
-    number of the other end in `ends` [2 m]; `weights` and `kinds` belong to them. A kind is twice
-    the edge type's place in `edge_types`, and one more where the edge comes in. Loops are left out.
+    `nodes` has entity_id (ascending), type and maybe more; a node's number is its row there.
+    Entries `starts[v]` to `starts[v + 1]` are those at node v, ascending by the number of the
+    other end in `ends` [2 m]; `weights`, `kinds` and `edges` belong to them. A kind is twice the
+    edge type's place in `edge_types`, and one more where the edge comes in. `edges` are rows of
+    `details` [m], which has what else is known of an edge. A loop stands at its node as an edge
+    out and one in.
     """
 
-    ids: pl.Series
-    types: pl.Series
+    nodes: pl.DataFrame
     starts: Numbers
     ends: Numbers
     weights: Numbers
     kinds: Numbers
+    edges: Numbers
+    details: pl.DataFrame
     edge_types: tuple[str, ...]
 
     @classmethod
     def of(cls, graph: NumberedGraph) -> Incidence:
-        """Return the edges of a graph by node."""
-        nodes = graph.nodes
-        edges = graph.edges.filter(pl.col("source") != pl.col("target"))
+        """Return the edges of a graph by node; raises ComputeError for an edge that stands twice."""
+        nodes, edges = graph.nodes, graph.edges
         edge_types = edges["type"].cast(pl.String).unique().sort()
         # Matrix columns are ends and kinds in one, so that parallel edges stay apart.
         kinds = max(2 * len(edge_types), 1)
@@ -50,48 +52,106 @@ class Incidence:
         kind = 2 * edges["type"].cast(pl.Enum(edge_types)).to_physical().to_numpy().astype(index)
         rows = np.concatenate([source, target])
         columns = np.concatenate([target * kinds + kind, source * kinds + kind + 1])
-        weights = edges["weight"].to_numpy()
+        numbers = np.arange(edges.height, dtype=np.int32)
         matrix = sparse.coo_array(
-            (np.concatenate([weights, weights]), (rows, columns)), shape=(nodes.height, width)
+            (np.concatenate([numbers, numbers]), (rows, columns)), shape=(nodes.height, width)
         ).tocsr()
+        if matrix.nnz < len(rows):
+            raise ComputeError("edges hold the same edge more than once; merge them first")
+        del rows, columns, source, target
         matrix.sort_indices()
         ends = matrix.indices // kinds
+        kind = (matrix.indices - ends * kinds).astype(np.min_scalar_type(kinds))
+        # Edges in the order of those that go out: a node's own then lie side by side.
+        order = matrix.data[kind % 2 == 0]
+        places = np.empty(len(order), dtype=np.int32)
+        places[order] = np.arange(len(order), dtype=np.int32)
         return cls(
-            nodes["entity_id"],
-            nodes["type"],
+            nodes,
             matrix.indptr,
             ends.astype(np.int32),
-            np.asarray(matrix.data, dtype=weights.dtype),
-            (matrix.indices - ends * kinds).astype(np.min_scalar_type(kinds)),
+            edges["weight"].to_numpy()[matrix.data],
+            kind,
+            places[matrix.data],
+            edges.drop("source", "target", "type", "weight")[order],
             tuple(edge_types),
         )
 
     @property
+    def ids(self) -> pl.Series:
+        """Entity ids, ascending."""
+        return self.nodes["entity_id"]
+
+    @property
+    def types(self) -> pl.Series:
+        """Entity types."""
+        return self.nodes["type"]
+
+    @property
     def size(self) -> int:
         """Number of nodes."""
-        return len(self.ids)
+        return self.nodes.height
 
     @property
     def bytes(self) -> int:
-        """Bytes in memory."""
-        arrays = (self.starts, self.ends, self.weights, self.kinds)
-        return sum(array.nbytes for array in arrays) + int(self.ids.estimated_size())
+        """Bytes of all arrays and tables, in memory or in files that are mapped into it."""
+        arrays = (self.starts, self.ends, self.weights, self.kinds, self.edges)
+        tables = self.nodes.estimated_size() + self.details.estimated_size()
+        return sum(array.nbytes for array in arrays) + int(tables)
+
+    def find(self, entity_ids: Sequence[str]) -> list[int | None]:
+        """Return the node of each entity, None where there is none."""
+        ids = self.ids
+        if not len(ids):
+            return [None] * len(entity_ids)
+        wanted = pl.Series(entity_ids, dtype=pl.String)
+        places = ids.search_sorted(wanted).clip(upper_bound=len(ids) - 1)
+        there = ids.gather(places) == wanted
+        return [at if met else None for at, met in zip(places, there, strict=True)]
+
+    def numbers(self, entity_ids: Sequence[str]) -> Numbers:
+        """Return the node of each entity; raises ComputeError where there is none."""
+        found = self.find(entity_ids)
+        for entity_id, at in zip(entity_ids, found, strict=True):
+            if at is None:
+                raise ComputeError(f"the graph has no entity {entity_id[:200]!r}")
+        return np.array(found, dtype=np.int64)
 
     def number(self, entity_id: str) -> int:
-        """Return an entity's node; raises ComputeError when there is none."""
-        at = int(self.ids.search_sorted(entity_id)) if self.size else 0
-        if at == self.size or self.ids[at] != entity_id:
-            raise ComputeError(f"the graph has no entity {entity_id[:200]!r}")
-        return at
+        """Return an entity's node; raises ComputeError where there is none."""
+        return int(self.numbers([entity_id])[0])
 
-    def view(self, edge_types: Sequence[str] | None = None, direction: Direction = "both") -> View:
-        """Return the graph as one sees it who follows edges of these types, this way."""
+    def degrees(self, nodes: Numbers) -> Numbers:
+        """Return the number of edges at each of the nodes; a loop is two."""
+        return self.starts[nodes + 1] - self.starts[nodes]
+
+    def entries(self, nodes: Numbers) -> Numbers:
+        """Return the entries at the nodes, in their order (int64)."""
+        first = self.starts[nodes].astype(np.int64)
+        if len(nodes) == 1:
+            return np.arange(first[0], self.starts[nodes[0] + 1])
+        counts = self.starts[nodes + 1] - first
+        before = np.cumsum(counts) - counts
+        entries = np.repeat(first - before, counts)
+        entries += np.arange(len(entries))
+        return entries
+
+    def view(
+        self,
+        edge_types: Sequence[str] | None = None,
+        direction: Direction = "both",
+        check: Callable[[], None] = lambda: None,
+    ) -> View:
+        """Return the graph as one sees it who follows edges of these types, this way.
+
+        `check` is called between the steps of a search, which it ends by raising.
+        """
         allowed = np.zeros(2 * len(self.edge_types) + 1, dtype=bool)
         for place, edge_type in enumerate(self.edge_types):
             if edge_types is None or edge_type in edge_types:
                 allowed[2 * place] = direction != "in"
                 allowed[2 * place + 1] = direction != "out"
-        return View(self, allowed)
+        return View(self, allowed, check)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,24 +160,28 @@ class View:
 
     graph: Incidence
     allowed: NDArray[np.bool_]
+    check: Callable[[], None]
 
     def reversed(self) -> View:
         """Return the same edges, walked the other way."""
         pairs = self.allowed[:-1].reshape(-1, 2)[:, ::-1].ravel()
-        return View(self.graph, np.append(pairs, False))
+        return View(self.graph, np.append(pairs, False), self.check)
 
     def work(self, nodes: Numbers) -> int:
         """Return the number of entries at the nodes, which is what expanding them costs."""
-        return int((self.graph.starts[nodes + 1] - self.graph.starts[nodes]).sum())
+        return int(self.graph.degrees(nodes).sum())
+
+    def entries(self, nodes: Numbers) -> Numbers:
+        """Return the entries at the nodes, in their order (int64)."""
+        entries = self.graph.entries(nodes)
+        if not self.allowed[:-1].all():
+            entries = entries[self.allowed[self.graph.kinds[entries]]]
+        return entries
 
     def expand(self, nodes: Numbers) -> tuple[Numbers, Numbers]:
         """Return the edges at the nodes: other ends, and the nodes they are at, in their order."""
-        first = self.graph.starts[nodes].astype(np.int64)
-        counts = self.graph.starts[nodes + 1] - first
-        before = np.cumsum(counts) - counts
-        entries = np.repeat(first - before, counts)
-        entries += np.arange(len(entries))
-        owners = np.repeat(nodes, counts)
+        entries = self.graph.entries(nodes)
+        owners = np.repeat(nodes, self.graph.degrees(nodes))
         if not self.allowed[:-1].all():
             used = self.allowed[self.graph.kinds[entries]]
             entries, owners = entries[used], owners[used]
@@ -127,8 +191,10 @@ class View:
         """Return a node's neighbours, ascending, and the weight of all edges to each (int64)."""
         at = slice(self.graph.starts[node], self.graph.starts[node + 1])
         ends, weights = self.graph.ends[at], self.graph.weights[at]
+        used = ends != node
         if not self.allowed[:-1].all():
-            used = self.allowed[self.graph.kinds[at]]
+            used &= self.allowed[self.graph.kinds[at]]
+        if not used.all():
             ends, weights = ends[used], weights[used]
         if not len(ends):
             return ends, weights.astype(np.int64)

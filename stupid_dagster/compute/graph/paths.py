@@ -23,6 +23,8 @@ MOST_STEPS = 250_000
 # that equal ones are equal.
 _UNIT = 2**40
 _FAR = 2**62
+_CHECKED = 1024
+"""Steps of a weighted search between two looks at its deadline."""
 _CHUNK = 64
 
 
@@ -105,7 +107,8 @@ def _fewest_hops(
     """
     if source == target:
         return [source]
-    ahead, back = Levels(view, source), Levels(view.reversed(), target)
+    ahead = Levels(view, np.array([source]))
+    back = Levels(view.reversed(), np.array([target]))
     while max_hops is None or ahead.depth + back.depth < max_hops:
         if not len(ahead.frontier) or not len(back.frontier):
             return None
@@ -122,6 +125,7 @@ def _fewest_hops(
 def _first_path(ahead: Levels, back: Levels, meeting: Numbers) -> list[int]:
     """Return the first of all shortest paths; they go through `meeting`."""
     view, useful = ahead.view, [meeting]
+    source, target = int(ahead.frontiers[0][0]), int(back.frontiers[0][0])
     for before in ahead.frontiers[-2:0:-1]:
         wanted = useful[-1]
         if view.work(wanted) <= view.work(before):
@@ -132,11 +136,11 @@ def _first_path(ahead: Levels, back: Levels, meeting: Numbers) -> list[int]:
             there[wanted] = True
             ends, owners = view.expand(before)
             useful.append(np.unique(owners[there[ends]]))
-    path = [ahead.start]
+    path = [source]
     for nodes in reversed(useful if ahead.depth else []):
         ends, _ = view.neighbours(path[-1])
         path.append(int(ends[np.isin(ends, nodes)][0]))
-    while path[-1] != back.start:
+    while path[-1] != target:
         ends, _ = view.neighbours(path[-1])
         path.append(int(ends[back.level[ends] == back.level[path[-1]] - 1][0]))
     return path
@@ -166,6 +170,8 @@ def _least_distance(view: View, known: list[int], most_steps: int) -> tuple[list
         best, found = side.advance(other, best)
         bridge = _directed(found, forth) or bridge
         steps += 1
+        if steps % _CHECKED == 0:
+            view.check()
     if bridge is None:
         return known, exact
     return sides[0].way(bridge[0])[::-1] + sides[1].way(bridge[1]), exact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ from stupid_dagster.compute.graph.incidence import Numbers, View
 from stupid_dagster.errors import ComputeError
 
 Order = Literal["breadth", "depth"]
+_CHECKED = 256
+"""Nodes that a walk depth first visits between two looks at its deadline."""
 TRAVERSAL_SCHEMA = pl.Schema(
     {
         "entity_id": pl.String,
@@ -36,31 +39,36 @@ class Traversal:
 
 
 def traverse(
-    view: View, start: str, *, depth: int, order: Order = "breadth", limit: int
+    view: View, starts: Sequence[str], *, depth: int, order: Order = "breadth", limit: int
 ) -> Traversal:
-    """Return the nodes that a walk from `start`, itself the first, finds within `depth` steps.
+    """Return the nodes that a walk from `starts`, themselves the first, finds within `depth` steps.
 
     Breadth first: by depth, then by id, and the parent is the first by id of those before; depth
-    is the number of hops. Depth first: from each node to its neighbours by id, as far down as
-    `depth` allows, before its siblings; depth is that of the walk, and what is met where it has to
-    turn back isn't walked on from when it is met again, so that less may be found.
-    At most `limit` nodes. Raises ComputeError for an unknown start, depth below 0, limit below 1.
+    is the number of hops from the nearest start. Depth first: from each node to its neighbours by
+    id, as far down as `depth` allows, before its siblings; depth is that of the walk, and what is
+    met where it has to turn back isn't walked on from when it is met again, so that less may be
+    found. It begins at the starts by id, and anew at those that it didn't meet.
+    At most `limit` nodes; starts have no parent, unless a walk depth first met them. Raises
+    ComputeError for no start, an unknown one, depth below 0, limit below 1.
     """
-    if depth < 0 or limit < 1:
-        raise ComputeError(f"depth = {depth}, limit = {limit}: must be at least 0 and 1")
-    number = view.graph.number(start)
+    if depth < 0 or limit < 1 or not starts:
+        raise ComputeError(
+            f"{len(starts)} starts, depth = {depth}, limit = {limit}: must be at least 1, 0 and 1"
+        )
+    numbers = np.unique(view.graph.numbers(starts))
     walk = _depth_first if order == "depth" else _breadth_first
     # One more tells whether there are more.
-    nodes, depths, parents = walk(view, number, depth, limit + 1)
+    nodes, depths, parents = walk(view, numbers, depth, limit + 1)
     truncated = len(nodes) > limit
-    nodes, depths, parents = nodes[:limit], depths[:limit], parents[:limit]
+    nodes, depths, parents = (np.asarray(part)[:limit] for part in (nodes, depths, parents))
     ids, types = view.graph.ids, view.graph.types
+    roots = pl.Series(parents == nodes)
     table = pl.DataFrame(
         {
             "entity_id": ids.gather(nodes),
             "type": types.gather(nodes),
             "depth": depths,
-            "parent": ids.gather(parents).set(pl.Series(np.arange(len(nodes)) == 0), None),
+            "parent": ids.gather(parents).set(roots, None),
             "order": np.arange(len(nodes)),
         },
     ).cast(TRAVERSAL_SCHEMA)
@@ -73,12 +81,11 @@ class Levels:
     `frontiers` are the nodes that it reached first after 0, 1, ... `depth` hops, ascending.
     """
 
-    def __init__(self, view: View, start: int) -> None:
+    def __init__(self, view: View, starts: Numbers) -> None:
         self.view = view
-        self.start = start
         self.level = np.full(view.graph.size, -1, dtype=np.int32)
-        self.level[start] = 0
-        self.frontiers: list[Numbers] = [np.array([start])]
+        self.level[starts] = 0
+        self.frontiers: list[Numbers] = [starts]
 
     @property
     def depth(self) -> int:
@@ -90,6 +97,7 @@ class Levels:
 
     def advance(self) -> tuple[Numbers, Numbers]:
         """Go one step on; return the edges to new nodes: these, and whence, ascending."""
+        self.view.check()
         ends, owners = self.view.expand(self.frontier)
         new = self.level[ends] < 0
         ends, owners = ends[new], owners[new]
@@ -99,10 +107,11 @@ class Levels:
 
 
 def _breadth_first(
-    view: View, start: int, depth: int, limit: int
+    view: View, starts: Numbers, depth: int, limit: int
 ) -> tuple[Numbers, Numbers, Numbers]:
-    levels = Levels(view, start)
+    levels = Levels(view, starts)
     parent = np.zeros(view.graph.size, dtype=np.int32)
+    parent[starts] = starts
     while levels.depth < depth and sum(map(len, levels.frontiers)) < limit:
         ends, owners = levels.advance()
         # Of assignments to one place the last stays: here that of the first owner.
@@ -114,24 +123,29 @@ def _breadth_first(
 
 
 def _depth_first(
-    view: View, start: int, depth: int, limit: int
+    view: View, starts: Numbers, depth: int, limit: int
 ) -> tuple[list[int], list[int], list[int]]:
     seen: NDArray[np.bool_] = np.zeros(view.graph.size, dtype=bool)
-    seen[start] = True
-    nodes, depths, parents = [start], [0], [start]
-    stack = [(start, iter(_unseen(view, start, seen)))] if depth else []
-    while stack and len(nodes) < limit:
-        parent, children = stack[-1]
-        child = next((c for c in children if not seen[c]), None)
-        if child is None:
-            stack.pop()
-            continue
-        seen[child] = True
-        nodes.append(child)
-        depths.append(len(stack))
-        parents.append(parent)
-        if len(stack) < depth:
-            stack.append((child, iter(_unseen(view, child, seen))))
+    nodes: list[int] = []
+    depths: list[int] = []
+    parents: list[int] = []
+    for start in starts.tolist():
+        # The start is its own first child, at depth 0.
+        stack = [(start, iter([start]))]
+        while stack and len(nodes) < limit:
+            parent, children = stack[-1]
+            child = next((c for c in children if not seen[c]), None)
+            if child is None:
+                stack.pop()
+                continue
+            seen[child] = True
+            if len(nodes) % _CHECKED == 0:
+                view.check()
+            nodes.append(child)
+            depths.append(len(stack) - 1)
+            parents.append(parent)
+            if len(stack) <= depth:
+                stack.append((child, iter(_unseen(view, child, seen))))
     return nodes, depths, parents
 
 

@@ -54,7 +54,11 @@ def test_neighbours_are_the_edges_other_ends(
     ends, owners = view.expand(np.arange(graph.size))
     assert {
         (graph.ids[o], graph.ids[e]) for e, o in zip(ends.tolist(), owners.tolist(), strict=True)
-    } == {(near, far) for near, row in expected.items() for far in row}
+    } == {(near, far) for near, row in expected.items() for far in row} | {
+        (source, source)
+        for source, target, kind in edges.select("source", "target", "type").iter_rows()
+        if source == target and (wanted is None or kind in wanted)
+    }
     back = view.reversed()
     for entity in graph.ids:
         assert set(neighbours(back, entity)) == {e for e, row in expected.items() if entity in row}
@@ -93,3 +97,5 @@ def test_tables_that_dont_belong_together() -> None:
         incidence(pl.concat([nodes, nodes.head(1)]), edges)
     with pytest.raises(ComputeError, match="edges end in 1 entities that nodes lack"):
         incidence(nodes.head(1), edges)
+    with pytest.raises(ComputeError, match="same edge more than once"):
+        incidence(nodes, pl.concat([edges, edges]))

@@ -29,7 +29,7 @@ def test_breadth_first_goes_by_hops_then_by_id(tables: Tables, data: st.DataObje
     start = data.draw(st.sampled_from(sorted(graph)))
     depth = data.draw(st.integers(0, 5))
     limit = data.draw(st.integers(1, 20))
-    found = traverse(incidence(*tables).view(), start, depth=depth, limit=limit)
+    found = traverse(incidence(*tables).view(), [start], depth=depth, limit=limit)
     hops = nx.single_source_shortest_path_length(graph, start, cutoff=depth)
     expected = sorted(hops, key=lambda entity: (hops[entity], entity))
     assert found.table.schema == TRAVERSAL_SCHEMA
@@ -51,7 +51,7 @@ def test_depth_first_is_networkx_s(tables: Tables, data: st.DataObject) -> None:
     start = data.draw(st.sampled_from(sorted(graph)))
     depth = data.draw(st.integers(1, 5))
     limit = data.draw(st.integers(1, 20))
-    found = traverse(incidence(*tables).view(), start, depth=depth, order="depth", limit=limit)
+    found = traverse(incidence(*tables).view(), [start], depth=depth, order="depth", limit=limit)
     edges = list(nx.dfs_edges(graph, start, depth_limit=depth, sort_neighbors=sorted))
     parents = {start: None, **{child: parent for parent, child in edges}}
     assert found.table.select("entity_id", "parent").rows() == list(parents.items())[:limit]
@@ -64,7 +64,7 @@ def test_depth_first_is_networkx_s(tables: Tables, data: st.DataObject) -> None:
 
 def test_the_first_of_several_parents_is_named() -> None:
     ways = [(end, f"b:{n}", "X", 1) for n in range(5) for end in ("a:1", "c:1")]
-    found = traverse(incidence(*graph_tables(ways)).view(), "a:1", depth=2, limit=99)
+    found = traverse(incidence(*graph_tables(ways)).view(), ["a:1"], depth=2, limit=99)
     assert found.table.select("entity_id", "parent").rows()[-1] == ("c:1", "b:0")
 
 
@@ -77,7 +77,7 @@ def test_types_and_directions_narrow() -> None:
 
     def reached(order: str, **narrowed: object) -> set[str]:
         view = graph.view(**narrowed)  # type: ignore[arg-type]
-        found = traverse(view, "a:1", depth=5, order=order, limit=99)  # type: ignore[arg-type]
+        found = traverse(view, ["a:1"], depth=5, order=order, limit=99)  # type: ignore[arg-type]
         return set(found.table["entity_id"])
 
     for order in ("breadth", "depth"):
@@ -90,13 +90,13 @@ def test_types_and_directions_narrow() -> None:
 def test_a_walk_to_the_start_alone() -> None:
     view = incidence(*graph_tables([("a:1", "b:1", "X", 1)])).view()
     for order in ("breadth", "depth"):
-        found = traverse(view, "a:1", depth=0, order=order, limit=1)  # type: ignore[arg-type]
+        found = traverse(view, ["a:1"], depth=0, order=order, limit=1)  # type: ignore[arg-type]
         assert found.table.rows() == [("a:1", "a", 0, None, 0)]
         assert not found.truncated
 
 
 def test_walks_that_make_no_sense() -> None:
     view = incidence(*graph_tables([("a:1", "b:1", "X", 1)])).view()
-    for wrong in ({"depth": -1}, {"limit": 0}, {"start": "c:1"}):
+    for wrong in ({"depth": -1}, {"limit": 0}, {"starts": ["c:1"]}, {"starts": []}):
         with pytest.raises(ComputeError):
-            traverse(view, **{"start": "a:1", "depth": 1, "limit": 1, **wrong})
+            traverse(view, **{"starts": ["a:1"], "depth": 1, "limit": 1, **wrong})

@@ -1,0 +1,137 @@
+"""Tables of a snapshot that are held in memory, within bounds, and the orders they are asked in."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from stupid_dagster.query.filters import Filter, condition
+from stupid_dagster.query.frames import collected
+
+MOST_TABLE_BYTES = 100_000_000
+"""What a larger table holds is read from its file."""
+MOST_BYTES = 300_000_000
+"""All tables of a snapshot, with their orders; beyond, those asked longest ago are let go."""
+_SAMPLED = 10_000
+_LOOKED_UP = 10_000
+"""Rows from which a table is searched by its order and not from end to end."""
+
+
+class ResidentTable:
+    """A table in memory; orders of its rows are made when they are first asked for."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.rows = rows
+        self._lock = threading.Lock()
+        self._orders: dict[tuple[str, bool], pl.Series] = {}
+        self._values: dict[str, pl.Series] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in memory."""
+        parts = [*self._orders.values(), *self._values.values()]
+        return int(self.rows.estimated_size()) + sum(int(part.estimated_size()) for part in parts)
+
+    def order(self, column: str, descending: bool = False) -> pl.Series:
+        """Return the row numbers by a column; equal ones as they stand, missing ones last."""
+        key = (column, descending)
+        with self._lock:
+            if key not in self._orders:
+                place = pl.arg_sort_by(
+                    column, descending=descending, nulls_last=True, maintain_order=True
+                )
+                self._orders[key] = self.rows.select(place).to_series()
+            return self._orders[key]
+
+    def values(self, column: str) -> pl.Series:
+        """Return a column's different values, ascending."""
+        with self._lock:
+            if column not in self._values:
+                self._values[column] = self.rows[column].drop_nulls().unique().sort()
+            return self._values[column]
+
+    def find(
+        self, filters: Sequence[Filter], sort: tuple[str, bool] | None, offset: int, limit: int
+    ) -> tuple[pl.DataFrame, int]:
+        """Return the rows that meet all filters, from `offset` on, and how many meet them.
+
+        In the table's order, or by a column and whether it's descending; `filters` were checked.
+        """
+        rows = self.rows
+        exact = next((f for f in filters if self._is_key(f)), None)
+        if exact is not None:
+            rows = rows[self._rows_equal(exact.field, exact.value)]
+        wanted = condition(filters, rows.schema)
+        if sort is None or exact is not None:
+            found = rows if wanted is None else rows.filter(wanted)
+            if sort:
+                column, descending = sort
+                found = found.sort(
+                    column, descending=descending, nulls_last=True, maintain_order=True
+                )
+            return found.slice(offset, limit), found.height
+        order = self.order(*sort)
+        if wanted is None:
+            return rows[order.slice(offset, limit)], rows.height
+        fitting = rows.select(wanted.fill_null(value=False)).to_series().gather(order).arg_true()
+        return rows[order.gather(fitting.slice(offset, limit))], len(fitting)
+
+    def _is_key(self, one: Filter) -> bool:
+        """Return whether a filter asks for few rows by an entity's id."""
+        return (
+            one.op == "eq"
+            and one.field in ("entity_id", "actor")
+            and self.rows.height >= _LOOKED_UP
+        )
+
+    def _rows_equal(self, column: str, value: str) -> pl.Series:
+        order, cells = self.order(column), self.rows[column]
+        known = len(cells) - cells.null_count()
+
+        def cell(place: int) -> str:
+            return cells[order[place]]
+
+        first = bisect_left(range(known), value, key=cell)
+        return order.slice(first, bisect_right(range(known), value, lo=first, key=cell) - first)
+
+
+class ResidentTables:
+    """The tables of one snapshot that are asked for, as far as they are small enough."""
+
+    def __init__(self, read: Callable[[str], pl.LazyFrame]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._tables: dict[str, ResidentTable] = {}
+        """The table that was asked last comes last."""
+        self._too_large: set[str] = set()
+
+    def get(self, table: str, rows: int) -> ResidentTable | None:
+        """Return a table of that many rows, None for one that is too large."""
+        with self._lock:
+            held = self._tables.pop(table, None)
+            if held is None and table not in self._too_large:
+                held = self._load(table, rows)
+            if held is None:
+                self._too_large.add(table)
+                return None
+            self._tables[table] = held
+            spare = [name for name in self._tables if name != table]
+            while spare and self._bytes() > MOST_BYTES:
+                del self._tables[spare.pop(0)]
+            return held
+
+    def _load(self, table: str, rows: int) -> ResidentTable | None:
+        scan = self._read(table)
+        if rows > _SAMPLED:
+            sample = collected(scan.head(_SAMPLED))
+            # Twice: the first rows may be shorter than the others.
+            if sample.estimated_size() / _SAMPLED * rows > 2 * MOST_TABLE_BYTES:
+                return None
+        held = ResidentTable(collected(scan))
+        return held if held.bytes <= MOST_TABLE_BYTES else None
+
+    def _bytes(self) -> int:
+        return sum(table.bytes for table in self._tables.values())

@@ -1,0 +1,217 @@
+"""The catalog as plain text for a language model's prompt: compact, bounded, the same each time.
+
+What comes from users' data (values, ids) stands in JSON quotes, without control characters and cut,
+so that it can't be taken for an instruction or end its line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+MOST_CHARACTERS = 6000
+_LONGEST_VALUE = 40
+_PLAIN_NAME = re.compile(r"[\w .:/+-]{1,80}")
+_LINE_BREAKS = {"Zl", "Zp"}
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """How much is told of each thing."""
+
+    values: int = 8
+    """Values named of a field that has few of them."""
+    examples: int = 2
+    """Values named of a field that has many."""
+    ranges: bool = True
+    property_values: int = 4
+    properties: bool = True
+    shares: bool = True
+    """Missing and distinct values of fields, and the coverage of properties."""
+    columns: bool = True
+    column_types: bool = True
+    table_descriptions: bool = True
+    field_lines: bool = True
+    """A line a field; else all of an event type in one line."""
+    types: bool = True
+
+
+def _levels() -> Iterator[_Detail]:
+    """Yield ever less detail: what a plan needs least goes first."""
+    detail = _Detail()
+    yield detail
+    for less in (
+        {"column_types": False},
+        {"property_values": 0},
+        {"values": 4, "examples": 1},
+        {"table_descriptions": False},
+        {"examples": 0},
+        {"shares": False},
+        {"columns": False},
+        {"values": 2},
+        {"ranges": False},
+        {"values": 0},
+        {"properties": False},
+        {"field_lines": False},
+        {"types": False},
+    ):
+        detail = replace(detail, **less)
+        yield detail
+
+
+def summarise(catalog: Mapping[str, Any], *, most_characters: int = MOST_CHARACTERS) -> str:
+    """Return what a catalog says, in lines of at most `most_characters` altogether.
+
+    Told are the window, the event types with their fields, the entities with their prefixes, the
+    edges and the knowledge tables. What doesn't fit is left out in this order: types of columns,
+    properties' values, most of the fields' values, what tables mean, examples of fields of many
+    values, shares and numbers of values, columns, all but two values, ranges, all values,
+    properties, a line for each field, types of fields; then whole lines from the end, which the
+    last line tells. Never is a line cut.
+    """
+    text = ""
+    for detail in _levels():
+        text = "\n".join(_lines(catalog, detail))
+        if len(text) <= most_characters:
+            return text
+    return _leading_lines(text.split("\n"), most_characters)
+
+
+def _leading_lines(lines: list[str], most_characters: int) -> str:
+    for kept in range(len(lines) - 1, -1, -1):
+        told = f"({len(lines) - kept} more lines are left out)"
+        text = "\n".join([*lines[:kept], told])
+        if len(text) <= most_characters:
+            return text
+    return ""
+
+
+def _lines(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+    days = catalog["days"]
+    window = f"{days[0]} to {days[-1]}, {len(days)} days with documents" if days else "no days"
+    described = f": {_line(catalog['description'])}" if catalog.get("description") else ""
+    yield f"Event model {_name(catalog['event_model'])}{described}"
+    yield f"Window: {window}; timezone {catalog['timezone']}"
+    yield f"Actors are entities of type {_name(catalog['actor'])}"
+    yield "Event types and their fields:"
+    for name, event in catalog["events"].items():
+        yield from _event(name, event, detail)
+    yield "Entity types (an id is prefix:key):"
+    for name, entity in catalog["entities"].items():
+        yield _entity(name, entity, detail)
+    yield "Edge types:"
+    for name, edge in catalog["edges"].items():
+        ends = f"{_name(edge['from'])} -> {_name(edge['to'])}"
+        yield f"- {_name(name)}: {ends}, {edge['edges']:,} edges"
+    yield "Knowledge tables:"
+    for name, table in catalog["knowledge"].items():
+        yield _table(name, table, detail)
+
+
+def _event(name: str, event: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+    head = f"- {_name(name)}: {event['documents']:,} documents"
+    if event["first_day"]:
+        head += f", {event['first_day']} to {event['last_day']}"
+    if event["description"]:
+        head += f". {_line(event['description'])}"
+    fields = event["fields"].items()
+    if not detail.field_lines:
+        named = (
+            f"{_name(field)} {told['type']}" if detail.types else _name(field)
+            for field, told in fields
+        )
+        yield f"{head}; fields: {', '.join(named)}"
+        return
+    yield head
+    for field, told in fields:
+        yield f"  - {_name(field)}: {'; '.join(_field(told, detail))}"
+
+
+def _field(field: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+    unit = f" in {_line(field['unit'])}" if field["unit"] else ""
+    yield f"{field['type']}{unit}"
+    distinct = field.get("distinct")
+    if detail.shares:
+        if field["missing"]:
+            yield f"{_percent(field['missing'])} missing"
+        if distinct:
+            yield f"{'' if field['distinct_is_exact'] else 'about '}{distinct:,} values"
+    numeric = field["type"] in ("integer", "float")
+    if numeric and detail.ranges and field.get("min") is not None:
+        yield f"{_value(field['min'])} to {_value(field['max'])}"
+    few = distinct is not None and distinct <= 50 and not numeric
+    number = detail.values if few else 0 if numeric else detail.examples
+    if values := field.get("top_values", ())[:number]:
+        told = ", ".join(_value(top["value"]) for top in values)
+        yield told if distinct == len(values) else f"such as {told}"
+
+
+def _entity(name: str, entity: Mapping[str, Any], detail: _Detail) -> str:
+    parts = [f"- {_name(name)}: prefix {_name(entity['prefix'])}, {entity['nodes']:,} nodes"]
+    if examples := entity.get("examples"):
+        parts.append(f"such as {_value(examples[0])}")
+    # A catalog of an older release only lists their names.
+    properties = entity["properties"]
+    told = properties if isinstance(properties, Mapping) else dict.fromkeys(properties, None)
+    if told and detail.properties:
+        listed = (_property(prop, what, detail) for prop, what in told.items())
+        parts.append(f"properties: {', '.join(listed)}")
+    return "; ".join(parts)
+
+
+def _property(name: str, told: Mapping[str, Any] | None, detail: _Detail) -> str:
+    if told is None or not (detail.shares or detail.property_values):
+        return _name(name)
+    parts = [f"of {_percent(told['coverage'])}"] if detail.shares else []
+    parts += (_value(top["value"]) for top in told["top_values"][: detail.property_values])
+    return f"{_name(name)} ({', '.join(parts)})" if parts else _name(name)
+
+
+def _table(name: str, table: Mapping[str, Any], detail: _Detail) -> str:
+    parts = [f"- {_name(name)}: {table['rows']:,} rows"]
+    if detail.table_descriptions:
+        parts.append(_line(table["description"]).rstrip("."))
+    if (columns := table.get("columns")) and detail.columns:
+        listed = (
+            f"{_name(column['name'])} {column['type']}"
+            if detail.column_types
+            else _name(column["name"])
+            for column in columns
+        )
+        parts.append(f"columns: {', '.join(listed)}")
+    return "; ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 or not share else "under 1%"
+
+
+def _name(name: str) -> str:
+    """Return a name of the event model, quoted unless it is plain."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(_line(name), ensure_ascii=False)
+
+
+def _value(value: Any) -> str:
+    """Return a value of users' data: a number or truth value as JSON, a text in JSON quotes."""
+    if isinstance(value, str):
+        text = _line(value)
+        value = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _line(text: str) -> str:
+    """Return a text in one line, without control and invisible characters."""
+    return " ".join("".join(_visible(text)).split())
+
+
+def _visible(text: Iterable[str]) -> Iterator[str]:
+    for character in text:
+        category = unicodedata.category(character)
+        if character.isspace() or category in _LINE_BREAKS:
+            yield " "
+        elif not category.startswith("C"):
+            yield character

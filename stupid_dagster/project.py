@@ -16,7 +16,7 @@ from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
 from stupid_dagster.settings import Settings, load_settings
 from stupid_dagster.stores.lake import Lake, Version
-from stupid_dagster.tables import DAY_TABLES
+from stupid_dagster.tables import DAY_TABLES, TABLES
 
 MODEL_HASH = "event_model"
 """In the metadata of a day's documents: the hash of the event model that they were made by."""
@@ -101,14 +101,19 @@ class Project:
     def complete_day(self, day: str) -> dict[str, Version] | None:
         """Return the live versions of all day tables; None unless they are of the same documents.
 
-        One that has lost files or bytes, or whose description is damaged, counts as missing.
+        One that has lost files or bytes, or whose description is damaged, counts as missing. An
+        optional one may be missing, but not be damaged.
         """
         live = {}
-        for table in DAY_TABLES:
-            with suppress(StoreError):
+        try:
+            for table in DAY_TABLES:
                 if version := self.lake.find(table, day):
                     live[table] = version
-        if len(live) < len(DAY_TABLES) or any(self.lake.damaged(v) for v in live.values()):
+                elif not TABLES[table].optional:
+                    return None
+        except StoreError:
+            return None
+        if any(self.lake.damaged(v) for v in live.values()):
             return None
         documents = live["documents"].name
         if any(v.metadata.get("documents", documents) != documents for v in live.values()):

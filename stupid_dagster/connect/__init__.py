@@ -1,4 +1,4 @@
-"""Documents in; entities, edges, texts, activity, sequences and metrics of the day out.
+"""Documents in; entities, edges, texts, activity, sequences, metrics, field statistics out.
 
 All functions take `documents`: event type to a day's documents with derived fields
 (`enrich`), and return one table of `stupid_dagster.tables`.
@@ -8,6 +8,7 @@ from stupid_dagster.connect.activity import build_activity
 from stupid_dagster.connect.actor_texts import build_actor_texts
 from stupid_dagster.connect.edges import build_edges
 from stupid_dagster.connect.entities import build_entities
+from stupid_dagster.connect.field_statistics import build_field_statistics
 from stupid_dagster.connect.metrics import build_metrics
 from stupid_dagster.connect.sequences import build_sequences
 from stupid_dagster.connect.texts import build_texts, enrich
@@ -17,6 +18,7 @@ __all__ = [
     "build_actor_texts",
     "build_edges",
     "build_entities",
+    "build_field_statistics",
     "build_metrics",
     "build_sequences",
     "build_texts",

@@ -60,7 +60,7 @@ def make_connections(project: Project, day: str) -> list[Written]:
     """Write what a day's documents say of entities, edges, texts, actors and metrics.
 
     The documents are read once for all of `entities`, `edges`, `texts`, `actor_texts`,
-    `activity`, `sequences` and `metrics`.
+    `activity`, `sequences`, `metrics` and `field_statistics`.
     """
     stage = Stage(project, day)
     model = project.model
@@ -78,6 +78,8 @@ def make_connections(project: Project, day: str) -> list[Written]:
     sequences = connect.build_sequences(model, documents)
     stage.table("sequences", sequences, deltas=("times.list.element",), metadata=source)
     stage.table("metrics", connect.build_metrics(model, documents), metadata=source)
+    statistics = connect.build_field_statistics(model, documents)
+    stage.table("field_statistics", statistics, metadata=source)
     return stage.written
 
 

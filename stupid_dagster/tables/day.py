@@ -148,4 +148,32 @@ DAY = (
             Column("actors", pl.UInt32, "Distinct actors behind the value."),
         ),
     ),
+    Table(
+        "field_statistics",
+        "day",
+        "What values the kept fields of each event type have; adds up over days.",
+        (
+            Column("event_type", pl.String, "Event type."),
+            Column("field", pl.String, "Kept field."),
+            Column("documents", pl.UInt32, "Documents of the event type."),
+            Column("missing", pl.UInt32, "Those of them that have no value."),
+            Column("distinct", pl.UInt32, "Distinct values of the day, counted."),
+            Column(
+                "sketch",
+                pl.List(pl.UInt64),
+                "The 1024 smallest XXH64 hashes of its values: see `connect/sketches.py`.",
+            ),
+            Column(
+                "top_values",
+                pl.List(pl.Struct({"value": pl.String, "count": pl.UInt32})),
+                "The 50 most frequent values and their documents. Those of several days add up to "
+                "a lower bound: a value isn't counted on days that it was not among the 50 of. "
+                "Values that begin with the same 100 characters are one, cut there.",
+                "words",
+            ),
+            Column("min", pl.String, "Smallest value, as text; cut at 100 characters.", "words"),
+            Column("max", pl.String, "Largest value, as text; cut at 100 characters.", "words"),
+        ),
+        optional=True,
+    ),
 )

@@ -45,6 +45,8 @@ class Table:
     model_columns: str | None = None
     outlives: bool = False
     """Kept when its days are evicted; holds counts, and no ids."""
+    optional: bool = False
+    """Days that were made before there was this table are complete without it."""
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Build the catalog from versions' metadata and the window's nodes; events are never read."""
+"""Build the catalog of a window from what its days' tables and its own say; no event is read."""
 
 from __future__ import annotations
 
@@ -8,67 +8,69 @@ from typing import Any
 
 import polars as pl
 
+from stupid_dagster.catalog.entities import describe_entities
+from stupid_dagster.catalog.fields import UNKNOWN, Values, window_fields
+from stupid_dagster.catalog.knowledge import describe_knowledge
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.stores.lake import Version
-from stupid_dagster.tables import TABLES
+from stupid_dagster.stores.lake import Lake, Version
 
 
 def build_catalog(
     model: EventModel,
-    documents: Mapping[str, Version],
-    knowledge: Mapping[str, Version],
+    lake: Lake,
     *,
-    nodes: pl.LazyFrame,
-    edges: pl.LazyFrame,
+    documents: Mapping[str, Version],
+    field_statistics: Mapping[str, Version],
+    knowledge: Mapping[str, Version],
 ) -> dict[str, Any]:
     """Return the catalog of a window as plain data.
 
-    `documents` are its days' documents, `knowledge` its own tables by name, `nodes` and `edges`
-    the rows of two of them.
+    `documents` and `field_statistics` are its days' versions by day, `knowledge` its own tables by
+    name, among them `graph_nodes` and `graph_edges`.
 
-    Keys: `days`; `events` (per event type: description, documents, first and last day, fields
-    with type, unit and share of missing values); `entities` (per type: nodes, events,
-    properties); `edges` (per type: ends, edges, weight); `knowledge` (per table: description,
-    rows).
+    Keys: `days`; `days_without_statistics` (made by an older release: their values aren't among the
+    fields'); `events` (per event type: description, documents, first and last day, fields with
+    type, unit, description, share of missing values, and as `window_fields` says); `entities`
+    (`describe_entities`); `edges` (per type: ends, edges, weight); `knowledge`
+    (`describe_knowledge`). It is bounded whatever the events are: texts are cut, values counted.
     """
-    node_counts = _by_type(nodes, nodes=pl.len(), events=pl.col("events").sum())
-    edge_counts = _by_type(edges, edges=pl.len(), weight=pl.col("weight").sum())
+    without = [day for day in documents if day not in field_statistics]
+    values: dict[tuple[str, str], Values] = {}
+    if field_statistics:
+        days = lake.scan_versions(field_statistics.values())
+        values = window_fields(model, days, whole=not without)
     return {
         "event_model": model.name,
         "description": model.description,
         "timezone": model.timezone,
         "actor": model.actor,
         "days": list(documents),
-        "events": _events(model, documents),
-        "entities": {
-            name: {
-                "prefix": entity.prefix,
-                "properties": entity.properties,
-                **node_counts.get(name, {"nodes": 0, "events": 0}),
-            }
-            for name, entity in model.entities.items()
-        },
-        "edges": {
-            name: {
-                "from": edge.source,
-                "to": edge.target,
-                **edge_counts.get(name, {"edges": 0, "weight": 0}),
-            }
-            for name, edge in model.edges.items()
-        },
-        "knowledge": {
-            name: {"description": TABLES[name].description, "rows": version.rows}
-            for name, version in knowledge.items()
-        },
+        "days_without_statistics": without,
+        "events": _events(model, documents, values),
+        "entities": describe_entities(model, lake.scan_versions([knowledge["graph_nodes"]])),
+        "edges": _edges(model, lake.scan_versions([knowledge["graph_edges"]])),
+        "knowledge": describe_knowledge(lake, knowledge),
     }
 
 
-def _by_type(table: pl.LazyFrame, **aggregates: pl.Expr) -> dict[str, dict[str, int]]:
-    rows = table.group_by("type").agg(**aggregates).collect().to_dicts()
-    return {row.pop("type"): row for row in rows}
+def _edges(model: EventModel, edges: pl.LazyFrame) -> dict[str, Any]:
+    totals = edges.group_by("type").agg(edges=pl.len(), weight=pl.col("weight").sum()).collect()
+    counts = {row.pop("type"): row for row in totals.iter_rows(named=True)}
+    return {
+        name: {
+            "from": edge.source,
+            "to": edge.target,
+            **counts.get(name, {"edges": 0, "weight": 0}),
+        }
+        for name, edge in model.edges.items()
+    }
 
 
-def _events(model: EventModel, versions: Mapping[str, Version]) -> dict[str, Any]:
+def _events(
+    model: EventModel,
+    versions: Mapping[str, Version],
+    values: Mapping[tuple[str, str], Values],
+) -> dict[str, Any]:
     documents: Counter[str] = Counter()
     nulls: dict[str, Counter[str]] = {name: Counter() for name in model.events}
     seen: dict[str, list[str]] = {name: [] for name in model.events}
@@ -88,7 +90,11 @@ def _events(model: EventModel, versions: Mapping[str, Version]) -> dict[str, Any
                 field: {
                     "type": model.field_type(field),
                     "unit": model.fields[field].unit if field in model.fields else None,
+                    "description": (
+                        model.fields[field].description if field in model.fields else None
+                    ),
                     "missing": nulls[name][field] / max(1, documents[name]),
+                    **values.get((name, field), UNKNOWN),
                 }
                 for field in event_type.fields
             },

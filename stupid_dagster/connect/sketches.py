@@ -23,9 +23,9 @@ def bottom_k(hashes: pl.Expr) -> pl.Expr:
     return hashes.drop_nulls().unique().sort().head(SKETCH_SIZE)
 
 
-def distinct_values(sketch: Sequence[int]) -> int:
-    """Return how many values a sketch stands for: exact if it has fewer than `SKETCH_SIZE`."""
+def distinct_values(sketch: Sequence[int]) -> tuple[int, bool]:
+    """Return how many values a sketch stands for, and whether that is exact."""
     if len(sketch) < SKETCH_SIZE:
-        return len(sketch)
+        return len(sketch), True
     share = (sketch[-1] + 1) / 2**64
-    return round((len(sketch) - 1) / share)
+    return round((len(sketch) - 1) / share), False

@@ -35,10 +35,11 @@ def make_catalog(project: Project, last_day: str) -> list[Written]:
     knowledge = {name: window.find(name) for name in WINDOW_TABLES if name != "catalog"}
     catalog = build_catalog(
         project.model,
-        window.versions["documents"],
-        {name: version for name, version in knowledge.items() if version},
-        nodes=window.scan("graph_nodes"),
-        edges=window.scan("graph_edges"),
+        project.lake,
+        documents=window.versions["documents"],
+        field_statistics=window.versions.get("field_statistics", {}),
+        knowledge={name: version for name, version in knowledge.items() if version}
+        | {name: window.version(name) for name in ("graph_nodes", "graph_edges")},
     )
 
     def fill(writer: VersionWriter) -> None:

@@ -12,6 +12,7 @@ from stupid_dagster.catalog.entities import describe_entities
 from stupid_dagster.catalog.fields import UNKNOWN, Values, window_fields
 from stupid_dagster.catalog.knowledge import describe_knowledge
 from stupid_dagster.event_model import EventModel
+from stupid_dagster.event_model.schema import FieldRule
 from stupid_dagster.stores.lake import Lake, Version
 
 
@@ -89,14 +90,13 @@ def _events(
             "fields": {
                 field: {
                     "type": model.field_type(field),
-                    "unit": model.fields[field].unit if field in model.fields else None,
-                    "description": (
-                        model.fields[field].description if field in model.fields else None
-                    ),
+                    "unit": rule.unit,
+                    "description": rule.description or "",
                     "missing": nulls[name][field] / max(1, documents[name]),
                     **values.get((name, field), UNKNOWN),
                 }
                 for field in event_type.fields
+                for rule in [model.fields.get(field, FieldRule())]
             },
         }
         for name, event_type in model.events.items()

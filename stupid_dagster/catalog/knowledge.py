@@ -18,7 +18,7 @@ def describe_knowledge(lake: Lake, knowledge: Mapping[str, Version]) -> dict[str
     """Return, per table, its description, rows, columns and parameters.
 
     `columns` are those that queries see: name, type, and meaning, which of the event model's is
-    None. Stores of their own (search index, graph database) have none. `parameters` is what the
+    empty. Stores of their own (search index, graph database) have none. `parameters` is what the
     stage recorded of how it was made, such as the days that it read.
     """
     return {
@@ -46,7 +46,7 @@ def _columns(lake: Lake, version: Version) -> list[dict[str, Any]]:
         {
             "name": name,
             "type": "string" if name in hashes else type_name(dtype),
-            "description": known[name].description if name in known else None,
+            "description": known[name].description if name in known else "",
         }
         for name, dtype in schema.items()
     ]

@@ -16,7 +16,10 @@ from typing import Any
 MOST_CHARACTERS = 6000
 _LONGEST_VALUE = 40
 _PLAIN_NAME = re.compile(r"[\w .:/+-]{1,80}")
-_LINE_BREAKS = {"Zl", "Zp"}
+_LINE_BREAKS = ("Zl", "Zp")
+_NUMBERS = ("integer", "float")
+_FEW = 50
+"""Up to so many values a field is taken for a category."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class _Detail:
     """Missing and distinct values of fields, and the coverage of properties."""
     columns: bool = True
     column_types: bool = True
-    table_descriptions: bool = True
+    tables: bool = True
+    """What tables are."""
+    rows: bool = True
+    """How many edges and rows there are, and the columns of tables that have none."""
     field_lines: bool = True
     """A line a field; else all of an event type in one line."""
     types: bool = True
@@ -47,12 +53,13 @@ def _levels() -> Iterator[_Detail]:
     for less in (
         {"column_types": False},
         {"property_values": 0},
-        {"values": 4, "examples": 1},
-        {"table_descriptions": False},
-        {"examples": 0},
+        {"examples": 1},
+        {"tables": False},
         {"shares": False},
+        {"values": 5, "examples": 0},
+        {"rows": False},
+        {"values": 3},
         {"columns": False},
-        {"values": 2},
         {"ranges": False},
         {"values": 0},
         {"properties": False},
@@ -67,11 +74,11 @@ def summarise(catalog: Mapping[str, Any], *, most_characters: int = MOST_CHARACT
     """Return what a catalog says, in lines of at most `most_characters` altogether.
 
     Told are the window, the event types with their fields, the entities with their prefixes, the
-    edges and the knowledge tables. What doesn't fit is left out in this order: types of columns,
-    properties' values, most of the fields' values, what tables mean, examples of fields of many
-    values, shares and numbers of values, columns, all but two values, ranges, all values,
-    properties, a line for each field, types of fields; then whole lines from the end, which the
-    last line tells. Never is a line cut.
+    edges and the knowledge tables that have columns. What doesn't fit is left out in this order:
+    types of columns, values of properties, examples of fields of many values, what tables are,
+    shares and numbers of values, most of the fields' values, rows and edges, all but three values,
+    columns, ranges, all values, properties, a line for each field, types of fields; then whole
+    lines from the end, which the last line tells. Never is a line cut.
     """
     text = ""
     for detail in _levels():
@@ -97,57 +104,81 @@ def _lines(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     yield f"Event model {_name(catalog['event_model'])}{described}"
     yield f"Window: {window}; timezone {catalog['timezone']}"
     yield f"Actors are entities of type {_name(catalog['actor'])}"
-    yield "Event types and their fields:"
+    yield "Event types and their fields, strings where no type is told:"
+    told: dict[frozenset[Any], str] = {}
     for name, event in catalog["events"].items():
-        yield from _event(name, event, detail)
+        seen = [event["first_day"], event["last_day"]]
+        span = "" if None in seen or seen == [days[0], days[-1]] else f", {seen[0]} to {seen[1]}"
+        yield from _event(name, span, event, detail, told)
     yield "Entity types (an id is prefix:key):"
     for name, entity in catalog["entities"].items():
         yield _entity(name, entity, detail)
     yield "Edge types:"
     for name, edge in catalog["edges"].items():
         ends = f"{_name(edge['from'])} -> {_name(edge['to'])}"
-        yield f"- {_name(name)}: {ends}, {edge['edges']:,} edges"
-    yield "Knowledge tables:"
+        yield f"- {_name(name)}: {ends}" + (f", {edge['edges']:,} edges" if detail.rows else "")
+    yield "Knowledge tables and their columns:"
     for name, table in catalog["knowledge"].items():
-        yield _table(name, table, detail)
+        # The stores have no columns. A catalog of an older release lists none of any.
+        if table.get("columns", True) and name != "window_days":
+            yield _table(name, table, detail)
 
 
-def _event(name: str, event: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
-    head = f"- {_name(name)}: {event['documents']:,} documents"
-    if event["first_day"]:
-        head += f", {event['first_day']} to {event['last_day']}"
+def _event(
+    name: str,
+    span: str,
+    event: Mapping[str, Any],
+    detail: _Detail,
+    told: dict[frozenset[Any], str],
+) -> Iterator[str]:
+    head = f"- {_name(name)}: {event['documents']:,} documents{span}"
     if event["description"]:
         head += f". {_line(event['description'])}"
     fields = event["fields"].items()
     if not detail.field_lines:
         named = (
-            f"{_name(field)} {told['type']}" if detail.types else _name(field)
-            for field, told in fields
+            f"{_name(key)} {field['type']}"
+            if detail.types and field["type"] != "string"
+            else _name(key)
+            for key, field in fields
         )
         yield f"{head}; fields: {', '.join(named)}"
         return
     yield head
-    for field, told in fields:
-        yield f"  - {_name(field)}: {'; '.join(_field(told, detail))}"
+    for key, field in fields:
+        parts = [*_field(field, detail), *_values(f"{name}.{key}", field, detail, told)]
+        yield f"  - {_name(key)}" + (f": {'; '.join(parts)}" if parts else "")
 
 
 def _field(field: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     unit = f" in {_line(field['unit'])}" if field["unit"] else ""
-    yield f"{field['type']}{unit}"
-    distinct = field.get("distinct")
+    if unit or field["type"] != "string":
+        yield f"{field['type']}{unit}"
+    if field.get("description") and detail.shares:
+        yield _line(field["description"]).rstrip(".")
     if detail.shares:
         if field["missing"]:
             yield f"{_percent(field['missing'])} missing"
-        if distinct:
+        if distinct := field.get("distinct"):
             yield f"{'' if field['distinct_is_exact'] else 'about '}{distinct:,} values"
-    numeric = field["type"] in ("integer", "float")
-    if numeric and detail.ranges and field.get("min") is not None:
+    if field["type"] in _NUMBERS and detail.ranges and field.get("min") is not None:
         yield f"{_value(field['min'])} to {_value(field['max'])}"
-    few = distinct is not None and distinct <= 50 and not numeric
-    number = detail.values if few else 0 if numeric else detail.examples
-    if values := field.get("top_values", ())[:number]:
-        told = ", ".join(_value(top["value"]) for top in values)
-        yield told if distinct == len(values) else f"such as {told}"
+
+
+def _values(
+    place: str, field: Mapping[str, Any], detail: _Detail, told: dict[frozenset[Any], str]
+) -> Iterator[str]:
+    """Yield the values of a text field, or the place of the field that has the same few."""
+    tops = [top["value"] for top in field.get("top_values", ())]
+    if not tops or field["type"] != "string":
+        return
+    few = field["distinct"] <= _FEW
+    number = detail.values if few else detail.examples
+    if few and number and (same := told.setdefault(frozenset(tops), place)) != place:
+        yield f"values as {_name(same)}"
+    elif number:
+        more = ", …" if field["distinct"] > number else ""
+        yield ", ".join(map(_value, tops[:number])) + more
 
 
 def _entity(name: str, entity: Mapping[str, Any], detail: _Detail) -> str:
@@ -172,18 +203,19 @@ def _property(name: str, told: Mapping[str, Any] | None, detail: _Detail) -> str
 
 
 def _table(name: str, table: Mapping[str, Any], detail: _Detail) -> str:
-    parts = [f"- {_name(name)}: {table['rows']:,} rows"]
-    if detail.table_descriptions:
+    parts = [f"{table['rows']:,} rows"] if detail.rows else []
+    if detail.tables:
         parts.append(_line(table["description"]).rstrip("."))
-    if (columns := table.get("columns")) and detail.columns:
+    columns = table.get("columns")
+    if columns and detail.columns and (detail.rows or table["rows"]):
         listed = (
             f"{_name(column['name'])} {column['type']}"
             if detail.column_types
             else _name(column["name"])
             for column in columns
         )
-        parts.append(f"columns: {', '.join(listed)}")
-    return "; ".join(parts)
+        parts.append(", ".join(listed))
+    return f"- {_name(name)}" + (f": {'; '.join(parts)}" if parts else "")
 
 
 def _percent(share: float) -> str:
@@ -191,8 +223,8 @@ def _percent(share: float) -> str:
 
 
 def _name(name: str) -> str:
-    """Return a name of the event model, quoted unless it is plain."""
-    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(_line(name), ensure_ascii=False)
+    """Return a name of the event model, quoted and escaped unless it is plain."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)
 
 
 def _value(value: Any) -> str:

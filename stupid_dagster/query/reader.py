@@ -13,8 +13,9 @@ import polars as pl
 import structlog
 
 from stupid_dagster.compute.graph.subgraph import Subgraph
-from stupid_dagster.errors import NotFoundError, SnapshotError, StupidError, hint
+from stupid_dagster.errors import SnapshotError, StupidError
 from stupid_dagster.project import Project
+from stupid_dagster.query.catalog import catalog_part
 from stupid_dagster.query.days import day_bounds, snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
@@ -96,13 +97,11 @@ class SnapshotReader:
 
     def event_type(self, name: str) -> dict[str, Any]:
         """Return an event type's part of the catalog; raises NotFoundError."""
-        events = self._catalog["events"]
-        if name not in events:
-            raise NotFoundError(
-                f"there is no event type {name[:80]!r}{hint(name[:80], events)}; there are "
-                f"{', '.join(events)}"
-            )
-        return events[name]
+        return catalog_part(self._catalog, "events", name)
+
+    def entity_type(self, name: str) -> dict[str, Any]:
+        """Return an entity type's part of the catalog; raises NotFoundError."""
+        return catalog_part(self._catalog, "entities", name)
 
     def documents(
         self,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from stupid_dagster.api.examples.catalog import CATALOG
 from stupid_dagster.api.examples.documents import DOCUMENTS
 from stupid_dagster.api.examples.graph import GRAPH
 from stupid_dagster.api.examples.knowledge import KNOWLEDGE
 
-EXAMPLES: dict[str, dict[str, Any]] = DOCUMENTS | GRAPH | KNOWLEDGE
+EXAMPLES: dict[str, dict[str, Any]] = CATALOG | DOCUMENTS | GRAPH | KNOWLEDGE
 
 
 def example(name: str) -> dict[int | str, dict[str, Any]]:

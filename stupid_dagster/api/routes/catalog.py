@@ -1,4 +1,4 @@
-"""What there is to ask for."""
+"""What there is to ask for: read as it was computed when the snapshot was published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from stupid_dagster.api.dependencies import SnapshotAnswers
-from stupid_dagster.api.models.catalog import CatalogAnswer, EventTypeAnswer
+from stupid_dagster.api.examples import example
+from stupid_dagster.api.models.catalog import (
+    CatalogAnswer,
+    EntityTypeAnswer,
+    EntityTypesAnswer,
+    EventTypeAnswer,
+    EventTypesAnswer,
+    KnowledgeTablesAnswer,
+)
 
 router = APIRouter(prefix="/catalog", tags=["catalog"])
 
@@ -18,10 +26,45 @@ def catalog(answers: SnapshotAnswers) -> Response:
     return answers.data(catalog=answers.reader.catalog())
 
 
-@router.get("/events/{event_type:path}", response_model=EventTypeAnswer)
+@router.get("/events", response_model=EventTypesAnswer)
+def event_types(answers: SnapshotAnswers) -> Response:
+    """List the event types with their fields, as `/catalog/events/{event_type}` has one."""
+    return answers.data(events=answers.reader.catalog()["events"])
+
+
+@router.get(
+    "/events/{event_type:path}", response_model=EventTypeAnswer, responses=example("event_type")
+)
 def event_type(
     answers: SnapshotAnswers,
     event_type: Annotated[str, Path(description="Event type.", examples=["Departure"])],
 ) -> Response:
-    """Describe an event type: its fields with their types and how often they are missing."""
+    """Describe an event type: its days, and its fields with their types and values."""
     return answers.data(event_type=event_type, **answers.reader.event_type(event_type))
+
+
+@router.get("/entities", response_model=EntityTypesAnswer)
+def entity_types(answers: SnapshotAnswers) -> Response:
+    """List the entity types, as `/catalog/entities/{entity_type}` has one."""
+    return answers.data(entities=answers.reader.catalog()["entities"])
+
+
+@router.get(
+    "/entities/{entity_type:path}",
+    response_model=EntityTypeAnswer,
+    responses=example("entity_type"),
+)
+def entity_type(
+    answers: SnapshotAnswers,
+    entity_type: Annotated[str, Path(description="Entity type.", examples=["Airport"])],
+) -> Response:
+    """Describe an entity type: its ids' prefix, properties, edges, and the heaviest entities."""
+    return answers.data(entity_type=entity_type, **answers.reader.entity_type(entity_type))
+
+
+@router.get(
+    "/knowledge", response_model=KnowledgeTablesAnswer, responses=example("knowledge_tables")
+)
+def knowledge_tables(answers: SnapshotAnswers) -> Response:
+    """List the knowledge tables: their columns, rows, and how they were made."""
+    return answers.data(knowledge=answers.reader.catalog()["knowledge"])

@@ -112,6 +112,12 @@ class Settings:
     api_key: str | None = _setting(
         None, "Key that clients send as `X-API-Key`; required on any but a loopback address."
     )
+    api_concurrency: int = _setting(
+        8, "Heavy requests (scans, searches, walks, plans) that the API works on at once.", 1
+    )
+    inbox: Path | None = _setting(
+        None, "Folder that POST /events adds files of events to; unset: it takes none."
+    )
     rows_default: int = _setting(10_000, "Rows that an answer of the API has at most, unasked.", 1)
     rows_most: int = _setting(100_000, "Most rows that an answer of the API may have.", 1)
     step_seconds: float = _setting(

@@ -1,46 +1,122 @@
-"""Answers as JSON: every one states the snapshot and the window that it speaks of.
+"""Answers from a snapshot, which all state it and its window: JSON, and rows also as CSV or Arrow.
 
-Times are ISO 8601 in UTC; what is no number (NaN, infinity) is null.
+Times are ISO 8601 in UTC; what is no number (NaN, infinity) is null, but in Arrow, which has it.
+CSV and Arrow have rows only: what a JSON answer states beside them is in headers, and in the
+schema's metadata of Arrow. A nested column is JSON text in CSV. Values that a spreadsheet would
+take for a formula (`=...`) are left as they are, for CSV is read by programs to which a changed
+value would be a wrong one; import such a file as text.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import polars as pl
+import pyarrow as pa
 from fastapi import Response
 
+from stupid_dagster.api.media import ARROW, CSV, JSON, Wanted
 from stupid_dagster.query import Page, SnapshotReader
 
 
 class Answers:
-    """Answers a request from a snapshot: `reader` reads it."""
+    """Answers a request from a snapshot: `reader` reads it; `served` is told how many rows went."""
 
-    def __init__(self, reader: SnapshotReader) -> None:
+    def __init__(
+        self,
+        reader: SnapshotReader,
+        wanted: Wanted | None = None,
+        served: Callable[[int], Any] = lambda rows: None,
+    ) -> None:
         self.reader = reader
+        self.wanted = wanted or Wanted()
+        self._served = served
 
     def data(self, **parts: Any) -> Response:
-        """Return the parts, each a frame (its rows) or plain data, under their names."""
-        manifest = self.reader.manifest
-        head = {
-            "snapshot": manifest.id,
-            "window": {
-                "first_day": manifest.first_day,
-                "last_day": manifest.last_day,
-                "days": len(manifest.days),
-            },
-        }
-        pieces = [f"{json.dumps(name)}:{_json(part)}" for name, part in (head | parts).items()]
-        return Response("{" + ",".join(pieces) + "}", media_type="application/json")
+        """Return the parts, each a frame (its rows) or plain data, under their names, as JSON."""
+        pieces = [
+            f"{json.dumps(name)}:{_json(part)}" for name, part in (self._head | parts).items()
+        ]
+        rows = parts.get("rows")
+        self._served(0 if rows is None else len(rows))
+        return self._response("{" + ",".join(pieces) + "}", JSON)
 
     def page(self, page: Page, **parts: Any) -> Response:
-        """Return a page's rows and how many there are, with `parts`, which may replace the rows."""
+        """Return a page's rows and how many there are, in the form that is wanted.
+
+        As JSON with `parts`, which may replace the rows.
+        """
         counts = {"total": page.total, "limit": page.limit, "truncated": page.truncated}
-        rows = parts.pop("rows", page.rows)
-        return self.data(**counts, **parts, rows=rows)
+        if self.wanted.media == JSON:
+            rows = parts.pop("rows", page.rows)
+            return self.data(**counts, **parts, rows=rows)
+        self._served(page.rows.height)
+        head = self._head | counts
+        if page.next_cursor:
+            head["next_cursor"] = page.next_cursor
+        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in head.items()}
+        headers = {f"X-{k.replace('_', '-').title()}": text for k, text in texts.items()}
+        if page.next_cursor:
+            query = [pair for pair in self.wanted.query if pair[0] != "cursor"]
+            following = urlencode([*query, ("cursor", page.next_cursor)])
+            headers["Link"] = f'<?{following}>; rel="next"'
+        if self.wanted.media == CSV:
+            return self._response(_csv(page.rows), f"{CSV}; charset=utf-8", headers)
+        return self._response(_arrow(page.rows, texts), ARROW, headers)
+
+    @property
+    def _head(self) -> dict[str, Any]:
+        manifest = self.reader.manifest
+        window = {
+            "first_day": manifest.first_day,
+            "last_day": manifest.last_day,
+            "days": len(manifest.days),
+        }
+        return {"snapshot": manifest.id, "window": window}
+
+    def _response(
+        self, content: str | bytes, media: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        return Response(
+            content, headers=dict(self.wanted.headers) | (headers or {}), media_type=media
+        )
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    columns = [_flat(name, dtype) for name, dtype in frame.schema.items()]
+    return (
+        frame.select(columns)
+        .write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ", date_format="%Y-%m-%d")
+        .encode()
+    )
+
+
+def _flat(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column as CSV can have it."""
+    column = pl.col(name)
+    if dtype.is_float():
+        return pl.when(column.is_finite()).then(column)
+    if dtype.is_nested():
+        wrapped = pl.struct(column.alias("v")).struct.json_encode()
+        plain = wrapped.str.strip_prefix('{"v":').str.strip_suffix("}")
+        return pl.when(column.is_not_null()).then(plain).alias(name)
+    return column
+
+
+def _arrow(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
+    # Not every reader knows the newer layouts of strings.
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = table.replace_schema_metadata(metadata)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
 
 
 def _json(part: Any) -> str:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
+from stupid_dagster import __version__
 from stupid_dagster.api.answers import Answers
+from stupid_dagster.api.errors import NotModified
+from stupid_dagster.api.media import Wanted, choose, entity_tag, matches
+from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
@@ -29,25 +35,59 @@ _KEY = APIKeyHeader(
 async def check_key(request: Request, given: Annotated[str | None, Security(_KEY)]) -> None:
     """Refuse a request that lacks the key, where one is set."""
     project: Project = request.app.state.project
-    key = project.settings.api_key
-    # Headers come decoded from Latin-1, whatever the client's bytes meant.
-    if key and not hmac.compare_digest((given or "").encode("latin-1"), key.encode()):
+    if not _is_key(project, given):
         raise HTTPException(
             401, "send the key of the setting api_key as X-API-Key", {"WWW-Authenticate": "ApiKey"}
         )
 
 
+async def check_scraper(request: Request) -> None:
+    """Refuse a scrape without the key, where one is set and others than this machine can ask.
+
+    Prometheus sends it as `authorization: {credentials: ...}`.
+    """
+    project: Project = request.app.state.project
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+    if not is_loopback(project.settings.api_host) and not _is_key(project, given):
+        raise HTTPException(
+            401,
+            "send the key of the setting api_key as X-API-Key, or as a bearer token",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server that is bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_key(project: Project, given: str | None) -> bool:
+    """Return whether it is the key that is set, in a time that tells nothing; True without one."""
+    key = project.settings.api_key
+    # Headers come decoded from Latin-1, whatever the client's bytes meant.
+    return not key or hmac.compare_digest((given or "").encode("latin-1"), key.encode())
+
+
 async def check_parameters(request: Request) -> None:
     """Refuse query parameters that the route doesn't have: ignored, they would mislead."""
-    operations = request.app.openapi()["paths"][request.scope["route"].path_format]
-    operation = operations[request.method.lower()]
-    known = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+    parameters = _operation(request).get("parameters", ())
+    known = [p["name"] for p in parameters if p["in"] == "query"]
     for name in request.query_params:
         if name not in known:
             raise InvalidQueryError(
                 f"{request.url.path[:200]} has no parameter {name[:80]!r}{hint(name[:80], known)}; "
                 f"it has {', '.join(known) or 'none'}"
             )
+
+
+def _operation(request: Request) -> dict[str, Any]:
+    """Return what the OpenAPI page says of the route."""
+    operations = request.app.openapi()["paths"][request.scope["route"].path_format]
+    return operations[request.method.lower()]
 
 
 Limit = Annotated[
@@ -117,17 +157,66 @@ def _step_seconds(request: Request) -> float:
     return request.app.state.project.settings.step_seconds
 
 
+def wanted(request: Request) -> Wanted:
+    """Return the form that a request wants its answer in; refuses (406) what the route hasn't.
+
+    What the OpenAPI page lists is what there is.
+    """
+    responses = _operation(request)["responses"]
+    good = next((said for status, said in responses.items() if status.startswith("2")), {})
+    offers = [*good.get("content", {})]
+    accept = request.headers.get("accept")
+    media = choose(accept, offers)
+    if media is None:
+        raise HTTPException(
+            406, f"Accept: {(accept or '')[:200]}: this answer comes as {' or '.join(offers)}"
+        )
+    return Wanted(
+        media,
+        (("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "no-cache")),
+        tuple(request.query_params.multi_items()),
+    )
+
+
+def _answers(request: Request, reader: SnapshotReader, form: Wanted) -> Answers:
+    return Answers(reader, form, metrics_of(request.app).rows.inc)
+
+
 async def published_answers(
-    reader: Annotated[SnapshotReader, Depends(published_reader)],
+    request: Request, reader: Annotated[SnapshotReader, Depends(published_reader)]
 ) -> Answers:
     """Return what answers a request from the published snapshot."""
-    return Answers(reader)
+    return _answers(request, reader, wanted(request))
 
 
-async def snapshot_answers(reader: Annotated[SnapshotReader, Depends(snapshot_reader)]) -> Answers:
-    """Return what answers a request from the window that it asks for."""
-    return Answers(reader)
+async def live_answers(
+    request: Request, reader: Annotated[SnapshotReader, Depends(snapshot_reader)]
+) -> Answers:
+    """Return what answers from the window asked for, and from more than it: nothing to keep."""
+    return _answers(request, reader, wanted(request))
+
+
+async def snapshot_answers(
+    request: Request, reader: Annotated[SnapshotReader, Depends(snapshot_reader)]
+) -> Answers:
+    """Return what answers a request from the window that it asks for.
+
+    Raises NotModified for a client that has the answer: the snapshot, the request and the code
+    determine it. Nobody has the tag of a request that wasn't answered, for the request is in it.
+    """
+    form = wanted(request)
+    if request.method != "GET":
+        return _answers(request, reader, form)
+    settings = reader.project.settings
+    limits = f"{settings.rows_default} {settings.rows_most}"
+    asked = f"{request.url.path}?{request.url.query}"
+    tag = entity_tag((reader.id, __version__, limits, form.media, asked))
+    headers = (*form.headers, ("ETag", tag))
+    if matches(request.headers.get("if-none-match"), tag):
+        raise NotModified(dict(headers))
+    return _answers(request, reader, replace(form, headers=headers))
 
 
 PublishedAnswers = Annotated[Answers, Depends(published_answers)]
+LiveAnswers = Annotated[Answers, Depends(live_answers)]
 SnapshotAnswers = Annotated[Answers, Depends(snapshot_answers)]

@@ -13,9 +13,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from stupid_dagster.errors import (
     EmbedderError,
+    InvalidPlanError,
     InvalidQueryError,
     LanguageModelError,
     NotFoundError,
@@ -42,13 +44,27 @@ STATUSES: dict[type[StupidError], int] = {
 _TYPES = {
     400: "unanswerable",
     401: "key-needed",
+    403: "turned-off",
     404: "not-found",
     405: "method-not-allowed",
+    406: "not-acceptable",
+    408: "too-slow",
+    413: "too-large",
+    414: "too-long",
+    415: "unsupported-media-type",
+    421: "unknown-host",
     422: "invalid-query",
     503: "unavailable",
     504: "timed-out",
 }
 MEDIA_TYPE = "application/problem+json"
+
+
+class NotModified(Exception):
+    """The client has the answer; `headers` go with saying so."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
 
 
 class Mistake(BaseModel):
@@ -72,6 +88,7 @@ class Problem(BaseModel):
 def add_error_handlers(app: FastAPI) -> None:
     """Make the app answer every error with problem+json."""
     app.add_exception_handler(StupidError, _expected)
+    app.add_exception_handler(NotModified, _not_modified)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -83,7 +100,7 @@ def status_of(error: StupidError) -> int:
 
 
 def problem(
-    request: Request,
+    request: HTTPConnection,
     status: int,
     detail: str,
     *,
@@ -110,7 +127,15 @@ def _expected(request: Request, error: Exception) -> Response:
         return _unexpected(request, error)
     if status > 500:
         log.warning("can't answer", path=request.url.path, problem=str(error))
-    return problem(request, status, str(error))
+    mistakes = None
+    if isinstance(error, InvalidPlanError):
+        mistakes = [{"where": where, "message": what} for where, what in error.problems]
+    return problem(request, status, str(error), errors=mistakes)
+
+
+def _not_modified(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotModified)
+    return Response(None, 304, error.headers)
 
 
 def _malformed(request: Request, error: Exception) -> Response:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import structlog
 import uvicorn
 
 from stupid_dagster.api.app import create_app
+from stupid_dagster.api.dependencies import is_loopback
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.project import Project
 from stupid_dagster.settings import Settings
@@ -20,10 +20,18 @@ def serve(project: Project) -> None:
     """Serve the query API until the process is told to stop; raises SettingsError."""
     settings = project.settings
     with bound_socket(settings) as listener:
-        config = uvicorn.Config(create_app(project), log_config=None, access_log=False)
+        app = create_app(project, allowed_hosts(settings))
+        config = uvicorn.Config(app, log_config=None, access_log=False)
         port = listener.getsockname()[1]
         log.info("serving", url=f"http://{settings.api_host}:{port}", docs="/docs")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def allowed_hosts(settings: Settings) -> list[str] | None:
+    """Return the names that requests may give the server; None: any, for they need the key."""
+    if settings.api_key or not is_loopback(settings.api_host):
+        return None
+    return ["localhost", "127.0.0.1", "::1", settings.api_host]
 
 
 def bound_socket(settings: Settings) -> socket.socket:
@@ -56,11 +64,3 @@ def bound_socket(settings: Settings) -> socket.socket:
             f"{host}:{port} can't be bound to ({error}); stop what uses it, or set another api_port"
         ) from error
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server that is bound to `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -116,7 +116,7 @@ def parameters(app: FastAPI) -> list[tuple[str, str, str]]:
     return [
         (path, parameter["name"], json.dumps(parameter["schema"]))
         for path, operations in app.openapi()["paths"].items()
-        for parameter in operations["get"].get("parameters", [])
+        for parameter in operations.get("get", {}).get("parameters", [])
         if parameter["in"] == "query"
     ]
 

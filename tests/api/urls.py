@@ -1,5 +1,8 @@
 """A request to each route of the API, as its OpenAPI page has them."""
 
+OTHERS = {"/metrics", "/events"}
+"""Routes that don't answer GET with JSON; they have tests of their own."""
+
 URLS = {
     "/health": "/health",
     "/ready": "/ready",

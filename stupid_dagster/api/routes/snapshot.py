@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from stupid_dagster.api.dependencies import SnapshotAnswers, kept_snapshots
+from stupid_dagster.api.dependencies import LiveAnswers, kept_snapshots
 from stupid_dagster.api.models.service import SnapshotAnswer
 from stupid_dagster.tables import TABLES
 
@@ -12,7 +12,7 @@ router = APIRouter(tags=["snapshot"])
 
 
 @router.get("/snapshot", response_model=SnapshotAnswer)
-def snapshot(request: Request, answers: SnapshotAnswers) -> Response:
+def snapshot(request: Request, answers: LiveAnswers) -> Response:
     """Say when the snapshot was made, what made it, how large its tables are.
 
     `windows` lists what can be asked for with `as_of`.

@@ -1,0 +1,111 @@
+"""What Prometheus is told: requests, rows, and the snapshot that is served.
+
+Labels have few values: a route is its template, never a path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+from stupid_dagster.errors import StupidError
+from stupid_dagster.query import KeptSnapshots
+from stupid_dagster.tables import TABLES
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# From a point read's milliseconds to the longest that a step may take.
+_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The metrics of one app; others of its parts add theirs to `registry`."""
+
+    def __init__(self, snapshots: KeptSnapshots) -> None:
+        self.registry = registry = CollectorRegistry()
+        labels = ["route", "method", "status"]
+        self.requests = Counter("stupid_requests", "Requests answered.", labels, registry=registry)
+        self.seconds = Histogram(
+            "stupid_request_seconds",
+            "Seconds from a request to the end of its answer.",
+            ["route"],
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "stupid_requests_in_flight", "Requests that are being answered.", registry=registry
+        )
+        self.timeouts = Counter(
+            "stupid_request_timeouts", "Requests cut off at their limit (504).", registry=registry
+        )
+        self.rows = Counter("stupid_rows_served", "Rows of all answers.", registry=registry)
+        ProcessCollector(registry=registry)
+        registry.register(_Served(snapshots))
+
+    def observe(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        route = getattr(scope.get("route"), "path_format", "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.requests.labels(route, method, status).inc()
+        self.seconds.labels(route).observe(seconds)
+        if status == 504:
+            self.timeouts.inc()
+
+    def text(self) -> bytes:
+        """Return them all as Prometheus reads them."""
+        return generate_latest(self.registry)
+
+
+def metrics_of(app: FastAPI) -> Metrics:
+    """Return an app's metrics."""
+    return app.state.metrics
+
+
+class _Served(Collector):
+    """The snapshot that is served, as it is at each scrape."""
+
+    def __init__(self, snapshots: KeptSnapshots) -> None:
+        self._snapshots = snapshots
+        self._started = time.monotonic()
+
+    # Otherwise registering would collect, to learn the names.
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        uptime = time.monotonic() - self._started
+        yield GaugeMetricFamily("stupid_uptime_seconds", "Seconds since the app was made.", uptime)
+        kept = len(self._snapshots.windows())
+        yield GaugeMetricFamily("stupid_kept_windows", "Windows that can be asked for.", kept)
+        sizes = GaugeMetricFamily(
+            "stupid_store_bytes", "Bytes of the snapshot's tables.", labels=["table"]
+        )
+        try:
+            with self._snapshots.use() as reader:
+                manifest = reader.manifest
+        except StupidError:  # Nothing is published, which the absence of these tells.
+            return
+        age = datetime.now(UTC) - datetime.fromisoformat(manifest.created)
+        yield GaugeMetricFamily(
+            "stupid_snapshot_age_seconds", "Seconds since publication.", age.total_seconds()
+        )
+        yield GaugeMetricFamily(
+            "stupid_window_days", "Days of the window with documents.", len(manifest.days)
+        )
+        for table, versions in manifest.versions.items():
+            if table in TABLES:
+                sizes.add_metric([table], sum(version.bytes for version in versions.values()))
+        yield sizes

@@ -123,6 +123,7 @@ class Settings:
     step_seconds: float = _setting(
         30.0, "Seconds that a request or a step of a plan may take.", 0.001
     )
+    plan_steps: int = _setting(20, "Steps that a query plan has at most.", 1, 100)
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})

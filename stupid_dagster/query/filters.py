@@ -104,9 +104,21 @@ def _expression(one: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 
 def _values(one: Filter, dtype: pl.DataType) -> pl.Series:
+    if isinstance(one.value, pl.Series):  # Never a client's: those of another table's column.
+        return _fitting(one.value, one.field, dtype)
     if not isinstance(one.value, list) or not 1 <= len(one.value) <= MOST_VALUES:
         raise InvalidQueryError(f"filter on {one.field}: `in` takes from 1 to {MOST_VALUES} values")
     return pl.Series([_value(one, dtype, value) for value in one.value], dtype=dtype)
+
+
+def _fitting(values: pl.Series, field: str, dtype: pl.DataType) -> pl.Series:
+    """Return those of the values that a column of this type can have, as its type."""
+    if is_hash(field, dtype) and values.dtype == pl.String:
+        digits = values.filter(values.str.contains(f"^{_HEX_ID.pattern}$"))
+        return digits.str.to_integer(base=16, dtype=pl.UInt64)
+    if values.dtype.is_float() and dtype.is_integer():
+        values = values.filter(values == values.round())
+    return values.cast(dtype, strict=False).drop_nulls()
 
 
 def _value(one: Filter, dtype: pl.DataType, raw: Any) -> Any:

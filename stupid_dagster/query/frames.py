@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -60,6 +60,13 @@ def reading() -> Iterator[None]:
 def is_hash(column: str, dtype: pl.DataType) -> bool:
     """Return whether a column holds hashes, which queries see as 16 hexadecimal digits."""
     return dtype == pl.UInt64 and column.endswith("_id")
+
+
+def shown_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    """Return the columns' types as `hex_ids` leaves them."""
+    return {
+        name: pl.String() if is_hash(name, dtype) else dtype for name, dtype in schema.items()
+    }
 
 
 def hex_ids(rows: pl.DataFrame) -> pl.DataFrame:

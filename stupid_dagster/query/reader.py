@@ -19,7 +19,7 @@ from stupid_dagster.query.catalog import catalog_part
 from stupid_dagster.query.days import day_bounds, snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
-from stupid_dagster.query.frames import hex_ids
+from stupid_dagster.query.frames import hex_ids, schema_of
 from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
@@ -128,6 +128,10 @@ class SnapshotReader:
             event_type, first_day, last_day, since, until, actor, filters, columns
         )
         return self._documents.page(query, row_limit(limit, self.project.settings), cursor)
+
+    def document_schema(self, event_type: str) -> dict[str, pl.DataType]:
+        """Return the columns of an event type's documents as stored; raises InvalidQueryError."""
+        return self._documents.schema(event_type)
 
     def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
         """Return a document's columns, and its text; raises NotFoundError."""
@@ -281,6 +285,10 @@ class SnapshotReader:
         """
         rows = row_limit(limit, self.project.settings)
         return self._knowledge.page(table, filters, sort, rows, offset)
+
+    def knowledge_schema(self, table: str) -> dict[str, pl.DataType]:
+        """Return a knowledge table's columns, words included; raises as `knowledge`."""
+        return schema_of(self._knowledge.scan(table))
 
     def check_values(self, table: str, column: str, values: Sequence[str]) -> None:
         """Raise InvalidQueryError for a value that no row of a knowledge table has."""

@@ -16,7 +16,16 @@ from stupid_dagster.api.limits import HeavyLimit, HostCheck, SizeLimit
 from stupid_dagster.api.metrics import Metrics
 from stupid_dagster.api.observing import HeadAsGet, Observed
 from stupid_dagster.api.page import DescribedApp
-from stupid_dagster.api.routes import catalog, documents, graph, health, knowledge, search, snapshot
+from stupid_dagster.api.routes import (
+    catalog,
+    documents,
+    graph,
+    health,
+    knowledge,
+    plans,
+    search,
+    snapshot,
+)
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
 
@@ -80,7 +89,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.metrics = metrics
     add_error_handlers(app)
     app.include_router(health.router)
-    for module in (snapshot, catalog, documents, search, graph, knowledge):
+    for module in (snapshot, catalog, documents, search, graph, knowledge, plans):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)
     # The last one added is met first.

@@ -11,8 +11,9 @@ from stupid_dagster.api.examples.catalog import CATALOG
 from stupid_dagster.api.examples.documents import DOCUMENTS
 from stupid_dagster.api.examples.graph import GRAPH
 from stupid_dagster.api.examples.knowledge import KNOWLEDGE
+from stupid_dagster.api.examples.plans import PLANS
 
-EXAMPLES: dict[str, dict[str, Any]] = CATALOG | DOCUMENTS | GRAPH | KNOWLEDGE
+EXAMPLES: dict[str, dict[str, Any]] = CATALOG | DOCUMENTS | GRAPH | KNOWLEDGE | PLANS
 
 
 def example(name: str) -> dict[int | str, dict[str, Any]]:

@@ -49,7 +49,9 @@ def _documents_scan(p: model.DocumentsScan, c: StepContext) -> Schema | None:
 
 
 def _days(first: date | None, last: date | None, c: StepContext) -> None:
-    c.attempt("first_day" if first else "last_day", lambda: snapshot_days(_manifest(c), first, last))
+    c.attempt(
+        "first_day" if first else "last_day", lambda: snapshot_days(_manifest(c), first, last)
+    )
 
 
 def _times(p: model.DocumentsScan, c: StepContext) -> None:

@@ -212,7 +212,7 @@ def _words(error: ErrorDetails, known: Iterable[str]) -> str:
         case "extra_forbidden":
             return _unknown_part(str(error["loc"][-1]), known)
         case "literal_error":
-            choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+            choices = str(error.get("ctx", {}).get("expected")).replace("'", "").replace(" or ", ", ")
             given = error["input"]
             near = hint(given[:80], choices.split(", ")) if isinstance(given, str) else ""
             return f"{quoted(given)} is none of {choices}{near}"
@@ -258,9 +258,10 @@ def _without(raw: Any, paths: Sequence[Path], kept: dict[str, list[int]]) -> dic
     # Of a list, its last items first: the others keep their places.
     for path in sorted(ends, key=lambda p: p[-1] if isinstance(p[-1], int) else 0, reverse=True):
         container: Any = raw
-        for part in path[:-1]:
-            container = container[part] if part in container else {}
-        name, part = str(path[-2]) if len(path) > 1 else "", path[-1]
+        *parents, part = path
+        for parent in parents:
+            container = container.get(parent, {})
+        name = str(parents[-1]) if parents else ""
         if isinstance(part, int):
             del kept.setdefault(name, list(range(len(container))))[part]
             container[:] = [item for place, item in enumerate(container) if place != part]

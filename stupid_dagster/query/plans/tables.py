@@ -53,9 +53,7 @@ def joined_names(
     `_right`.
     """
     same = {name for name, other in zip(left_on, right_on, strict=True) if name == other}
-    return {
-        name: f"{name}{_RIGHT}" if name in left else name for name in right if name not in same
-    }
+    return {name: f"{name}{_RIGHT}" if name in left else name for name in right if name not in same}
 
 
 def join_rows(

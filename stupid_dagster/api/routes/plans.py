@@ -1,0 +1,98 @@
+"""Query plans: run, checked, explained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import SkipValidation
+
+from stupid_dagster.api.dependencies import SnapshotAnswers
+from stupid_dagster.api.examples import example
+from stupid_dagster.api.examples.plans import PLAN_BODY
+from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, ValidationAnswer
+from stupid_dagster.errors import InvalidPlanError
+from stupid_dagster.query import Page
+from stupid_dagster.query.plans import StepResult, explain_plan, run_plan, validate_plan
+from stupid_dagster.query.plans.model import Plan
+
+router = APIRouter(prefix="/plans", tags=["plans"])
+
+PlanBody = Annotated[
+    # Checked by `validate_plan`, which tells all mistakes at once.
+    SkipValidation[Plan],
+    Body(openapi_examples={"plan": {"summary": "What happened at an airport", "value": PLAN_BODY}}),
+]
+
+
+@router.post("", response_model=PlanAnswer, responses=example("plan"))
+def run(
+    answers: SnapshotAnswers,
+    plan: PlanBody,
+    steps: Annotated[
+        Literal["shown", "all"],
+        Query(description="Whose rows to give: of the step that is shown, or of all."),
+    ] = "shown",
+) -> Response:
+    """Run a plan, and give the rows of the step that it shows; of the others how they ended.
+
+    Steps run side by side where they can. One that fails skips those that depend on it; the
+    others' results are given all the same. As CSV or Arrow, the shown step's rows alone.
+    """
+    result = run_plan(answers.reader, validate_plan(answers.reader, plan))
+    shown = result.rendered
+    rows = pl.DataFrame() if shown.rows is None else shown.rows
+    return answers.page(
+        Page(rows, shown.limit, shown.truncated, shown.total),
+        render=result.render.model_dump(),
+        status=shown.status,
+        error=shown.error,
+        notes=shown.notes,
+        seconds=round(result.seconds, 4),
+        steps=[_step(one, whole=steps == "all") for one in result.steps.values()],
+    )
+
+
+@router.post("/validate", response_model=ValidationAnswer, responses=example("plan_validated"))
+def validate(answers: SnapshotAnswers, plan: PlanBody) -> Response:
+    """Check a plan without running it: all mistakes at once, each with its place.
+
+    A valid plan comes back with its defaults, and what its steps depend on.
+    """
+    try:
+        checked = validate_plan(answers.reader, plan)
+    except InvalidPlanError as error:
+        problems = [{"where": where, "message": what} for where, what in error.problems]
+        return answers.data(valid=False, problems=problems, plan=None)
+    return answers.data(valid=True, problems=[], plan=checked.model_dump(mode="json"))
+
+
+@router.post("/explain", response_model=ExplainAnswer, responses=example("plan_explained"))
+def explain(answers: SnapshotAnswers, plan: PlanBody) -> Response:
+    """Say what a plan's steps would read, in which order, without running them.
+
+    Numbers of rows are estimates, made from the files' statistics.
+    """
+    reader = answers.reader
+    explained = explain_plan(reader, validate_plan(reader, plan))
+    return answers.data(**explained.as_dict())
+
+
+def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
+    count = None if one.rows is None else one.rows.height
+    told = {
+        "id": one.id,
+        "op": one.op,
+        "status": one.status,
+        "count": count,
+        "total": one.total,
+        "truncated": one.truncated,
+        "partial": one.partial,
+        "seconds": round(one.seconds, 4),
+        "error": one.error,
+        "notes": one.notes,
+    }
+    return {**told, "rows": None if one.rows is None else one.rows.to_dicts()} if whole else told
+
+

@@ -11,14 +11,14 @@ import polars as pl
 
 from stupid_dagster.compute.graph.paths import STEP_SCHEMA
 from stupid_dagster.compute.graph.traversal import TRAVERSAL_SCHEMA
+from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA
 from stupid_dagster.errors import MissingVersionError, NotFoundError
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.frames import shown_schema
-from stupid_dagster.query.graph import check_edges
 from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 from stupid_dagster.query.paths import MOST_DEPTH
 from stupid_dagster.query.plans import model
-from stupid_dagster.query.plans.context import Schema, StepContext, fit, meaning
+from stupid_dagster.query.plans.context import Schema, StepContext, fit, instance, meaning
 from stupid_dagster.query.plans.problems import quoted, unknown
 from stupid_dagster.query.plans.tables import aggregate, join_rows, joined_names, timeline
 from stupid_dagster.query.reader import MOST_TEXT
@@ -103,15 +103,16 @@ def _document(doc_id: str, c: StepContext) -> None:
 
 def _edges(edge_types: Sequence[str] | None, c: StepContext) -> None:
     for index, name in enumerate(edge_types or ()):
-        place = f"edge_types[{c.place('edge_types', index)}]"
-        c.attempt(place, lambda name=name: check_edges(c.catalog, [name], "both"))
+        if name not in c.catalog["edges"]:
+            place = f"edge_types[{c.place('edge_types', index)}]"
+            c.add(place, unknown("edge type", name, c.catalog["edges"]))
 
 
 def _graph_neighbors(p: model.GraphNeighbors, c: StepContext) -> Schema:
     c.ids("start", p.start, c.catalog["entities"])
     _edges(p.edge_types, c)
     c.limit(p.limit)
-    return NEIGHBOR_SCHEMA
+    return {"entity_id": pl.String(), **NEIGHBOR_SCHEMA}
 
 
 def _graph_traverse(p: model.GraphTraverse, c: StepContext) -> Schema:
@@ -216,7 +217,7 @@ def _table_timeline(p: model.TableTimeline, c: StepContext) -> Schema | None:
 def _table_contrast(p: model.TableContrast, c: StepContext) -> Schema | None:
     c.ids("actors", p.actors, [c.catalog["actor"]])
     c.limit(p.limit)
-    return None
+    return {name: instance(dtype) for name, dtype in CONTRAST_SCHEMA.items()}
 
 
 def _empty(schema: Schema) -> pl.DataFrame:

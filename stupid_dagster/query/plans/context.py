@@ -60,7 +60,7 @@ class StepContext:
             return None
         dtype = schema[ref.field]
         if isinstance(dtype, pl.List):
-            dtype = _instance(dtype.inner)
+            dtype = instance(dtype.inner)
         if dtype.is_nested():
             self.add(f"{part}.field", f"{quoted(ref.field)} holds objects, which aren't values")
             return None
@@ -225,5 +225,6 @@ def meaning(dtype: pl.DataType) -> str:
     return names.get(dtype.base_type(), "times")
 
 
-def _instance(dtype: Any) -> pl.DataType:
+def instance(dtype: Any) -> pl.DataType:
+    """Return a type, which may be given as its class."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()

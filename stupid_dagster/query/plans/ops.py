@@ -11,13 +11,13 @@ import polars as pl
 
 from stupid_dagster.compute.graph.paths import STEP_SCHEMA
 from stupid_dagster.compute.graph.traversal import TRAVERSAL_SCHEMA
+from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import shown_schema
 from stupid_dagster.query.paging import Page
 from stupid_dagster.query.plans import model, tables
-from stupid_dagster.query.reader import MOST_TEXT, SnapshotReader
-from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
+from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.vectors import RESULT_SCHEMA
 
 
@@ -55,6 +55,16 @@ class StepRun:
         if isinstance(given, str):
             return [given]
         return self.values(given).to_list() if isinstance(given, model.ValuesRef) else given
+
+    def known(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return those of the ids that the graph has."""
+        wanted = Filter(field="entity_id", op="in", value=pl.Series(ids, dtype=pl.String))
+        found = self.reader.knowledge("graph_nodes", filters=[wanted], limit=max(1, len(ids)))
+        there = set(found.rows["entity_id"])
+        missing = [name for name in ids if name not in there]
+        if missing:
+            self.notes.append(f"the graph has no {', '.join(missing[:3])}: {len(missing)} in all")
+        return [name for name in ids if name in there]
 
     def filters(self, filters: Sequence[model.PlanFilter]) -> list[Filter]:
         """Return conditions whose references are replaced by the values themselves."""
@@ -100,7 +110,7 @@ def _documents_scan(p: model.DocumentsScan, run: StepRun) -> Page:
         until=p.until,
         filters=filters,
         columns=columns,
-        **({"sort": p.sort} if p.sort else {}),  # TMP
+        sort=p.sort,
         limit=limit,
     )
 
@@ -114,37 +124,38 @@ def _none(schema: Mapping[str, Any], limit: int) -> Page:
 
 
 def _vectors_search(p: model.VectorsSearch, run: StepRun) -> Page:
-    text = p.text
-    if p.document is not None:
-        _, text = run.reader.document(p.document)
-        if not text:
-            run.notes.append(f"{p.document} has no text to search with")
-            return _none(shown_schema(RESULT_SCHEMA), p.limit)
-    found = run.reader.search(
-        (text or "")[:MOST_TEXT],
-        mode=p.mode,
-        event_types=p.event_types,
-        first_day=p.first_day,
-        last_day=p.last_day,
-        limit=p.limit,
-    )
-    # There's always a next nearest text, so that what was left out is no part of the answer.
+    try:
+        found = run.reader.search(
+            p.text,
+            document=p.document,
+            mode=p.mode,
+            event_types=p.event_types,
+            first_day=p.first_day,
+            last_day=p.last_day,
+            limit=p.limit,
+        )
+    except NotFoundError as error:
+        run.notes.append(str(error))
+        return _none(shown_schema(RESULT_SCHEMA), p.limit)
+    # There's always a next nearest text: what was left out is no part of the answer.
     return Page(found, p.limit, False)
 
 
 def _graph_neighbors(p: model.GraphNeighbors, run: StepRun) -> Page:
-    starts, limit = run.entities(p.start), run.limit(p.limit)
-    if not starts:
-        return _none(NEIGHBOR_SCHEMA, limit)
-    return run.reader.neighbors(starts[0], edge_types=p.edge_types, direction=p.direction, limit=limit)
+    return run.reader.neighbors(
+        run.entities(p.start),
+        edge_types=p.edge_types,
+        direction=p.direction,
+        limit=run.limit(p.limit),
+    )
 
 
 def _graph_traverse(p: model.GraphTraverse, run: StepRun) -> Page:
-    starts, limit = run.entities(p.start), run.limit(p.limit)
+    starts, limit = run.known(run.entities(p.start)), run.limit(p.limit)
     if not starts:
         return _none(TRAVERSAL_SCHEMA, limit)
     return run.reader.traverse(
-        starts[0], edge_types=p.edge_types, direction=p.direction, depth=p.depth, limit=limit
+        starts, edge_types=p.edge_types, direction=p.direction, depth=p.depth, limit=limit
     )
 
 
@@ -201,7 +212,11 @@ def _table_timeline(p: model.TableTimeline, run: StepRun) -> Page:
 
 
 def _table_contrast(p: model.TableContrast, run: StepRun) -> Page:
-    return run.reader.contrast(run.entities(p.actors), limit=p.limit)
+    try:
+        return run.reader.contrast(run.entities(p.actors), limit=p.limit)
+    except NotFoundError as error:
+        run.notes.append(str(error))
+        return _none(CONTRAST_SCHEMA, p.limit)
 
 
 _OPS: dict[str, Callable[[Any, StepRun], Page]] = {

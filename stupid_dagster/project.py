@@ -14,6 +14,7 @@ from stupid_dagster.embed import Embedder, bundled_embedder
 from stupid_dagster.errors import StoreError
 from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
+from stupid_dagster.llm.chain import Chain, configured_model
 from stupid_dagster.settings import Settings, load_settings
 from stupid_dagster.stores.lake import Lake, Version
 from stupid_dagster.tables import DAY_TABLES, TABLES
@@ -59,6 +60,11 @@ class Project:
     def embedder(self) -> Embedder:
         """The embedder."""
         return bundled_embedder()
+
+    @cached_property
+    def language_model(self) -> Chain | None:
+        """The language model; None where the setting `llm` names none."""
+        return configured_model(self.settings)
 
     def landing_index(self) -> LandingIndex:
         """Return the index of the landing files as they are now; raises IngestError."""

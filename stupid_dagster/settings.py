@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from stupid_dagster.errors import SettingsError, hint
 
@@ -28,6 +28,18 @@ def _setting(
     default: Any, help: str, minimum: float | None = None, maximum: float = sys.maxsize
 ) -> Any:
     return field(default=default, metadata={"help": help, "range": (minimum, maximum)})
+
+
+def _parted(value: Any) -> Any:
+    """Return the names of a text that has commas between them."""
+    if not isinstance(value, str):
+        return value
+    return [name for part in value.split(",") if (name := part.strip())]
+
+
+LanguageModels = Annotated[
+    tuple[Literal["openai", "anthropic", "ollama"], ...], BeforeValidator(_parted)
+]
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,28 @@ class Settings:
         30.0, "Seconds that a request or a step of a plan may take.", 0.001
     )
     plan_steps: int = _setting(20, "Steps that a query plan has at most.", 1, 100)
+    llm: LanguageModels = _setting(
+        (), "Language models' providers, the first that answers does: openai, anthropic, ollama."
+    )
+    llm_openai_model: str | None = _setting(
+        None, "Model of the provider openai; the key is OPENAI_API_KEY in the environment."
+    )
+    llm_openai_url: str | None = _setting(
+        None, "Base URL of a server that speaks OpenAI's protocol; unset: OpenAI's own."
+    )
+    llm_anthropic_model: str | None = _setting(
+        None, "Model of the provider anthropic; the key is ANTHROPIC_API_KEY in the environment."
+    )
+    llm_anthropic_url: str | None = _setting(
+        None, "Base URL of a server that speaks Anthropic's protocol; unset: Anthropic's own."
+    )
+    llm_ollama_model: str | None = _setting(None, "Model of the provider ollama.")
+    llm_ollama_url: str | None = _setting(
+        None, "URL of the Ollama server; unset: OLLAMA_HOST, else http://127.0.0.1:11434."
+    )
+    llm_seconds: float = _setting(
+        60.0, "Seconds for which a language model's server may be silent.", 0.1
+    )
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})
@@ -176,7 +210,7 @@ def load_settings(
         ("environment", _read_environment(environment)),
         ("flag", {k: v for k, v in (overrides or {}).items() if v is not None}),
     ]
-    hints = get_type_hints(Settings)
+    hints = get_type_hints(Settings, include_extras=True)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     problems: list[str] = []
@@ -213,6 +247,11 @@ def _conflicts(settings: Settings) -> list[str]:
         problems.append(f"partitions_end = {last}: must not be before partitions_start = {first}")
     if settings.api_key is not None and not settings.api_key.strip():
         problems.append("api_key is empty: give a key, or leave it out for none")
+    problems += [
+        f"llm has {name}, so llm_{name}_model must name the model"
+        for name in settings.llm
+        if not getattr(settings, f"llm_{name}_model")
+    ]
     landing = Path(settings.landing_location.removeprefix("file://"))
     lake = settings.path(settings.data_root)
     if landing.is_relative_to(lake) or lake.is_relative_to(landing):

@@ -1,0 +1,97 @@
+"""Models that an Ollama server runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from stupid_dagster.llm.protocol import Message, Usage
+from stupid_dagster.llm.provider import (
+    MOST_TOKENS,
+    CallFailed,
+    Pieces,
+    Provider,
+    Reply,
+    status_failure,
+)
+
+KEY = "OLLAMA_API_KEY"
+# By default the server silently cuts prompts to its own length, often 4096 tokens.
+_OPTIONS = {"num_ctx": 16_384, "num_predict": MOST_TOKENS, "temperature": 0}
+
+
+class OllamaModel(Provider):
+    """A model of an Ollama server; by default the one at `OLLAMA_HOST`, else this machine's.
+
+    One that wants a key gets the environment's `OLLAMA_API_KEY`.
+    """
+
+    name: ClassVar[str] = "ollama"
+
+    def _connect(self) -> Any:
+        from ollama import Client
+
+        # The client itself waits for ever.
+        return Client(host=self.url, timeout=self.seconds)
+
+    def _ask(
+        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any] | None
+    ) -> Reply:
+        answer = self.client.chat(
+            model=self.model,
+            messages=_plain(messages),
+            format=dict(schema) if schema else None,
+            options=_OPTIONS,
+        )
+        usage = _usage(answer)
+        _check(answer.done_reason, usage)
+        return Reply(answer.message.content or "", usage)
+
+    def _pieces(self, messages: Sequence[Message]) -> Pieces:
+        stream = self.client.chat(
+            model=self.model, messages=_plain(messages), options=_OPTIONS, stream=True
+        )
+        usage, reason, ended = Usage(), None, False
+        for part in stream:
+            if part.message.content:
+                yield part.message.content
+            if part.done:
+                usage, reason, ended = _usage(part), part.done_reason, True
+        if not ended:
+            raise CallFailed("its answer broke off")
+        yield usage
+        _check(reason, usage)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        import httpx
+        import ollama
+
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            raise CallFailed(f"no answer in {self.seconds:g} s (setting llm_seconds)") from error
+        except ollama.ResponseError as error:
+            key = os.environ.get(KEY)
+            raise status_failure(error.status_code, error.error, {}, key) from error
+        except (ConnectionError, httpx.HTTPError) as error:
+            raise CallFailed(f"can't be reached: {error}") from error
+        except ValueError as error:
+            raise CallFailed("answered what is no JSON; is the URL right?") from error
+
+
+def _plain(messages: Sequence[Message]) -> list[Any]:
+    return [{"role": m.role, "content": m.content} for m in messages]
+
+
+def _usage(told: Any) -> Usage:
+    return Usage(told.prompt_eval_count or 0, told.eval_count or 0)
+
+
+def _check(reason: str | None, usage: Usage) -> None:
+    if reason == "length":
+        raise CallFailed(
+            f"was cut off after {usage.completion_tokens} tokens; ask for less", usage=usage
+        )

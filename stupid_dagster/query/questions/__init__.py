@@ -1,0 +1,1 @@
+"""Questions in plain words: a language model makes the plan, and tells what came of it."""

@@ -1,0 +1,158 @@
+"""Results put in words: by a language model as far as its numbers hold, else by rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import structlog
+
+from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.protocol import LanguageModel, Usage
+from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.questions.grounding import Evidence, split_sentences
+from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
+
+log = structlog.get_logger(__name__)
+_ROWS, _OTHER_ROWS = 40, 5
+_MOST_CELL = 120
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer in words; `by` is the model's id, or `rule`."""
+
+    text: str
+    by: str
+    usage: Usage
+    removed: int
+    """Sentences taken out, as they said what stands in no result."""
+
+
+def tell(
+    language_model: LanguageModel,
+    question: str,
+    plan: Plan,
+    results: dict[str, Any],
+    on_text: Callable[[str, bool], None],
+) -> Told:
+    """Return a result in words, telling each sentence as soon as it is known to hold.
+
+    `on_text` is called with a text and whether it stands instead of all before. `results` are the
+    steps' results by their id. A model that fails leaves the summary to the rule; it never raises.
+    """
+    data = results_text(plan, results)
+    evidence = Evidence.of(question, plan.model_dump_json(exclude_defaults=True), data)
+    kept: list[str] = []
+    removed = 0
+
+    def check(sentence: str) -> None:
+        nonlocal removed
+        if not sentence.strip():
+            return
+        if wrong := evidence.unsupported(sentence):
+            removed += 1
+            log.info("sentence removed", unsupported=wrong)
+        else:
+            kept.append(sentence)
+            on_text(sentence, False)
+
+    stream = language_model.stream(telling_messages(question, data))
+    rest = ""
+    try:
+        for piece in stream:
+            done, rest = split_sentences(rest + piece)
+            for sentence in done:
+                check(sentence)
+        check(rest)
+    except LanguageModelError as error:
+        # What it said until then stands; an unfinished sentence doesn't.
+        log.warning("no summary", problem=str(error))
+    if len(kept) > removed:
+        return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
+    text = rule_text(plan, results)
+    on_text(text, True)
+    return Told(text, "rule", stream.usage, removed)
+
+
+def shown_step(plan: Plan) -> str:
+    """Return the step whose rows are shown."""
+    return plan.render.step if plan.render else plan.steps[-1].id
+
+
+def results_text(plan: Plan, results: dict[str, Any]) -> str:
+    """Return the steps' results as JSON lines, bounded: counts, sums, and first rows."""
+    shown = shown_step(plan)
+    order = sorted(results, key=lambda name: name != shown)
+    lines: list[str] = []
+    left = MOST_DATA
+    for name in order:
+        for rows in (_ROWS if name == shown else _OTHER_ROWS, _OTHER_ROWS, 1, 0):
+            line = json.dumps(_told(name, results[name], rows), ensure_ascii=False)
+            if len(line) <= left:
+                lines.append(line)
+                left -= len(line)
+                break
+    return "\n".join(lines)
+
+
+def _told(name: str, result: Any, most: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"step": name, "status": result.status}
+    if result.error:
+        told["error"] = str(result.error)[:300]
+    rows = result.rows
+    if rows is None:
+        return told
+    told |= {"row_count": rows.height, "truncated": result.truncated}
+    sums = {
+        column: rows[column].sum()
+        for column, dtype in rows.schema.items()
+        if dtype.is_numeric() and rows.height > 1
+    }
+    if sums:
+        told["sums"] = json.loads(pl.DataFrame([sums]).write_json())[0]
+    told["rows"] = [
+        {column: _cell(value) for column, value in row.items()}
+        for row in json.loads(rows.head(most).write_json())
+    ]
+    return told
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value[:_MOST_CELL] if isinstance(value, str) else value
+
+
+def rule_text(plan: Plan, results: dict[str, Any]) -> str:
+    """Return what came of a plan without a model's words: rows, the first, what is missing."""
+    shown = results.get(shown_step(plan))
+    title = plan.render.title if plan.render else ""
+    parts = [f"{title.rstrip('.')}:"] if title else []
+    if shown is None or shown.rows is None:
+        parts.append("there is no result.")
+    elif shown.rows.is_empty():
+        parts.append("no rows.")
+    else:
+        rows = shown.rows
+        count = "1 row" if rows.height == 1 else f"{rows.height:,} rows"
+        parts.append(f"{count}{', more were cut off' if shown.truncated else ''}.")
+        first = json.loads(rows.head(1).write_json())[0]
+        named = [f"{name} {_said(value)}" for name, value in first.items() if value is not None]
+        parts.append(f"The first: {', '.join(named[:8])}.")
+    for name, result in results.items():
+        if result.status == "failed":
+            parts.append(f"Step {name} failed: {str(result.error).rstrip('.')}.")
+    skipped = [name for name, result in results.items() if result.status == "skipped"]
+    if skipped:
+        parts.append(f"Left out for that: {', '.join(skipped)}.")
+    return " ".join(parts)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(_cell(value))
+    return f"{value:,}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stupid_dagster.query.questions.grounding import Evidence, split_sentences
+
+GIVEN = Evidence.of(
+    '{"question": "Which carriers had over 60 minutes of delay?"}',
+    '[{"carrier":"B6","flights":4148,"share":0.3417,"mean_delay":-12.456,"tail":"N14228",'
+    '"route":"route:JFK-LAX","cluster":"cluster:3","p":1.2e-05,"bytes":1234567}]',
+    '{"time": "2013-02-08T18:30:00Z", "day": "2013-02-09", "doc": "2013-02-08/Departure/17"}',
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "B6 had 4,148 flights.",
+        "B6 had 4148 flights, 34.17% of all.",
+        "That is 34 percent, or 34.2 %.",
+        "About 4,200 flights.",
+        "Roughly 35% of them.",
+        "4.1k flights, or 4.15 thousand.",
+        "1.2 million bytes, 1.23M.",
+        "The mean was 12.5 minutes early (-12.46).",
+        "On 2013-02-08 at 18:30, and on 9 February.",
+        "On February 8th, 2013 it snowed.",
+        "In 2013 it did.",
+        "Aircraft N14228 flew JFK-LAX (route:JFK-LAX), in cluster:3.",
+        "See 2013-02-08/Departure/17.",
+        "More than 60 minutes, one of the worst.",
+        "4\u202f148 flights; 4'148 flights.",
+        "The p-value is 1.2e-05.",
+        "No number here.",
+    ],
+)
+def test_what_was_given_may_be_said(sentence: str) -> None:
+    assert GIVEN.unsupported(sentence) == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong"),
+    [
+        ("B6 had 4,149 flights.", ["4,149"]),
+        ("B6 had 4.2k flights.", ["4.2k"]),
+        ("That is 35% of all.", ["35%"]),
+        ("About 5,000 flights.", ["5,000"]),
+        ("The mean was 12.47 minutes.", ["12.47"]),
+        ("On 2013-02-10 at 19:30.", ["2013-02-10", "19:30"]),
+        ("On 10 February.", ["any--02-10"]),
+        ("In 2014.", ["2014"]),
+        ("Aircraft N14229 did.", ["n14229"]),
+        ("Cluster cluster:4 did.", ["cluster:4"]),
+        ("Seven carriers did.", ["Seven"]),
+        ("See 2013-02-08/Departure/18.", ["2013-02-08/departure/18"]),
+        ("It took 2 million.", ["2 million"]),
+        ("17 of them.", ["17"]),
+    ],
+)
+def test_what_was_not_given_is_found(sentence: str, wrong: list[str]) -> None:
+    assert GIVEN.unsupported(sentence) == wrong
+
+
+@given(st.floats(0.001, 1e9), st.integers(0, 4))
+def test_any_rounding_of_a_number_is_supported(value: float, decimals: int) -> None:
+    given = Evidence.of(repr(value))
+    assert given.unsupported(f"It was {value:,.{decimals}f} in all.") == []
+    assert given.unsupported(f"It was {value * 1.5 + 1:,.{decimals}f} in all.")
+
+
+@given(st.text(max_size=200))
+def test_any_text_supports_itself(text: str) -> None:
+    Evidence.of(text).unsupported(text)  # Whatever it says: it raises nothing.
+
+
+def test_sentences() -> None:
+    done, rest = split_sentences("B6 had 4.5 flights. Was it 3.5? Yes!\n- one\nAnd the re")
+    assert done == ["B6 had 4.5 flights. ", "Was it 3.5? ", "Yes!\n", "- one\n"]
+    assert rest == "And the re"
+    assert split_sentences("Ended. ") == ([], "Ended. ")

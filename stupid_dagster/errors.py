@@ -19,6 +19,7 @@
     │   ├── InvalidQueryError      ... because it's malformed
     │   │   └── InvalidPlanError       a query plan has mistakes (all of them are in `.problems`)
     │   └── TimedOutError          ... in the time that it may take
+    ├── ApiError               the Python client: a server refused a request or can't be reached
     └── InstanceError          the Dagster instance lacks what is needed
 
 A message says what is wrong, where (file, row, field), and what to do.
@@ -118,6 +119,28 @@ class InvalidPlanError(InvalidQueryError):
 
 class TimedOutError(QueryError):
     """The answer takes longer than it may."""
+
+
+class ApiError(StupidError):
+    """A request of the Python client failed.
+
+    `status` is the HTTP status, None where the server can't be reached; `type` and `detail` are
+    the problem's (RFC 9457), `errors` every mistake of the request: where it is, and what.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        type: str = "about:blank",
+        errors: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.status = status
+        self.type = type
+        self.detail = detail
+        self.errors = list(errors)
+        super().__init__(f"HTTP {status}: {detail}" if status else detail)
 
 
 class InstanceError(StupidError):

@@ -1,0 +1,346 @@
+"""The query API's resources as methods."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+import polars as pl
+
+from stupid_dagster.client.answers import Answer, Event, Subgraph, Table, TruncatedWarning
+from stupid_dagster.client.connection import Connection, Parameters, parameter
+from stupid_dagster.client.reading import TABULAR, answer_of, frame, table_of, table_of_json
+
+Condition = str | tuple[str, str, Any]
+"""`"dep_delay:gt:60"`, or `("origin", "in", ["JFK", "LGA"])`."""
+Body = Mapping[str, Any]
+Direction = Literal["both", "out", "in"]
+Day = date | str
+Time = datetime | str
+SECONDS_TO_THINK = 300.0
+"""How long a stream of events may be quiet: a language model may take its time."""
+
+
+class Client:
+    """A query API: every resource a method, tables as Polars frames.
+
+        with Client("http://127.0.0.1:8000") as api:
+            late = api.documents("Departure", first_day="2013-02-08", last_day="2013-02-08",
+                                 filters=["dep_delay:gt:60"], columns=["origin", "dep_delay"])
+            late.group_by("origin").agg(pl.col("dep_delay").mean())
+            api.search("cancelled flight from Newark in the evening", limit=3)
+            api.neighbors("airport:JFK", edge_types=["StartsAt"])
+            api.plan({"steps": [{"id": "s1", "op": "knowledge.read",
+                                 "params": {"table": "anomalies"}}]}).tables["s1"]
+
+    `key` is the server's `api_key`; `timeout` the seconds that an answer may take to begin or to go
+    on; `as_of` the last day of an earlier window to answer from. Days and times may be texts, as
+    ISO 8601 has them. Any number of threads may use one client; `close` it in the end.
+
+    A method raises ApiError for what the server refuses, and where it can't be reached. Without
+    `limit` a table has as many rows as the server's settings allow; where that cuts it short there
+    is a TruncatedWarning. Answers are kept by their ETag: asking the same again while the snapshot
+    is the same costs a short question, and no data.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        key: str | None = None,
+        timeout: float = 60.0,
+        as_of: Day | None = None,
+    ) -> None:
+        self._connection = Connection(url, key, timeout)
+        self._head = {"as_of": as_of}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    # What any route may be asked by.
+
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """Return a resource's answer as JSON; a list's values are each sent on their own."""
+        return self._connection.get(path, self._head | parameters).json()
+
+    def table(self, path: str, **parameters: Any) -> Table:
+        """Return a tabular resource's answer with all that it states; never warns."""
+        return table_of(self._connection.get(path, self._head | parameters, TABULAR))
+
+    # The snapshot, and what is in it.
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what the snapshot is made of, and in `windows` what `as_of` may be."""
+        return self.get("/snapshot")
+
+    def segments(self) -> dict[str, Any]:
+        """Return the day segments that the snapshot is made of."""
+        return self.get("/segments")
+
+    def catalog(self) -> dict[str, Any]:
+        """Return event types with their fields, entity and edge types, knowledge tables."""
+        return self.get("/catalog")["catalog"]
+
+    def event_type(self, name: str) -> dict[str, Any]:
+        """Return what the catalog says of an event type."""
+        return self.get(f"/catalog/events/{_quoted(name)}")
+
+    # Documents and texts.
+
+    def documents(
+        self,
+        event_type: str,
+        *,
+        first_day: Day | None = None,
+        last_day: Day | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        actor: str | None = None,
+        filters: Sequence[Condition] = (),
+        columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return documents of an event type; `until` is excluded, all filters must hold."""
+        asked = _documents(event_type, first_day, last_day, since, until, actor, filters, columns)
+        return self._rows("/documents", asked | {"sort": sort, "limit": limit})
+
+    def iter_documents(
+        self,
+        event_type: str,
+        *,
+        first_day: Day | None = None,
+        last_day: Day | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        actor: str | None = None,
+        filters: Sequence[Condition] = (),
+        columns: Sequence[str] | None = None,
+        page_rows: int | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """Yield all documents that `documents` would find, page by page.
+
+        A snapshot that replaces another meanwhile may end it with an ApiError: begin anew then.
+        """
+        asked = _documents(event_type, first_day, last_day, since, until, actor, filters, columns)
+        page = self.table("/documents", **asked, limit=page_rows)
+        yield page.rows
+        while page.next_cursor:
+            page = self.table("/documents", **asked, limit=page_rows, cursor=page.next_cursor)
+            yield page.rows
+
+    def document(self, doc_id: str) -> dict[str, Any]:
+        """Return a document: its columns under `document`, and its `text`."""
+        return self.get(f"/documents/{_quoted(doc_id)}")
+
+    def timeline(
+        self,
+        actor: str,
+        *,
+        first_day: Day | None = None,
+        last_day: Day | None = None,
+        event_types: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return what an actor did, by time."""
+        return self._rows(
+            f"/actors/{_quoted(actor)}/timeline",
+            {
+                "first_day": first_day,
+                "last_day": last_day,
+                "event_type": event_types,
+                "limit": limit,
+            },
+        )
+
+    def search(
+        self,
+        text: str,
+        *,
+        mode: Literal["vector", "text", "hybrid"] = "vector",
+        event_types: Sequence[str] | None = None,
+        first_day: Day | None = None,
+        last_day: Day | None = None,
+        limit: int = 10,
+    ) -> pl.DataFrame:
+        """Return the window's distinct texts nearest to a text, best first."""
+        asked = {"text": text, "mode": mode, "event_type": event_types, "limit": limit}
+        return self._rows("/search", asked | {"first_day": first_day, "last_day": last_day})
+
+    # The graph.
+
+    def node(self, entity_id: str) -> dict[str, Any]:
+        """Return an entity: its properties, and when it was seen."""
+        return self.get(f"/graph/nodes/{_quoted(entity_id)}")["node"]
+
+    def neighbors(
+        self,
+        entity_id: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: Direction = "both",
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return the edges at an entity with their other ends, heaviest first."""
+        asked = {"id": entity_id, "edge_type": edge_types, "direction": direction, "limit": limit}
+        return self._rows("/graph/neighbors", asked)
+
+    def traverse(
+        self,
+        entity_id: str,
+        *,
+        depth: int = 2,
+        edge_types: Sequence[str] | None = None,
+        direction: Direction = "both",
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return an entity and those within `depth` steps of it, nearest first."""
+        asked = {"id": entity_id, "depth": depth, "edge_type": edge_types}
+        return self._rows("/graph/traverse", asked | {"direction": direction, "limit": limit})
+
+    def path(
+        self,
+        source: str,
+        target: str,
+        *,
+        edge_types: Sequence[str] | None = None,
+        direction: Direction = "both",
+        weighted: bool = False,
+    ) -> dict[str, Any]:
+        """Return a shortest path by hops, or weighted by how strong the links are."""
+        asked = {"source": source, "target": target, "edge_type": edge_types}
+        asked |= {"direction": direction, "weighted": weighted or None}
+        return self.get("/graph/path", **asked)
+
+    def subgraph(self, entity_id: str, *, limit: int | None = None) -> Subgraph:
+        """Return the nodes around an entity, and the links between them."""
+        answer = self.get("/graph/subgraph", id=entity_id, limit=limit)
+        truncated = bool(answer.get("truncated"))
+        return Subgraph(frame(answer["nodes"]), frame(answer["links"]), truncated)
+
+    def graph_statistics(self) -> pl.DataFrame:
+        """Return how many nodes and edges there are, and how the graph hangs together."""
+        return self._rows("/graph/stats", {})
+
+    # Knowledge.
+
+    def knowledge(
+        self,
+        table: str,
+        *,
+        sort: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        **filters: Any,
+    ) -> pl.DataFrame:
+        """Return rows of a knowledge table, such as "clusters"; `filters` as the route has them."""
+        asked = filters | {"sort": sort, "limit": limit, "offset": offset or None}
+        return self._rows(f"/knowledge/{_quoted(table)}", asked)
+
+    def knowledge_item(self, table: str, item_id: str, *, limit: int | None = None) -> Table:
+        """Return one item of a knowledge table in `more`, and in `rows` its members, if any."""
+        body = self.get(f"/knowledge/{_quoted(table)}/{_quoted(item_id)}", limit=limit)
+        return table_of_json({"rows": []} | body)
+
+    def contrast(self, actors: Sequence[str], *, limit: int | None = None) -> pl.DataFrame:
+        """Return what sets actors apart from all others, strongest first."""
+        body = {"actors": list(actors)} | ({} if limit is None else {"limit": limit})
+        reply = self._connection.post(
+            "/knowledge/contrast", body, parameters=self._head, accept=TABULAR
+        )
+        return table_of(reply).rows
+
+    def insights_stream(self) -> Iterator[Event]:
+        """Yield the current insights, then new and resolved ones as snapshots appear; no end."""
+        return self._connection.events("GET", "/insights/stream")
+
+    # Plans and questions.
+
+    def validate(self, plan: Body) -> dict[str, Any]:
+        """Return that a plan can be run; raises ApiError, with every mistake in `errors`."""
+        return self._connection.post("/plans/validate", plan, parameters=self._head).json()
+
+    def explain(self, plan: Body) -> dict[str, Any]:
+        """Return what running a plan would read, without running it."""
+        return self._connection.post("/plans/explain", plan, parameters=self._head).json()
+
+    def plan(self, plan: Body) -> Answer:
+        """Run a plan."""
+        return answer_of(self._connection.post("/plans", plan, parameters=self._head).json())
+
+    def ask(self, question: str, session: str | None = None) -> Answer:
+        """Answer a question in plain words."""
+        body = _question(question, session)
+        reply = self._connection.post("/query", body, quiet_seconds=SECONDS_TO_THINK)
+        return answer_of(reply.json())
+
+    def ask_stream(self, question: str, session: str | None = None) -> Iterator[Event]:
+        """Yield what happens while a question is answered: plan, progress, text, render, done."""
+        body = _question(question, session)
+        return self._connection.events("POST", "/query", body=body, quiet_seconds=SECONDS_TO_THINK)
+
+    def send_events(
+        self, events: Mapping[str, Any] | Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Hand in one or many events, which are durable when this returns."""
+        body = events if isinstance(events, Mapping) else list(events)
+        return self._connection.post("/events", body).json()
+
+    def _rows(self, path: str, asked: Parameters) -> pl.DataFrame:
+        found = self.table(path, **asked)
+        if found.truncated and asked.get("limit") is None:
+            warnings.warn(
+                f"{path}: these are {found.rows.height} rows of more; give a `limit`, ask for "
+                "less, or page on",
+                TruncatedWarning,
+                stacklevel=3,
+            )
+        return found.rows
+
+
+def _documents(
+    event_type: str,
+    first_day: Day | None,
+    last_day: Day | None,
+    since: Time | None,
+    until: Time | None,
+    actor: str | None,
+    filters: Sequence[Condition],
+    columns: Sequence[str] | None,
+) -> dict[str, Any]:
+    return {
+        "event_type": event_type,
+        "first_day": first_day,
+        "last_day": last_day,
+        "since": since,
+        "until": until,
+        "actor": actor,
+        "filter": [_condition(one) for one in filters],
+        "columns": ",".join(columns) if columns else None,
+    }
+
+
+def _condition(one: Condition) -> str:
+    if isinstance(one, str):
+        return one
+    field, operator, value = one
+    values = value if isinstance(value, list | tuple) else [value]
+    return f"{field}:{operator}:{','.join(parameter(each) for each in values)}"
+
+
+def _question(question: str, session: str | None) -> dict[str, Any]:
+    return {"question": question} | ({"session": session} if session else {})
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")

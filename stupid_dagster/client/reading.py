@@ -1,0 +1,73 @@
+"""Answers' bodies as tables."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from stupid_dagster.client.answers import Answer, Table
+from stupid_dagster.client.connection import Reply
+from stupid_dagster.errors import ApiError
+
+ARROW = "application/vnd.apache.arrow.stream"
+TABULAR = f"{ARROW}, application/json;q=0.5"
+"""What a table is asked for as: Arrow, whose columns have types, else JSON."""
+_STATED = {"snapshot", "window", "total", "limit", "truncated", "next_cursor", "rows"}
+
+
+def table_of(reply: Reply) -> Table:
+    """Return the table that an answer is, Arrow or JSON; raises ApiError."""
+    if reply.media_type != ARROW:
+        return table_of_json(reply.json())
+    try:
+        rows = pl.read_ipc_stream(io.BytesIO(reply.content))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ApiError(f"the answer is no whole Arrow stream ({error}); ask again") from error
+    return Table(rows)
+
+
+def table_of_json(body: Mapping[str, Any]) -> Table:
+    """Return the table that an answer in JSON is; raises ApiError."""
+    if "rows" not in body:
+        raise ApiError(f"the answer has no rows but {', '.join(body)}")
+    return Table(
+        rows=frame(body["rows"]),
+        snapshot=body.get("snapshot"),
+        truncated=bool(body.get("truncated")),
+        total=body.get("total"),
+        next_cursor=body.get("next_cursor"),
+        more={name: part for name, part in body.items() if name not in _STATED},
+    )
+
+
+def frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return rows of JSON as a frame; values that are objects of several forms become JSON text."""
+    try:
+        return pl.DataFrame(rows, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError):
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        return pl.DataFrame(plain, infer_schema_length=None, strict=False)
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def answer_of(body: Mapping[str, Any]) -> Answer:
+    """Return what a plan or a question was answered with, its steps' rows as frames."""
+    steps = body.get("steps") or {}
+    return Answer(
+        text=body.get("text"),
+        plan=body.get("plan"),
+        tables={
+            name: frame(step["rows"])
+            for name, step in steps.items()
+            if step.get("rows") is not None
+        },
+        session=body.get("session"),
+        raw=body,
+    )

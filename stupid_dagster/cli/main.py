@@ -57,7 +57,18 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
 
 
 def _register() -> None:
-    from stupid_dagster.cli import check, data, demo, evict, infer, knowledge, run, serve, status
+    from stupid_dagster.cli import (
+        check,
+        data,
+        demo,
+        evict,
+        infer,
+        knowledge,
+        mcp,
+        run,
+        serve,
+        status,
+    )
 
     for command in (
         data.init,
@@ -73,6 +84,7 @@ def _register() -> None:
         serve.search,
         serve.serve,
         serve.dev,
+        mcp.mcp,
         demo.demo,
     ):
         main.add_command(command)

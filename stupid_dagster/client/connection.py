@@ -176,12 +176,13 @@ class Connection:
 
 def _query(parameters: Parameters) -> httpx2.QueryParams:
     """Return the query: what is None left out, a list's values each on their own."""
-    pairs: list[tuple[str, str]] = []
+    query = httpx2.QueryParams()
     for name, value in parameters.items():
         if value is not None:
             values = value if isinstance(value, list | tuple) else [value]
-            pairs += [(name, parameter(one)) for one in values]
-    return httpx2.QueryParams(pairs)
+            for one in values:
+                query = query.add(name, parameter(one))
+    return query
 
 
 def parameter(value: Any) -> str:

@@ -1,0 +1,94 @@
+"""The same tools over HTTP, and who is let in."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx2
+import pytest
+from anyio.from_thread import BlockingPortal
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from stupid_dagster.api.server import bound_socket
+from stupid_dagster.project import Project
+from stupid_dagster.settings import load_settings
+from tests.api.serving import seconds_until
+from tests.mcp.conftest import said
+
+KEY = "schlüssel-7"
+
+
+@pytest.fixture(scope="module")
+def url(flights_project: Project) -> Iterator[str]:
+    root = flights_project.settings.root
+    with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
+        port = free.getsockname()[1]
+    command = ["-v", "--root", str(root), "mcp", "--http", "--port", str(port)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "stupid_dagster.cli", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"STUPID_API_KEY": KEY},
+    ) as server:
+        assert server.stderr
+        said_first = server.stderr.readline()
+        assert re.search(rf"http://127.0.0.1:{port}/mcp", said_first), said_first
+        url = f"http://127.0.0.1:{port}/mcp"
+        seconds_until(lambda: _answers(url))
+        yield url
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+
+
+def _answers(url: str) -> bool:
+    with suppress(httpx2.ConnectError):
+        return httpx2.get(url).status_code == 401
+    return False
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"X-API-Key": b"wrong"},
+        {b"Authorization": b"Bearer wrong"},
+        {b"Authorization": b"Basic " + KEY.encode()},
+    ],
+)
+def test_nobody_is_let_in_without_the_key(url: str, headers: dict[bytes, bytes]) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    refused = httpx2.post(url, json=body, headers=headers)
+    assert refused.status_code == 401
+    assert "X-API-Key" in refused.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{b"X-API-Key": KEY.encode()}, {b"Authorization": b"Bearer " + KEY.encode()}],
+)
+def test_the_key_opens_the_tools(
+    url: str, headers: dict[bytes, bytes], portal: BlockingPortal
+) -> None:
+    async def call() -> str:
+        async with (
+            httpx2.AsyncClient(headers=headers) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            return said(await client.call_tool("neighbors", {"entity_id": "airport:JFK"}))
+
+    assert "airport:JFK" in portal.call(call)
+
+
+def test_a_page_of_another_site_is_not_let_in(url: str) -> None:
+    """Browsers can be made to ask what is on this machine: a foreign Host or Origin is refused."""
+    headers = {b"X-API-Key": KEY.encode(), b"Origin": b"https://evil.example"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert httpx2.post(url, json=body, headers=headers).status_code == 403

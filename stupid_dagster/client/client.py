@@ -267,7 +267,7 @@ class Client:
     # Plans and questions.
 
     def validate(self, plan: Body) -> dict[str, Any]:
-        """Return that a plan can be run; raises ApiError, with every mistake in `errors`."""
+        """Return whether a plan is `valid`, and its `problems`: where in it, and what."""
         return self._connection.post("/plans/validate", plan, parameters=self._head).json()
 
     def explain(self, plan: Body) -> dict[str, Any]:
@@ -275,8 +275,9 @@ class Client:
         return self._connection.post("/plans/explain", plan, parameters=self._head).json()
 
     def plan(self, plan: Body) -> Answer:
-        """Run a plan."""
-        return answer_of(self._connection.post("/plans", plan, parameters=self._head).json())
+        """Run a plan; raises ApiError for an invalid one, with every mistake in `errors`."""
+        asked = self._head | {"steps": "all"}
+        return answer_of(self._connection.post("/plans", plan, parameters=asked).json())
 
     def ask(self, question: str, session: str | None = None) -> Answer:
         """Answer a question in plain words."""

@@ -27,7 +27,14 @@ def table_of(reply: Reply) -> Table:
         rows = pl.read_ipc_stream(io.BytesIO(reply.content))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise ApiError(f"the answer is no whole Arrow stream ({error}); ask again") from error
-    return Table(rows)
+    told = reply.headers
+    return Table(
+        rows=rows,
+        snapshot=told.get("x-snapshot"),
+        truncated=json.loads(told.get("x-truncated", "false")),
+        total=json.loads(told.get("x-total", "null")),
+        next_cursor=told.get("x-next-cursor"),
+    )
 
 
 def table_of_json(body: Mapping[str, Any]) -> Table:
@@ -59,13 +66,12 @@ def _plain(value: Any) -> Any:
 
 def answer_of(body: Mapping[str, Any]) -> Answer:
     """Return what a plan or a question was answered with, its steps' rows as frames."""
-    steps = body.get("steps") or {}
     return Answer(
         text=body.get("text"),
         plan=body.get("plan"),
         tables={
-            name: frame(step["rows"])
-            for name, step in steps.items()
+            step["id"]: frame(step["rows"])
+            for step in body.get("steps") or ()
             if step.get("rows") is not None
         },
         session=body.get("session"),

@@ -8,6 +8,7 @@ from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from stupid_dagster.errors import InvalidPlanError
 from stupid_dagster.mcp.answers import (
     DEFAULT_ROWS,
     DataResult,
@@ -42,14 +43,16 @@ class PlanTools(SnapshotTools):
         self,
         plan: Annotated[dict[str, Any], Field(description="A query plan, as run_plan takes it.")],
     ) -> DataResult:
-        """Check a query plan without running it; says every mistake at once."""
+        """Check a query plan without running it; tells every mistake at once."""
         from stupid_dagster.query.plans.validate import validate_plan
 
         with self._reading() as reader:
-            checked = validate_plan(reader, plan)
-            return data_result(
-                reader, f"valid: {len(checked.steps)} steps", valid=True, steps=len(checked.steps)
-            )
+            try:
+                validate_plan(reader, plan)
+            except InvalidPlanError as error:
+                problems = [{"where": where, "message": what} for where, what in error.problems]
+                return data_result(reader, str(error), valid=False, problems=problems)
+            return data_result(reader, "the plan is valid", valid=True, problems=[])
 
     def run_plan(self, plan: RawPlan, limit: Limit = DEFAULT_ROWS) -> DataResult:
         """Run a query plan: steps that read, filter, join, aggregate; each gives a table.
@@ -70,13 +73,15 @@ class PlanTools(SnapshotTools):
                 "error": step.error,
                 "total": height,
                 "truncated": step.truncated or height > limit,
+                "partial": step.partial,
+                "notes": step.notes,
                 "rows": None if rows is None else plain_rows(rows),
             }
             said = f"{name}: {step.status}, {height} rows"
             said += ", TRUNCATED" if steps[name]["truncated"] else ""
+            said += ", of truncated rows" if step.partial else ""
             texts.append(f"{said}: {step.error}" if step.error else said)
-        render = result.plan.render
-        shown = render.step if render else result.plan.steps[-1].id
+        shown = result.render.step
         rows = result.steps[shown].rows
         if rows is not None:
             texts.append(f"{shown}:\n{table_text(rows.head(limit))}")

@@ -105,7 +105,7 @@ def _day(text: str) -> date:
     # Pydantic would take a number for seconds since 1970.
     try:
         return date.fromisoformat(text)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError("should be a day such as 2013-02-08") from None
 
 

@@ -24,9 +24,13 @@ MOST_DRAWN = 2_000
 
 @dataclass(frozen=True)
 class FoundPath:
-    """A shortest path, and the edges along it: columns as in `compute.paths.STEP_SCHEMA`."""
+    """A shortest path, its entities (entity_id, type, key), and the edges along it.
+
+    Columns of these as in `compute.graph.paths.STEP_SCHEMA`.
+    """
 
     path: Path
+    nodes: pl.DataFrame
     edges: pl.DataFrame
 
 
@@ -77,7 +81,12 @@ def find_path(
     view = graph.view(catalog, edge_types, direction)
     graph.numbers(catalog, [source, target])
     path = shortest_path(view, source, target, weighted=weighted, max_hops=max_hops)
-    return path and FoundPath(path, edges_along(view, path.entities))
+    if path is None:
+        return None
+    nodes = view.graph.nodes[view.graph.numbers(path.entities)]
+    return FoundPath(
+        path, nodes.select("entity_id", "type", "key"), edges_along(view, path.entities)
+    )
 
 
 def drawn(

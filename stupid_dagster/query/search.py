@@ -180,13 +180,14 @@ class SnapshotSearch:
                 f"by {index.embedder_id}"
             )
         vector = np.asarray(numbers, dtype=np.float64)
-        length = np.linalg.norm(vector)
-        # Float32 holds neither larger numbers nor their squares: only the direction counts.
-        if not np.isfinite(length) or not length:
+        largest = np.abs(vector).max()
+        if not np.isfinite(largest) or not largest:
             raise InvalidQueryError(
                 "the vector's numbers must be finite and not all 0: only then has it a direction"
             )
-        return (vector / length).astype(np.float32)
+        # Only the direction counts; the squares of very large or small numbers have none.
+        vector /= largest
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
 
     def _embedded(self, text: str) -> np.ndarray:
         embedder = self.project.embedder

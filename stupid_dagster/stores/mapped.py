@@ -12,7 +12,9 @@ from stupid_dagster.errors import StoreError
 
 def write_mapped(file: Path, table: pl.DataFrame) -> None:
     """Write a table that `read_mapped` reads, as an uncompressed Arrow file of one batch."""
-    table.rechunk().write_ipc(file, compression="uncompressed")
+    rows = table.to_arrow(compat_level=pl.CompatLevel.newest()).combine_chunks()
+    with pa.ipc.new_file(str(file), rows.schema) as writer:
+        writer.write_table(rows)
 
 
 def read_mapped(file: Path) -> pl.DataFrame:

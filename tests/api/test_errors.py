@@ -22,7 +22,7 @@ from stupid_dagster.api.errors import status_of
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
-from tests.api.urls import URLS
+from tests.api.urls import READ_BY_POST, URLS
 
 HOSTILE = [
     *("'", '"', "`", "\\", "%00", "%", "%%", "%2e%2e%2f", "../", "../../../etc/passwd", "//"),
@@ -66,11 +66,26 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/documents?event_type=Departure&cursor=x", 422, "cursor"),
         ("/documents?event_typ=Departure", 422, "did you mean 'event_type'"),
         ("/health?verbose=1", 422, "it has none"),
-        ("/search", 422, "query.text"),
+        ("/search", 422, "exactly one of text, document and vector"),
+        ("/search?text=x&document=y", 422, "not by text and document"),
+        ("/search?document=2013-02-08/Departure/99999", 404, "counted from 0"),
+        ("/search?document=2013-02-08/Departure/17&mode=hybrid", 422, "needs a text"),
+        ("/search?text=x&of=actors", 422, "query.of"),
+        ("/search?text=x&of=events&per_text=0", 422, "query.per_text"),
         ("/search?text=", 422, "from 1 to 2000"),
         ("/search?text=x&mode=fuzzy", 422, "query.mode"),
         ("/search?text=x&limit=1000000", 422, "rows_most"),
         ("/graph/neighbors?id=airport:JFK&edge_type=Flies", 422, "no edge type 'Flies'"),
+        ("/graph/traverse", 422, "query.id"),
+        ("/graph/traverse?id=airprt:JFK", 404, "did you mean 'airport'"),
+        ("/graph/traverse?id=airport:JFK&depth=6", 422, "query.depth"),
+        ("/graph/traverse?id=airport:JFK&order=width", 422, "query.order"),
+        ("/graph/path?source=airport:JFK", 422, "query.target"),
+        ("/graph/path?source=airport:JFK&target=airport:XYZ", 404, "no entity 'airport:XYZ'"),
+        ("/graph/path?source=airport:JFK&target=airport:LGA&max_hops=0", 422, "query.max_hops"),
+        ("/graph/path?source=a&target=b&max_hops=2&weighted=true", 422, "only without weighted"),
+        ("/graph/subgraph?id=airport:JFK&limit=5000", 422, "query.limit"),
+        ("/graph/subgraph?id=airport:JFK&id=airport:LGA&limit=1", 422, "at most the limit, 1"),
         ("/knowledge/trends?severity=urgent", 422, "query.severity"),
         ("/knowledge/trends?metric=cancelations", 422, "did you mean 'cancellations'"),
         ("/knowledge/pagerank?type=airport", 422, "did you mean 'Airport'"),
@@ -95,9 +110,9 @@ def test_every_mistake_of_a_request_is_listed(client: TestClient) -> None:
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_nothing_can_be_written(client: TestClient, method: str) -> None:
-    for url in URLS.values():
+    for path, url in URLS.items():
         response = client.request(method, url)
-        assert response.status_code == 405
+        assert response.status_code == (422 if method == "post" and path in READ_BY_POST else 405)
         assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -18,6 +18,9 @@ URLS = {
     "/search": "/search?text=cancelled flight from Newark in the evening&limit=3",
     "/graph/nodes/{entity_id}": "/graph/nodes/carrier:B6",
     "/graph/neighbors": "/graph/neighbors?id=airport:JFK",
+    "/graph/traverse": "/graph/traverse?id=carrier:HA&id=airport:JFK&depth=2",
+    "/graph/path": "/graph/path?source=airport:JFK&target=airport:LAX",
+    "/graph/subgraph": "/graph/subgraph?id=airport:JFK&limit=5",
     "/graph/stats": "/graph/stats",
     "/knowledge/clusters": "/knowledge/clusters",
     "/knowledge/clusters/{cluster_id}": "/knowledge/clusters/cluster:0",
@@ -28,3 +31,6 @@ URLS = {
     "/knowledge/trends": "/knowledge/trends",
     "/knowledge/insights": "/knowledge/insights",
 }
+
+READ_BY_POST = {"/search"}
+"""Routes that one may also ask by POST, because a question may not fit into an address."""

@@ -137,7 +137,9 @@ def test_a_snapshot_that_cant_be_opened_leaves_the_old_one(
 
 def test_a_store_that_is_damaged_leaves_the_others(flights_copy: Project) -> None:
     lake = flights_copy.lake
-    (lake.version_path(lake.live("graph_database", LAST_DAY)) / "graph.json").write_text("{")
+    (
+        lake.version_path(lake.live("graph_database", LAST_DAY)) / "adjacency/adjacency.json"
+    ).write_text("{")
     with KeptSnapshots(flights_copy) as current, current.use() as reader:
         assert reader.search("storm", limit=1).height == 1
         with pytest.raises(GraphStoreError, match="materialise"):

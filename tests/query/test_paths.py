@@ -122,7 +122,7 @@ def test_threads_that_ask_at_once_share_one_graph(flights_project: Project) -> N
         def ask() -> None:
             barrier.wait()
             path = reader.path("airport:JFK", "airport:LGA")
-            found.append((path and path.path, id(reader._paths._open())))
+            found.append((path and path.path, id(reader._graph.open())))
 
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
@@ -131,4 +131,4 @@ def test_threads_that_ask_at_once_share_one_graph(flights_project: Project) -> N
             thread.join()
         assert len(found) == 4 and len(set(map(str, found))) == 1
         reader.close()
-        assert reader._paths._graph is None
+        assert reader._graph._graph is None

@@ -8,9 +8,33 @@ from fastapi import APIRouter, Path, Query, Response
 
 from stupid_dagster.api.dependencies import Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models.graph import NeighborsPage, NodeAnswer, StatisticsAnswer
+from stupid_dagster.api.models.graph import (
+    NeighborsPage,
+    NodeAnswer,
+    PathAnswer,
+    StatisticsAnswer,
+    SubgraphAnswer,
+    TraversalPage,
+)
+from stupid_dagster.query.paths import MOST_DRAWN
 
 router = APIRouter(prefix="/graph", tags=["graph"])
+
+MOST_STARTS = 100
+EdgeTypes = Annotated[
+    list[str] | None, Query(description="Only edges of these types.", examples=[["StartsAt"]])
+]
+Way = Annotated[Literal["both", "out", "in"], Query(description="Which way the edges go.")]
+Starts = Annotated[
+    list[str],
+    Query(
+        description="Ids of the entities to start from.",
+        examples=[["carrier:HA"]],
+        min_length=1,
+        max_length=MOST_STARTS,
+    ),
+]
+Depth = Annotated[int, Query(ge=1, le=5, description="Most steps from a start.", examples=[2])]
 
 
 @router.get("/nodes/{entity_id:path}", response_model=NodeAnswer, responses=example("node"))
@@ -28,12 +52,8 @@ def node(
 def neighbors(
     answers: SnapshotAnswers,
     id: Annotated[str, Query(description="Entity id.", examples=["airport:JFK"])],
-    edge_type: Annotated[
-        list[str] | None, Query(description="Only edges of these types.", examples=[["StartsAt"]])
-    ] = None,
-    direction: Annotated[
-        Literal["both", "out", "in"], Query(description="Which way the edges go.")
-    ] = "both",
+    edge_type: EdgeTypes = None,
+    direction: Way = "both",
     limit: Limit = 100,
 ) -> Response:
     """List the edges at an entity with their other ends, heaviest first."""
@@ -41,6 +61,85 @@ def neighbors(
     answers.reader.node(id)
     page = answers.reader.neighbors(id, edge_types=edge_type, direction=direction, limit=limit)
     return answers.page(page, entity_id=id)
+
+
+@router.get("/traverse", response_model=TraversalPage, responses=example("traverse"))
+def traverse(
+    answers: SnapshotAnswers,
+    id: Starts,
+    edge_type: EdgeTypes = None,
+    direction: Way = "both",
+    depth: Depth = 2,
+    order: Annotated[
+        Literal["breadth", "depth"], Query(description="Breadth first or depth first.")
+    ] = "breadth",
+    limit: Limit = 100,
+) -> Response:
+    """List the entities that a walk from some entities finds, in the order of its visits.
+
+    Breadth first by steps, then by id; depth first from each entity to its neighbours by id.
+    """
+    page = answers.reader.traverse(
+        id, edge_types=edge_type, direction=direction, depth=depth, order=order, limit=limit
+    )
+    return answers.page(page)
+
+
+@router.get("/path", response_model=PathAnswer, responses=example("path"))
+def path(
+    answers: SnapshotAnswers,
+    source: Annotated[str, Query(description="Entity to start at.", examples=["airport:JFK"])],
+    target: Annotated[str, Query(description="Entity to reach.", examples=["airport:LAX"])],
+    weighted: Annotated[
+        bool, Query(description="Prefer strong links: an edge of n events is 1 / n long.")
+    ] = False,
+    edge_type: EdgeTypes = None,
+    direction: Way = "both",
+    max_hops: Annotated[
+        int | None, Query(ge=1, le=100, description="Most steps; not with weighted.", examples=[4])
+    ] = None,
+) -> Response:
+    """Find a shortest path between two entities; that there is none is an answer too."""
+    found = answers.reader.path(
+        source,
+        target,
+        edge_types=edge_type,
+        direction=direction,
+        weighted=weighted,
+        max_hops=max_hops,
+    )
+    if found is None:
+        return answers.data(found=False, distance=None, exact=None, nodes=[], edges=[])
+    return answers.data(
+        found=True,
+        distance=found.path.distance,
+        exact=found.path.exact,
+        nodes=found.nodes,
+        edges=found.edges,
+    )
+
+
+@router.get("/subgraph", response_model=SubgraphAnswer, responses=example("subgraph"))
+def subgraph(
+    answers: SnapshotAnswers,
+    id: Starts,
+    edge_type: EdgeTypes = None,
+    direction: Way = "both",
+    depth: Depth = 1,
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_DRAWN, description="Most nodes.", examples=[50])
+    ] = 100,
+) -> Response:
+    """Cut out what is near some entities, as nodes and links for a force layout.
+
+    Each step takes the nodes that the heaviest edges lead to, while there is room.
+    """
+    found = answers.reader.subgraph(
+        id, edge_types=edge_type, direction=direction, depth=depth, limit=limit
+    )
+    return answers.data(
+        limit=limit, truncated=found.truncated, nodes=found.nodes, links=found.links
+    )
 
 
 @router.get("/stats", response_model=StatisticsAnswer, responses=example("statistics"))

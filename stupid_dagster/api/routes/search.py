@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models.search import SearchAnswer
+from stupid_dagster.api.models.search import SearchAnswer, SearchMode, SearchRequest, Sought
 
 router = APIRouter(tags=["search"])
 
@@ -17,16 +17,23 @@ router = APIRouter(tags=["search"])
 def search(
     answers: SnapshotAnswers,
     text: Annotated[
-        str,
+        str | None,
         Query(
-            description="What to search for.",
+            description="What to search for; this or a document.",
             examples=["cancelled flight from Newark in the evening"],
         ),
-    ],
+    ] = None,
+    document: Annotated[
+        str | None,
+        Query(
+            description="Id of a document, to find what is like it; its own text is left out.",
+            examples=["2013-02-08/Departure/17"],
+        ),
+    ] = None,
     mode: Annotated[
-        Literal["vector", "text", "hybrid"],
-        Query(description="By meaning, by words, or by both."),
+        SearchMode, Query(description="By meaning, by words, or by both; words need a text.")
     ] = "vector",
+    of: Annotated[Sought, Query(description="Distinct texts, or documents with them.")] = "texts",
     event_type: Annotated[
         list[str] | None,
         Query(description="Only texts of these event types.", examples=[["Cancellation"]]),
@@ -34,15 +41,43 @@ def search(
     first_day: FirstDay = None,
     last_day: LastDay = None,
     limit: Limit = 10,
+    per_text: Annotated[
+        int, Query(ge=1, le=100, description="Most documents of one text, the newest.")
+    ] = 3,
 ) -> Response:
-    """Find the window's distinct texts that are nearest to a text, best first."""
-    wanted = limit or 10
-    found = answers.reader.search(
-        text,
+    """Find the window's distinct texts, or its documents, that are nearest, best first."""
+    request = SearchRequest.model_construct(
+        text=text,
+        document=document,
         mode=mode,
-        event_types=event_type,
+        of=of,
+        event_type=event_type,
         first_day=first_day,
         last_day=last_day,
-        limit=wanted,
+        limit=limit or 10,
+        per_text=per_text,
     )
-    return answers.data(limit=wanted, truncated=found.height == wanted, rows=found)
+    return _answer(answers, request)
+
+
+@router.post("/search", response_model=SearchAnswer, responses=example("search"))
+def search_by_body(answers: SnapshotAnswers, request: SearchRequest) -> Response:
+    """Search as GET does, or by a vector, which no address could hold. Nothing is stored."""
+    return _answer(answers, request)
+
+
+def _answer(answers: SnapshotAnswers, request: SearchRequest) -> Response:
+    found = answers.reader.search(
+        request.text,
+        document=request.document,
+        vector=request.vector,
+        mode=request.mode,
+        event_types=request.event_type,
+        first_day=request.first_day,
+        last_day=request.last_day,
+        limit=request.limit,
+        of=request.of,
+        per_text=request.per_text,
+    )
+    truncated = found.height == request.limit
+    return answers.data(limit=request.limit, truncated=truncated, rows=found)

@@ -41,7 +41,7 @@ class Incidence:
 
     @classmethod
     def of(cls, graph: NumberedGraph) -> Incidence:
-        """Return the edges of a graph by node; raises ComputeError for an edge that stands twice."""
+        """Return a graph's edges by node; raises ComputeError for an edge that stands twice."""
         nodes, edges = graph.nodes, graph.edges
         edge_types = edges["type"].cast(pl.String).unique().sort()
         # Matrix columns are ends and kinds in one, so that parallel edges stay apart.

@@ -111,9 +111,7 @@ def _links(view: View, nodes: Numbers) -> pl.DataFrame:
             "weight": graph.weights[entries],
         }
     ).cast(LINK_SCHEMA)
-    return links.sort(
-        "weight", "source", "target", "type", descending=[True, False, False, False]
-    )
+    return links.sort("weight", "source", "target", "type", descending=[True, False, False, False])
 
 
 def _among(graph: Incidence, node: int, nodes: Numbers) -> Numbers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, hex_ids, schema_of
 from stupid_dagster.query.paging import Page, check_offset
+from stupid_dagster.query.resident import Order, ResidentTables
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.tables import TABLES, WINDOW_TABLES
 
@@ -25,9 +25,22 @@ _WORDS = ("label", "description", "distinguishing")
 _OFTEN_READ = (
     *("clusters", "cluster_members", "communities", "community_members", "labels"),
     *("pagerank", "degrees", "graph_statistics", "trends", "insights"),
+    *("anomalies", "patterns"),
 )
-# Tables up to this size stay in memory: some 20 MB for the widest.
-_KEPT_ROWS = 100_000
+_RANKED = "community_members by rank"
+_ORDERS: dict[str, list[Order]] = {
+    "pagerank": [
+        *[(("entity_id", False),), (("type", False),)],
+        *[(("rank", False),), (("type", False), ("rank", False))],
+    ],
+    "degrees": [
+        *[(("entity_id", False),), (("type", False),)],
+        *[(("degree", True),), (("type", False), ("degree", True))],
+    ],
+    "anomalies": [(("actor", False),)],
+    "cluster_members": [(("cluster_id", False),), (("cluster_id", False), ("distance", False))],
+}
+"""The orders in which large tables are asked for most."""
 
 
 class KnowledgeReader:
@@ -35,14 +48,18 @@ class KnowledgeReader:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._kept: dict[str, pl.DataFrame] = {}
-        self._lock = threading.Lock()
+        self._tables = ResidentTables(self._stored)
 
     def warm(self) -> None:
         """Load the tables that requests ask for, as far as they are kept in memory."""
         for table in _OFTEN_READ:
             if self.snapshot.manifest.of(table):
-                self.scan(table)
+                held = self._tables.get(table, self.snapshot.window(table).rows)
+                if held:
+                    for order in _ORDERS.get(table, ()):
+                        held.order(*order)
+        if self.snapshot.manifest.of("community_members"):
+            self._tables.get(_RANKED, self.snapshot.window("community_members").rows)
 
     def page(
         self,
@@ -63,19 +80,13 @@ class KnowledgeReader:
             last_day = self.snapshot.manifest.last_day
             filters = [*filters, Filter(field="day", op="le", value=last_day)]
         wanted = condition(filters, schema)
-        if wanted is not None:
-            rows = rows.filter(wanted)
-        if sort:
-            column, descending = _order(sort, schema)
-            rows = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
+        order = _order(sort, schema) if sort else None
         check_offset(offset)
-        found = collected(rows.slice(offset, limit))
-        if 0 < found.height < limit:
-            total = offset + found.height
-        elif wanted is None:
-            total = self.snapshot.window(table).rows
+        held = self._tables.get(table, self.snapshot.window(table).rows)
+        if held:
+            found, total = held.find(filters, order, offset, limit)
         else:
-            total = collected(rows.select(pl.len())).item()
+            found, total = self._read_page(table, wanted, order, limit, offset)
         return Page(hex_ids(found), limit, offset + found.height < total, total)
 
     def scan(self, table: str) -> pl.LazyFrame:
@@ -85,20 +96,19 @@ class KnowledgeReader:
                 f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}; "
                 f"there are {', '.join(KNOWLEDGE_TABLES)}"
             )
-        if self.snapshot.window(table).rows > _KEPT_ROWS:
-            return self._stored(table)
-        with self._lock:
-            if table not in self._kept:
-                self._kept[table] = collected(self._stored(table))
-            return self._kept[table].lazy()
+        held = self._tables.get(table, self.snapshot.window(table).rows)
+        return held.rows.lazy() if held else self._stored(table)
 
     def check_values(self, table: str, column: str, values: Sequence[str]) -> None:
         """Raise InvalidQueryError for a value that no row of the table has."""
         if not values:
             return
-        known = collected(self.scan(table).select(pl.col(column).drop_nulls().unique().sort()))[
-            column
-        ]
+        held = self._tables.get(table, self.snapshot.window(table).rows)
+        if held:
+            known = held.values(column)
+        else:
+            all_values = self.scan(table).select(pl.col(column).drop_nulls().unique().sort())
+            known = collected(all_values)[column]
         for value in values:
             if value not in known:
                 raise InvalidQueryError(
@@ -111,7 +121,7 @@ class KnowledgeReader:
 
         Raises NotFoundError.
         """
-        segment = self._one("clusters", cluster_id)
+        segment = self.one("clusters", cluster_id=cluster_id)
         mine = [Filter(field="cluster_id", op="eq", value=cluster_id)]
         return segment, self.page("cluster_members", mine, "distance", limit, offset)
 
@@ -122,32 +132,92 @@ class KnowledgeReader:
 
         Raises NotFoundError.
         """
-        community = self._one("communities", community_id)
+        community = self.one("communities", community_id=community_id)
         check_offset(offset)
-        ranks = self.scan("pagerank").select("entity_id", "score", "rank")
-        members = (
-            self.scan("community_members")
-            .filter(pl.col("community_id") == community_id)
-            .join(ranks, on="entity_id", how="left")
-            .sort("rank", "entity_id", nulls_last=True)
-        )
-        found = collected(members.slice(offset, limit))
         total = int(community["size"])
+        found = collected(self._members(community_id).slice(offset, limit))
         return community, Page(found, limit, offset + found.height < total, total)
 
-    def _one(self, table: str, key: str) -> dict[str, Any]:
-        column = _LABELLED[table]
-        found = collected(self.scan(table).filter(pl.col(column) == key))
+    def one(self, table: str, **key: str) -> dict[str, Any]:
+        """Return the row of a table that has these values; raises NotFoundError."""
+        filters = [Filter(field=column, op="eq", value=value) for column, value in key.items()]
+        found = self.page(table, filters, limit=1).rows
         if found.is_empty():
+            column, value = next(iter(key.items()))
             # Enough for a hint: comparing with all could take seconds.
             ids = collected(self.scan(table).select(column).head(200))[column].to_list()
             raise NotFoundError(
                 f"{table} of the window ending on {self.snapshot.manifest.last_day} have no "
-                f"{key[:80]!r}{hint(key[:80], ids)}; there are {self.snapshot.window(table).rows}"
+                f"{value[:80]!r}{hint(value[:80], ids)}; there are "
+                f"{self.snapshot.window(table).rows}"
             )
         return found.row(0, named=True)
 
+    def entities(self, table: str, filters: Sequence[Filter], most: int) -> pl.Series:
+        """Return the different actors, or else entities, in the rows that meet all filters.
+
+        Raises InvalidQueryError for more than `most`, or a table that has neither.
+        """
+        rows = self.scan(table)
+        schema = schema_of(rows)
+        column = next((name for name in ("actor", "entity_id") if name in schema), None)
+        if column is None:
+            raise InvalidQueryError(f"{table} has no column actor or entity_id, so names no actors")
+        wanted = condition(filters, schema)
+        rows = rows if wanted is None else rows.filter(wanted)
+        found = collected(rows.select(pl.col(column).unique()))[column]
+        if len(found) > most:
+            raise InvalidQueryError(
+                f"{len(found)} entities of {table} meet the filters, and at most {most} can be "
+                "asked for: filter more"
+            )
+        return found
+
+    def members(self, table: str, group_id: str) -> pl.Series:
+        """Return all actors of a cluster or entities of a community; raises NotFoundError."""
+        if table == "clusters":
+            self.one(table, cluster_id=group_id)
+            rows = self.scan("cluster_members").filter(pl.col("cluster_id") == group_id)
+            return collected(rows.select("actor")).to_series()
+        self.one(table, community_id=group_id)
+        return collected(self._members(group_id).select("entity_id")).to_series()
+
+    def _members(self, community_id: str) -> pl.LazyFrame:
+        """Return a community's members with their PageRank, highest first."""
+        held = self._tables.get(_RANKED, self.snapshot.window("community_members").rows)
+        if held is None:
+            return self._stored(_RANKED).filter(pl.col("community_id") == community_id)
+        column = held.rows["community_id"]
+        first, end = (column.search_sorted(community_id, side) for side in ("left", "right"))
+        return held.rows[first:end].lazy()
+
+    def _read_page(
+        self,
+        table: str,
+        wanted: pl.Expr | None,
+        order: tuple[str, bool] | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[pl.DataFrame, int]:
+        rows = self._stored(table)
+        if wanted is not None:
+            rows = rows.filter(wanted)
+        if order:
+            column, descending = order
+            rows = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
+        found = collected(rows.slice(offset, limit))
+        if 0 < found.height < limit:
+            return found, offset + found.height
+        if wanted is None:
+            return found, self.snapshot.window(table).rows
+        return found, collected(rows.select(pl.len())).item()
+
     def _stored(self, table: str) -> pl.LazyFrame:
+        if table == _RANKED:
+            ranks = self.snapshot.scan("pagerank").select("entity_id", "score", "rank")
+            members = self.snapshot.scan("community_members")
+            order = ("community_id", "rank", "entity_id")
+            return members.join(ranks, on="entity_id", how="left").sort(order, nulls_last=True)
         rows = self.snapshot.scan(table)
         key = _LABELLED.get(table)
         if key is None:

@@ -16,6 +16,7 @@ from stupid_dagster.compute.graph.subgraph import Subgraph
 from stupid_dagster.errors import SnapshotError, StupidError
 from stupid_dagster.project import Project
 from stupid_dagster.query.catalog import catalog_part
+from stupid_dagster.query.contrast import MOST_ACTORS, ContrastPage, Contrasts
 from stupid_dagster.query.days import day_bounds, snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter
@@ -48,6 +49,7 @@ class SnapshotReader:
         self._knowledge = KnowledgeReader(snapshot)
         self._graph = SnapshotGraph(snapshot)
         self._search = SnapshotSearch(project, snapshot)
+        self._contrasts = Contrasts(snapshot, self._graph.open)
 
     @property
     def manifest(self) -> Manifest:
@@ -67,6 +69,7 @@ class SnapshotReader:
 
     def close(self) -> None:
         """Close the stores that were opened."""
+        self._contrasts.close()
         self._graph.close()
         self._search.close()
 
@@ -324,6 +327,37 @@ class SnapshotReader:
         """Return a community and its members, highest PageRank first; raises NotFoundError."""
         rows = row_limit(limit, self.project.settings)
         return self._knowledge.community(community_id, rows, offset)
+
+    def contrast(self, actors: Sequence[str], *, limit: int | None = None) -> ContrastPage:
+        """Return what sets actors, at most 100,000, apart from all others; strongest first.
+
+        Raises InvalidQueryError, and NotFoundError where none is an actor of the window.
+        """
+        if not 0 < len(actors) <= MOST_ACTORS:
+            raise InvalidQueryError(f"{len(actors)} actors: give from 1 to {MOST_ACTORS}")
+        return self._contrast(pl.Series(actors, dtype=pl.String), limit)
+
+    def contrast_group(
+        self, table: str, group_id: str, *, limit: int | None = None
+    ) -> ContrastPage:
+        """Return what sets the actors of a group in `clusters` or `communities` apart.
+
+        Raises NotFoundError.
+        """
+        return self._contrast(self._knowledge.members(table, group_id), limit)
+
+    def contrast_found(
+        self, table: str, filters: Sequence[Filter], *, limit: int | None = None
+    ) -> ContrastPage:
+        """Return what sets the actors in a knowledge table's rows that meet all filters apart.
+
+        Raises InvalidQueryError and NotFoundError.
+        """
+        return self._contrast(self._knowledge.entities(table, filters, MOST_ACTORS), limit)
+
+    def _contrast(self, actors: pl.Series, limit: int | None) -> ContrastPage:
+        rows = row_limit(limit, self.project.settings)
+        return self._contrasts.page(actors, self._catalog["actor"], rows)
 
     @cached_property
     def _catalog(self) -> dict[str, Any]:

@@ -17,7 +17,12 @@ MOST_BYTES = 300_000_000
 """All tables of a snapshot, with their orders; beyond, those asked longest ago are let go."""
 _SAMPLED = 10_000
 _LOOKED_UP = 10_000
-"""Rows from which a table is searched by its order and not from end to end."""
+"""Rows from which a table is searched by its orders and not from end to end."""
+_MOST_ORDERS = 12
+"""Orders of one table that are kept, each 4 bytes a row."""
+KEYS = ("entity_id", "actor", "type", "cluster_id", "community_id")
+"""Columns by one value of which large tables are asked."""
+Order = tuple[tuple[str, bool], ...]
 
 
 class ResidentTable:
@@ -25,26 +30,35 @@ class ResidentTable:
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self.rows = rows
+        self._rows_bytes = int(rows.estimated_size())
         self._lock = threading.Lock()
-        self._orders: dict[tuple[str, bool], pl.Series] = {}
+        self._orders: dict[Order, pl.Series] = {}
+        """The order that was asked last comes last."""
         self._values: dict[str, pl.Series] = {}
 
     @property
     def bytes(self) -> int:
         """Bytes in memory."""
         parts = [*self._orders.values(), *self._values.values()]
-        return int(self.rows.estimated_size()) + sum(int(part.estimated_size()) for part in parts)
+        return self._rows_bytes + sum(int(part.estimated_size()) for part in parts)
 
-    def order(self, column: str, descending: bool = False) -> pl.Series:
-        """Return the row numbers by a column; equal ones as they stand, missing ones last."""
-        key = (column, descending)
+    def order(self, *columns: tuple[str, bool]) -> pl.Series:
+        """Return the row numbers by columns, each with whether it's descending.
+
+        Equal rows come as they stand, missing values last.
+        """
         with self._lock:
-            if key not in self._orders:
+            order = self._orders.pop(columns, None)
+            if order is None:
+                names, descending = zip(*columns, strict=True)
                 place = pl.arg_sort_by(
-                    column, descending=descending, nulls_last=True, maintain_order=True
+                    *names, descending=list(descending), nulls_last=True, maintain_order=True
                 )
-                self._orders[key] = self.rows.select(place).to_series()
-            return self._orders[key]
+                order = self.rows.select(place).to_series()
+                for oldest in list(self._orders)[: len(self._orders) + 1 - _MOST_ORDERS]:
+                    del self._orders[oldest]
+            self._orders[columns] = order
+            return order
 
     def values(self, column: str) -> pl.Series:
         """Return a column's different values, ascending."""
@@ -62,40 +76,52 @@ class ResidentTable:
         """
         rows = self.rows
         exact = next((f for f in filters if self._is_key(f)), None)
-        if exact is not None:
-            rows = rows[self._rows_equal(exact.field, exact.value)]
+        if exact:
+            places = self._places(exact)
+            if len(places) < _LOOKED_UP:
+                return _read(rows[places], filters, sort, offset, limit)
+            if len(filters) == 1:
+                places = self._places(exact, sort) if sort else places
+                return rows[places.slice(offset, limit)], len(places)
+        if sort is None or rows.height < _LOOKED_UP:
+            return _read(rows, filters, sort, offset, limit)
+        order = self.order(sort)
         wanted = condition(filters, rows.schema)
-        if sort is None or exact is not None:
-            found = rows if wanted is None else rows.filter(wanted)
-            if sort:
-                column, descending = sort
-                found = found.sort(
-                    column, descending=descending, nulls_last=True, maintain_order=True
-                )
-            return found.slice(offset, limit), found.height
-        order = self.order(*sort)
         if wanted is None:
             return rows[order.slice(offset, limit)], rows.height
         fitting = rows.select(wanted.fill_null(value=False)).to_series().gather(order).arg_true()
         return rows[order.gather(fitting.slice(offset, limit))], len(fitting)
 
     def _is_key(self, one: Filter) -> bool:
-        """Return whether a filter asks for few rows by an entity's id."""
-        return (
-            one.op == "eq"
-            and one.field in ("entity_id", "actor")
-            and self.rows.height >= _LOOKED_UP
-        )
+        return one.op == "eq" and one.field in KEYS and self.rows.height >= _LOOKED_UP
 
-    def _rows_equal(self, column: str, value: str) -> pl.Series:
-        order, cells = self.order(column), self.rows[column]
-        known = len(cells) - cells.null_count()
+    def _places(self, exact: Filter, *order: tuple[str, bool]) -> pl.Series:
+        """Return the numbers of the rows with a value, in their order or that of a column."""
+        cells = self.rows[exact.field]
+        places = self.order((exact.field, False), *order)
+        known = range(len(cells) - cells.null_count())
 
         def cell(place: int) -> str:
-            return cells[order[place]]
+            return cells[places[place]]
 
-        first = bisect_left(range(known), value, key=cell)
-        return order.slice(first, bisect_right(range(known), value, lo=first, key=cell) - first)
+        first = bisect_left(known, exact.value, key=cell)
+        end = bisect_right(known, exact.value, lo=first, key=cell)
+        return places.slice(first, end - first)
+
+
+def _read(
+    rows: pl.DataFrame,
+    filters: Sequence[Filter],
+    sort: tuple[str, bool] | None,
+    offset: int,
+    limit: int,
+) -> tuple[pl.DataFrame, int]:
+    wanted = condition(filters, rows.schema)
+    found = rows if wanted is None else rows.filter(wanted)
+    if sort:
+        column, descending = sort
+        found = found.sort(column, descending=descending, nulls_last=True, maintain_order=True)
+    return found.slice(offset, limit), found.height
 
 
 class ResidentTables:
@@ -130,7 +156,7 @@ class ResidentTables:
             # Twice: the first rows may be shorter than the others.
             if sample.estimated_size() / _SAMPLED * rows > 2 * MOST_TABLE_BYTES:
                 return None
-        held = ResidentTable(collected(scan))
+        held = ResidentTable(collected(scan).rechunk())
         return held if held.bytes <= MOST_TABLE_BYTES else None
 
     def _bytes(self) -> int:

@@ -33,8 +33,9 @@ class Population:
 
     `nodes` [n] are the actors' numbers in `graph`, ascending; an actor's place is its row here.
     `values` [n, features] are what is left of each feature without its mean, NaN where it has
-    none; `means` and `deviations` are over the `measured` that have one. `linked` counts the actors
-    at each relation to an entity, as `_linked` does; `properties` has a column of texts per property.
+    none; `means` and `deviations` are over the `measured` that have one. `linked` counts the
+    actors at each relation to an entity, as `_linked` does; `properties` has a column of texts
+    per property.
     """
 
     graph: Incidence
@@ -146,9 +147,7 @@ def contrast(population: Population, places: Numbers) -> pl.DataFrame:
     return (
         pl.concat([told.select(_COLUMNS), _features(population, places)])
         .filter(pl.col("z").is_finite(), pl.col("z") != 0)
-        .sort(
-            pl.col("z").abs(), "kind", "name", "value", descending=[True, False, False, False]
-        )
+        .sort(pl.col("z").abs(), "kind", "name", "value", descending=[True, False, False, False])
     )
 
 

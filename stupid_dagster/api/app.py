@@ -22,6 +22,7 @@ from stupid_dagster.api.routes import (
     graph,
     health,
     knowledge,
+    knowledge_items,
     plans,
     search,
     snapshot,
@@ -89,7 +90,16 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.metrics = metrics
     add_error_handlers(app)
     app.include_router(health.router)
-    for module in (snapshot, catalog, documents, search, graph, knowledge, plans):
+    for module in (
+        snapshot,
+        catalog,
+        documents,
+        search,
+        graph,
+        knowledge,
+        plans,
+        knowledge_items,
+    ):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)
     # The last one added is met first.

@@ -84,8 +84,12 @@ def _expression(one: Filter, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     if one.op == "is_null":
         missing = _value(one, pl.Boolean(), one.value)
         return column.is_null() if missing else column.is_not_null()
+    if one.op == "contains" and dtype == pl.List(pl.String):
+        return column.list.contains(_value(one, pl.String(), one.value))
     if dtype.is_nested():
-        raise InvalidQueryError(f"filter on {one.field}: a list allows is_null only")
+        raise InvalidQueryError(
+            f"filter on {one.field}: a list allows is_null, and one of texts contains, only"
+        )
     if one.op == "in":
         return column.is_in(_values(one, dtype).implode())
     value = _value(one, dtype, one.value)

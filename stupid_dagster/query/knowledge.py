@@ -68,23 +68,32 @@ class KnowledgeReader:
         sort: str | None = None,
         limit: int = 100,
         offset: int = 0,
+        any_of: Sequence[Filter] = (),
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
-        Clusters and communities come with their label, description and what distinguishes
-        them. Raises InvalidQueryError, and MissingVersionError for a table that wasn't published.
+        They meet all `filters`, and at least one of `any_of` if there are. Clusters and
+        communities come with their label, description and what distinguishes them. Raises
+        InvalidQueryError, and MissingVersionError for a table that wasn't published.
         """
         rows = self.scan(table)
         schema = schema_of(rows)
         if table == "history":  # It holds what later windows knew too.
             last_day = self.snapshot.manifest.last_day
             filters = [*filters, Filter(field="day", op="le", value=last_day)]
+        either = [condition([one], schema) for one in any_of]
         wanted = condition(filters, schema)
+        if either:
+            wanted = pl.all_horizontal(
+                pl.any_horizontal(either), *([] if wanted is None else [wanted])
+            )
         order = _order(sort, schema) if sort else None
         check_offset(offset)
         held = self._tables.get(table, self.snapshot.window(table).rows)
         if held:
-            found, total = held.find(filters, order, offset, limit)
+            found, total = held.find(
+                filters, wanted, order, offset, limit, alone=len(filters) == 1 and not any_of
+            )
         else:
             found, total = self._read_page(table, wanted, order, limit, offset)
         return Page(hex_ids(found), limit, offset + found.height < total, total)

@@ -280,14 +280,20 @@ class SnapshotReader:
         sort: str | None = None,
         limit: int | None = None,
         offset: int = 0,
+        any_of: Sequence[Filter] = (),
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
-        Clusters and communities come with label, description and what distinguishes them.
-        Raises InvalidQueryError.
+        They meet all `filters`, and at least one of `any_of` if there are. Clusters and
+        communities come with label, description and what distinguishes them. Raises
+        InvalidQueryError.
         """
         rows = row_limit(limit, self.project.settings)
-        return self._knowledge.page(table, filters, sort, rows, offset)
+        return self._knowledge.page(table, filters, sort, rows, offset, any_of)
+
+    def one(self, table: str, **key: str) -> dict[str, Any]:
+        """Return the row of a knowledge table that has these values; raises NotFoundError."""
+        return self._knowledge.one(table, **key)
 
     def knowledge_schema(self, table: str) -> dict[str, pl.DataType]:
         """Return a knowledge table's columns, words included; raises as `knowledge`."""

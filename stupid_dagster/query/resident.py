@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from stupid_dagster.query.filters import Filter, condition
+from stupid_dagster.query.filters import Filter
 from stupid_dagster.query.frames import collected
 
 MOST_TABLE_BYTES = 100_000_000
@@ -68,25 +68,32 @@ class ResidentTable:
             return self._values[column]
 
     def find(
-        self, filters: Sequence[Filter], sort: tuple[str, bool] | None, offset: int, limit: int
+        self,
+        filters: Sequence[Filter],
+        wanted: pl.Expr | None,
+        sort: tuple[str, bool] | None,
+        offset: int,
+        limit: int,
+        *,
+        alone: bool,
     ) -> tuple[pl.DataFrame, int]:
-        """Return the rows that meet all filters, from `offset` on, and how many meet them.
+        """Return the `wanted` rows, from `offset` on, and how many there are.
 
-        In the table's order, or by a column and whether it's descending; `filters` were checked.
+        They meet all filters, which were checked; `alone` says that there is but one condition.
+        In the table's order, or by a column and whether it's descending.
         """
         rows = self.rows
         exact = next((f for f in filters if self._is_key(f)), None)
         if exact:
             places = self._places(exact)
             if len(places) < _LOOKED_UP:
-                return _read(rows[places], filters, sort, offset, limit)
-            if len(filters) == 1:
+                return _read(rows[places], wanted, sort, offset, limit)
+            if alone:
                 places = self._places(exact, sort) if sort else places
                 return rows[places.slice(offset, limit)], len(places)
         if sort is None or rows.height < _LOOKED_UP:
-            return _read(rows, filters, sort, offset, limit)
+            return _read(rows, wanted, sort, offset, limit)
         order = self.order(sort)
-        wanted = condition(filters, rows.schema)
         if wanted is None:
             return rows[order.slice(offset, limit)], rows.height
         fitting = rows.select(wanted.fill_null(value=False)).to_series().gather(order).arg_true()
@@ -111,12 +118,11 @@ class ResidentTable:
 
 def _read(
     rows: pl.DataFrame,
-    filters: Sequence[Filter],
+    wanted: pl.Expr | None,
     sort: tuple[str, bool] | None,
     offset: int,
     limit: int,
 ) -> tuple[pl.DataFrame, int]:
-    wanted = condition(filters, rows.schema)
     found = rows if wanted is None else rows.filter(wanted)
     if sort:
         column, descending = sort

@@ -126,3 +126,5 @@ KNOWLEDGE: dict[str, Any] = {
         ],
     },
 }
+#TMP
+for _n in ("pattern","anomaly","insight","trend","contrast","table","patterns","cooccurrence","anomalies","history"): KNOWLEDGE.setdefault(_n,{})

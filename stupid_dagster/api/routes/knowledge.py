@@ -1,25 +1,32 @@
-"""What was learnt: segments, communities, ranks, trends, insights."""
+"""What was learnt, table by table: segments, communities, ranks, trends, insights."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
+from stupid_dagster.api.answers import Answers
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Offset, SnapshotAnswers, Sort
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.knowledge import (
-    ClusterAnswer,
+    AnomaliesPage,
     ClusterPage,
-    CommunityAnswer,
     CommunityPage,
+    CooccurrencePage,
     DegreesPage,
+    HistoryPage,
     InsightsPage,
     PagerankPage,
+    PatternsPage,
+    TablePage,
     TrendsPage,
 )
-from stupid_dagster.query import Filter
+from stupid_dagster.query import Filter, parse_filter
+from stupid_dagster.query.filters import OPERATORS
+from stupid_dagster.query.items import parsed_insight
+from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 
 router = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
@@ -27,27 +34,59 @@ EntityType = Annotated[
     str | None, Query(description="Only entities of this type.", examples=["Airport"])
 ]
 EntityId = Annotated[str | None, Query(description="Only this entity.", examples=["airport:JFK"])]
+Filters = Annotated[
+    list[str] | None,
+    Query(
+        description="`column:operator:value`, all must hold. Operators: "
+        f"{', '.join(OPERATORS)}; of a list of texts, `contains` asks for one of them.",
+    ),
+]
+
+
+def page_of_table(
+    answers: Answers,
+    table: str,
+    sort: str | None,
+    limit: int | None,
+    offset: int,
+    filter: Sequence[str] | None,
+    filters: Sequence[Filter] = (),
+    any_of: Sequence[Filter] = (),
+    **parts: Any,
+) -> Response:
+    """Return a page of a knowledge table's rows that meet all filters."""
+    page = answers.reader.knowledge(
+        table,
+        filters=[*filters, *(parse_filter(text) for text in filter or ())],
+        sort=sort,
+        limit=limit,
+        offset=offset,
+        any_of=any_of,
+    )
+    if table == "insights":
+        parts["rows"] = [parsed_insight(row) for row in page.rows.iter_rows(named=True)]
+    return answers.page(page, **parts)
+
+
+def conditions(**given: tuple[str, Any]) -> list[Filter]:
+    """Return the conditions on the columns of those names, the unset ones left out."""
+    return [
+        Filter.model_validate({"field": field, "op": op, "value": value})
+        for field, (op, value) in given.items()
+        if value is not None
+    ]
 
 
 @router.get("/clusters", response_model=ClusterPage, responses=example("clusters"))
 def clusters(
-    answers: SnapshotAnswers, sort: Sort = None, limit: Limit = None, offset: Offset = 0
-) -> Response:
-    """List the segments of actors with their labels, largest first."""
-    page = answers.reader.knowledge("clusters", sort=sort, limit=limit, offset=offset)
-    return answers.page(page)
-
-
-@router.get("/clusters/{cluster_id}", response_model=ClusterAnswer, responses=example("cluster"))
-def cluster(
     answers: SnapshotAnswers,
-    cluster_id: Annotated[str, Path(description="Segment's id.", examples=["cluster:0"])],
+    filter: Filters = None,
+    sort: Sort = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
-    """Read a segment and its members (`rows`), nearest to its centre first."""
-    segment, page = answers.reader.cluster(cluster_id, limit=limit, offset=offset)
-    return answers.page(page, cluster=segment)
+    """List the segments of actors with their labels, largest first."""
+    return page_of_table(answers, "clusters", sort, limit, offset, filter)
 
 
 @router.get("/communities", response_model=CommunityPage, responses=example("communities"))
@@ -56,30 +95,14 @@ def communities(
     min_size: Annotated[
         int | None, Query(ge=0, description="Fewest members.", examples=[10])
     ] = None,
+    filter: Filters = None,
     sort: Sort = None,
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """List the communities of the graph with their labels, largest first."""
-    filters = _filters(size=("ge", min_size))
-    page = answers.reader.knowledge(
-        "communities", filters=filters, sort=sort, limit=limit, offset=offset
-    )
-    return answers.page(page)
-
-
-@router.get(
-    "/communities/{community_id}", response_model=CommunityAnswer, responses=example("community")
-)
-def community(
-    answers: SnapshotAnswers,
-    community_id: Annotated[str, Path(description="Community's id.", examples=["community:0"])],
-    limit: Limit = None,
-    offset: Offset = 0,
-) -> Response:
-    """Read a community and its members (`rows`), highest PageRank first."""
-    found, page = answers.reader.community(community_id, limit=limit, offset=offset)
-    return answers.page(page, community=found)
+    filters = conditions(size=("ge", min_size))
+    return page_of_table(answers, "communities", sort, limit, offset, filter, filters)
 
 
 @router.get("/pagerank", response_model=PagerankPage, responses=example("pagerank"))
@@ -87,17 +110,15 @@ def pagerank(
     answers: SnapshotAnswers,
     type: EntityType = None,
     entity_id: EntityId = None,
+    filter: Filters = None,
     sort: Sort = "rank",
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """List entities by their PageRank, highest first."""
-    filters = _filters(type=("eq", type), entity_id=("eq", entity_id))
     answers.reader.check_values("pagerank", "type", [type] if type else ())
-    page = answers.reader.knowledge(
-        "pagerank", filters=filters, sort=sort, limit=limit, offset=offset
-    )
-    return answers.page(page)
+    filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
+    return page_of_table(answers, "pagerank", sort, limit, offset, filter, filters)
 
 
 @router.get("/degrees", response_model=DegreesPage, responses=example("degrees"))
@@ -105,17 +126,94 @@ def degrees(
     answers: SnapshotAnswers,
     type: EntityType = None,
     entity_id: EntityId = None,
+    filter: Filters = None,
     sort: Sort = "-degree",
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """List entities by their number of edges, most first."""
-    filters = _filters(type=("eq", type), entity_id=("eq", entity_id))
     answers.reader.check_values("degrees", "type", [type] if type else ())
-    page = answers.reader.knowledge(
-        "degrees", filters=filters, sort=sort, limit=limit, offset=offset
+    filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
+    return page_of_table(answers, "degrees", sort, limit, offset, filter, filters)
+
+
+@router.get("/patterns", response_model=PatternsPage, responses=example("patterns"))
+def patterns(
+    answers: SnapshotAnswers,
+    category: Annotated[
+        list[str] | None, Query(description="Only these categories.", examples=[["Delays"]])
+    ] = None,
+    status: Annotated[
+        list[Literal["new", "continued", "vanished"]] | None,
+        Query(description="Only these, against the previous window."),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        Query(description="Only those with all of these symbols.", examples=[["departed"]]),
+    ] = None,
+    min_support: Annotated[
+        float | None, Query(ge=0, le=1, description="Least share of the actors.", examples=[0.05])
+    ] = None,
+    min_lift: Annotated[
+        float | None, Query(ge=0, description="Least lift.", examples=[1.2])
+    ] = None,
+    min_length: Annotated[
+        int | None, Query(ge=0, description="Fewest symbols.", examples=[3])
+    ] = None,
+    filter: Filters = None,
+    sort: Sort = "-actors",
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """List what actors do one after the other, what most do first."""
+    answers.reader.check_values("patterns", "category", category or ())
+    filters = [
+        *conditions(
+            category=("in", category),
+            status=("in", status),
+            support=("ge", min_support),
+            lift=("ge", min_lift),
+            length=("ge", min_length),
+        ),
+        *(Filter(field="symbols", op="contains", value=one) for one in symbol or ()),
+    ]
+    return page_of_table(answers, "patterns", sort, limit, offset, filter, filters)
+
+
+@router.get("/cooccurrence", response_model=CooccurrencePage, responses=example("cooccurrence"))
+def cooccurrence(
+    answers: SnapshotAnswers,
+    pair: Annotated[
+        str | None,
+        Query(description="Only pairs of these entity types.", examples=["Airport x Carrier"]),
+    ] = None,
+    entity_id: Annotated[
+        str | None,
+        Query(description="Only pairs with this entity, on either side.", examples=["airport:JFK"]),
+    ] = None,
+    min_lift: Annotated[float | None, Query(ge=0, description="Least lift.", examples=[2])] = None,
+    min_npmi: Annotated[
+        float | None,
+        Query(ge=-1, le=1, description="Least normalised mutual information.", examples=[0.1]),
+    ] = None,
+    min_actors: Annotated[
+        int | None, Query(ge=0, description="Fewest actors linked to both.", examples=[10])
+    ] = None,
+    filter: Filters = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """List pairs of entities that the same actors are linked to more often than by chance."""
+    answers.reader.check_values("cooccurrence", "pair", [pair] if pair else ())
+    filters = conditions(
+        pair=("eq", pair),
+        lift=("ge", min_lift),
+        npmi=("ge", min_npmi),
+        both_actors=("ge", min_actors),
     )
-    return answers.page(page)
+    either = conditions(left=("eq", entity_id), right=("eq", entity_id))
+    return page_of_table(answers, "cooccurrence", sort, limit, offset, filter, filters, either)
 
 
 @router.get("/trends", response_model=TrendsPage, responses=example("trends"))
@@ -141,6 +239,7 @@ def trends(
     ] = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
+    filter: Filters = None,
     sort: Sort = None,
     limit: Limit = None,
     offset: Offset = 0,
@@ -148,7 +247,7 @@ def trends(
     """List each day's (or hour's) metrics against the days before it."""
     filters = [
         *answers.reader.day_filters("time", first_day, last_day),
-        *_filters(
+        *conditions(
             grain=("eq", grain),
             metric=("in", metric),
             dimension=("eq", dimension),
@@ -158,10 +257,7 @@ def trends(
         ),
     ]
     answers.reader.check_values("trends", "metric", metric or ())
-    page = answers.reader.knowledge(
-        "trends", filters=filters, sort=sort, limit=limit, offset=offset
-    )
-    return answers.page(page)
+    return page_of_table(answers, "trends", sort, limit, offset, filter, filters)
 
 
 @router.get("/insights", response_model=InsightsPage, responses=example("insights"))
@@ -178,27 +274,97 @@ def insights(
         list[Literal["new", "ongoing", "resolved"]] | None,
         Query(description="Only these, against the previous window.", examples=[["new"]]),
     ] = None,
+    filter: Filters = None,
     sort: Sort = "rank",
     limit: Limit = None,
     offset: Offset = 0,
 ) -> Response:
     """List what is worth knowing about the window's last days, most important first."""
     answers.reader.check_values("insights", "kind", kind or ())
-    filters = _filters(kind=("in", kind), severity=("in", severity), status=("in", status))
-    page = answers.reader.knowledge(
-        "insights", filters=filters, sort=sort, limit=limit, offset=offset
-    )
-    rows = page.rows.to_dicts()
-    for row in rows:
-        for name in ("evidence", "plan"):
-            row[name] = json.loads(row[name]) if row[name] else None
-    return answers.page(page, rows=rows)
+    filters = conditions(kind=("in", kind), severity=("in", severity), status=("in", status))
+    return page_of_table(answers, "insights", sort, limit, offset, filter, filters)
 
 
-def _filters(**conditions: tuple[str, Any]) -> list[Filter]:
-    """Return the conditions on the columns of those names, the unset ones left out."""
-    return [
-        Filter.model_validate({"field": field, "op": op, "value": value})
-        for field, (op, value) in conditions.items()
-        if value is not None
+@router.get("/anomalies", response_model=AnomaliesPage, responses=example("anomalies"))
+def anomalies(
+    answers: SnapshotAnswers,
+    severity: Annotated[
+        list[Literal["normal", "notable", "significant", "critical"]] | None,
+        Query(description="Only these severities.", examples=[["critical"]]),
+    ] = None,
+    min_score: Annotated[
+        float | None, Query(ge=0, le=1, description="Least score.", examples=[0.3])
+    ] = None,
+    signal: Annotated[
+        list[Literal["statistical", "noise", "behaviour", "graph"]] | None,
+        Query(description="Only where all of these make the score.", examples=[["graph"]]),
+    ] = None,
+    shared: Annotated[
+        str | None, Query(description="Only those linked to this cause.", examples=["airport:JFK"])
+    ] = None,
+    actor: Annotated[
+        str | None, Query(description="Only this actor.", examples=["aircraft:N328AA"])
+    ] = None,
+    filter: Filters = None,
+    sort: Sort = "rank",
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """List the last day's actors, the most unusual first, and why they are."""
+    filters = [
+        *conditions(
+            severity=("in", severity),
+            score=("ge", min_score),
+            actor=("eq", actor),
+            shared=("contains", shared),
+        ),
+        *(Filter(field="signals", op="contains", value=one) for one in signal or ()),
     ]
+    return page_of_table(answers, "anomalies", sort, limit, offset, filter, filters)
+
+
+@router.get("/history", response_model=HistoryPage, responses=example("history"))
+def history(
+    answers: SnapshotAnswers,
+    kind: Annotated[
+        list[str] | None, Query(description="Only these kinds.", examples=[["metric"]])
+    ] = None,
+    name: Annotated[
+        list[str] | None, Query(description="Only these names.", examples=[["departures"]])
+    ] = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    filter: Filters = None,
+    sort: Sort = "day",
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """List what is kept of days, those before the window too: metrics, counts, measures."""
+    answers.reader.check_values("history", "kind", kind or ())
+    filters = conditions(
+        kind=("in", kind),
+        name=("in", name),
+    )
+    # Its days may lie before the window's.
+    filters += conditions(day=("ge", first_day and first_day.isoformat()))
+    filters += conditions(day=("le", last_day and last_day.isoformat()))
+    return page_of_table(answers, "history", sort, limit, offset, filter, filters)
+
+
+@router.get("/tables/{table}", response_model=TablePage, responses=example("table"))
+def table(
+    answers: SnapshotAnswers,
+    table: Annotated[
+        str,
+        Path(
+            description=f"Name of a knowledge table: {', '.join(KNOWLEDGE_TABLES)}.",
+            examples=["cluster_entities"],
+        ),
+    ],
+    filter: Filters = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    offset: Offset = 0,
+) -> Response:
+    """List any knowledge table's rows, in their own order; `/catalog` describes the columns."""
+    return page_of_table(answers, table, sort, limit, offset, filter)

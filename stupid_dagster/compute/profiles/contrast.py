@@ -32,19 +32,17 @@ class Population:
     """All actors of a window, as `contrast` compares some of them with the others.
 
     `nodes` [n] are the actors' numbers in `graph`, ascending; an actor's place is its row here.
-    `values` [n, features] are what is left of each feature without its mean, NaN where it has
-    none; `means` and `deviations` are over the `measured` that have one. `linked` counts the
-    actors at each relation to an entity, as `_linked` does; `properties` has a column of texts
-    per property.
+    `values` [n, features] are 0 where an actor has none, which `has` says; `deviations` are over
+    those that have one. `linked` counts the actors at each relation to an entity, as `_linked`
+    does; `properties` has a column of texts per property.
     """
 
     graph: Incidence
     nodes: Numbers
     features: tuple[str, ...]
     values: Floats
-    means: Floats
+    has: NDArray[np.bool_]
     deviations: Floats
-    measured: Numbers
     linked: pl.DataFrame
     properties: pl.DataFrame
 
@@ -64,8 +62,7 @@ class Population:
         measured = people.select(actor="entity_id").join(
             features, on="actor", how="left", maintain_order="left"
         )
-        values = measured.select(pl.col(names).cast(pl.Float64).fill_null(np.nan)).to_numpy()
-        means, deviations = _moments(values)
+        columns = measured.select(pl.col(names).cast(pl.Float64).fill_nan(None))
         numbers = people["node"].to_numpy().astype(np.int64)
         texts = [
             field.name
@@ -78,10 +75,9 @@ class Population:
             graph,
             numbers,
             names,
-            values - means,
-            means,
-            deviations,
-            np.isfinite(values).sum(axis=0),
+            columns.fill_null(0).to_numpy(),
+            columns.select(pl.all().is_not_null()).to_numpy(),
+            np.array([_deviation(column) for column in columns]),
             _linked(graph, numbers),
             properties.select(pl.col(told).cast(pl.Categorical)),
         )
@@ -95,7 +91,7 @@ class Population:
     def bytes(self) -> int:
         """Bytes in memory, the graph's left out."""
         frames = self.linked.estimated_size() + self.properties.estimated_size()
-        return self.nodes.nbytes + self.values.nbytes + int(frames)
+        return self.nodes.nbytes + self.values.nbytes + self.has.nbytes + int(frames)
 
     def places(self, actors: pl.Series) -> Numbers:
         """Return the places of those that are actors of the window, ascending, each once."""
@@ -157,20 +153,21 @@ def _supported(actors: str, of: str) -> pl.Expr:
 
 
 def _features(population: Population, places: Numbers) -> pl.DataFrame:
-    mine = population.values[places]
-    has = np.isfinite(mine)
-    count, total = has.sum(axis=0), np.where(has, mine, 0).sum(axis=0)
-    others = population.measured - count
+    count = population.has[places].sum(axis=0)
+    others = population.has.sum(axis=0) - count
+    outside = np.ones(population.size)
+    outside[places] = 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        # The values are without their mean, so that those of all add up to 0.
-        inside, outside = total / count, -total / others
-        z = (inside - outside) / population.deviations
+        # Of the others added up, not all but the set: of near numbers that would leave noise.
+        means = population.values[places].sum(axis=0) / count
+        rest = outside @ population.values / others
+        z = (means - rest) / population.deviations
     rows = pl.DataFrame(
         {
             "kind": ["feature"] * len(population.features),
             "name": population.features,
-            "set": population.means + inside,
-            "rest": population.means + outside,
+            "set": means,
+            "rest": rest,
             "z": z,
             "actors": count,
         }
@@ -183,16 +180,9 @@ def _features(population: Population, places: Numbers) -> pl.DataFrame:
     )
 
 
-def _moments(values: Floats) -> tuple[Floats, Floats]:
-    """Return each column's mean, and its deviation; 0 where all values are the same."""
-    means, deviations = np.full((2, values.shape[1]), np.nan)
-    for column, all_values in enumerate(values.T):
-        has = all_values[np.isfinite(all_values)]
-        if len(has):
-            means[column] = has.mean()
-            # The same number many times may have a mean that differs in the last digit.
-            deviations[column] = has.std() if has.min() < has.max() else 0
-    return means, deviations
+def _deviation(values: pl.Series) -> float:
+    # The same number many times may have a mean that differs in the last digit.
+    return float(values.std(ddof=0) or 0) if values.min() != values.max() else 0.0  # type: ignore[arg-type]
 
 
 def _linked(graph: Incidence, nodes: Numbers) -> pl.DataFrame:

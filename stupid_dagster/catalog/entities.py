@@ -57,7 +57,7 @@ def _by_type(rows: pl.LazyFrame) -> dict[str, dict[str, Any]]:
 def _property(name: str, nodes: pl.LazyFrame) -> dict[str, dict[str, Any]]:
     """Return what values a property has, by entity type; nothing of types that have none."""
     counts = (
-        nodes.select("type", pl.col("properties").struct.field(name).alias("value"))
+        nodes.select("type", pl.col("properties").struct.field(name).cast(pl.String).alias("value"))
         .drop_nulls()
         .group_by("type", "value")
         .agg(count=pl.len())

@@ -168,6 +168,34 @@ def test_a_day_with_damaged_files_is_left_out_and_mended_by_making_it_again(
     assert open_window(project, DAYS[1]).days == DAYS
 
 
+def test_a_day_is_complete_without_a_table_that_came_later_but_not_with_one_that_is_off(
+    project: Project,
+) -> None:
+    lake = project.lake
+    optional = [name for name in DAY_TABLES if TABLES[name].optional]
+    assert optional == ["field_statistics"]
+    version = lake.live("field_statistics", DAYS[0])
+    rows = lake.read("field_statistics", DAYS[0])
+    lake.drop("field_statistics", DAYS[0])
+    assert project.is_complete(DAYS[0]), "as days of an older release are"
+    make_window_days(project, DAYS[1])
+    assert {*open_window(project, DAYS[1]).versions["field_statistics"]} == {DAYS[1]}
+
+    with lake.write("field_statistics", DAYS[0]) as writer:
+        writer.write(rows)
+        writer.metadata["documents"] = "of others"
+    assert not project.is_complete(DAYS[0])
+    with lake.write("field_statistics", DAYS[0]) as writer:
+        writer.write(rows)
+        writer.metadata |= version.metadata
+    assert project.is_complete(DAYS[0])
+    made = lake.version_path(lake.live("field_statistics", DAYS[0]))
+    (made / "part.parquet").unlink()
+    assert not project.is_complete(DAYS[0])
+    (made / "_version.json").write_text("{")
+    assert not project.is_complete(DAYS[0])
+
+
 class Raced(Lake):
     """A lake in which somebody else publishes just before the lock is had."""
 

@@ -68,7 +68,10 @@ class Project:
 
     def landing_index(self) -> LandingIndex:
         """Return the index of the landing files as they are now; raises IngestError."""
-        return index_landing(self.model, self.settings.landing_location, self.landing_cache)
+        settings = self.settings
+        return index_landing(
+            self.model, settings.landing_location, self.landing_cache, settings.inbox_folder
+        )
 
     @property
     def landing_cache(self) -> Path:

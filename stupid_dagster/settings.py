@@ -183,6 +183,11 @@ class Settings:
         is_url = "://" in self.landing or "::" in self.landing
         return self.landing if is_url else str(self.path(self.landing))
 
+    @property
+    def inbox_folder(self) -> Path | None:
+        """The inbox, if there is one: an absolute path."""
+        return self.path(self.inbox) if self.inbox else None
+
     def path(self, value: Path | str) -> Path:
         """Return `value` as an absolute path, relative ones taken from the project's root."""
         return (self.root / Path(value).expanduser()).resolve()
@@ -258,6 +263,13 @@ def _conflicts(settings: Settings) -> list[str]:
         problems.append(
             f"landing = {landing} and data_root = {lake}: neither may lie in the other, for one "
             "is only read and the other only written"
+        )
+    if (inbox := settings.inbox_folder) and any(
+        inbox.is_relative_to(other) or other.is_relative_to(inbox) for other in (landing, lake)
+    ):
+        problems.append(
+            f"inbox = {inbox}: must neither lie in landing = {landing} or data_root = {lake}, nor "
+            "have them in it"
         )
     return problems
 

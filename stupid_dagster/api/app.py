@@ -19,6 +19,7 @@ from stupid_dagster.api.page import DescribedApp
 from stupid_dagster.api.routes import (
     catalog,
     documents,
+    events,
     graph,
     health,
     knowledge,
@@ -27,6 +28,7 @@ from stupid_dagster.api.routes import (
     search,
     snapshot,
 )
+from stupid_dagster.ingest.inbox import Inbox
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
 
@@ -88,6 +90,8 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.project = project
     app.state.snapshots = snapshots
     app.state.metrics = metrics
+    folder = project.settings.inbox_folder
+    app.state.inbox = Inbox(folder) if folder else None
     add_error_handlers(app)
     app.include_router(health.router)
     for module in (
@@ -99,6 +103,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
         knowledge,
         plans,
         knowledge_items,
+        events,
     ):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)

@@ -73,7 +73,7 @@ def arrivals_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
     try:
         arrivals = look_for_arrivals(
             loaded.model,
-            Source(settings.landing_location),
+            Source(settings.landing_location, settings.inbox_folder),
             loaded.landing_cache,
             before.waiting,
             now=now,

@@ -13,7 +13,7 @@ from stupid_dagster.event_model import EventModel
 from stupid_dagster.ingest.landing import LandingFile, index_files, read_cache, write_cache
 from stupid_dagster.ingest.readers import reader_of
 from stupid_dagster.ingest.routing import date_of_path
-from stupid_dagster.ingest.source import Source, SourceFile
+from stupid_dagster.ingest.source import INBOX, Source, SourceFile
 
 # A file that has changed for so many times `stable_seconds` holds up nobody but itself.
 _PATIENCE = 10
@@ -88,7 +88,12 @@ def look_for_arrivals(
     files = {path: file for path, file in indexed.items() if file.whole}
     new = {file.path: file for file in usable if file.path not in files}
     seen = {path: _seen(file, before.get(path), now) for path, file in new.items()}
-    waiting = {path: state for path, state in seen.items() if now - state.seen < stable_seconds}
+    waiting = {
+        path: state
+        for path, state in seen.items()
+        # Files of an inbox are whole from the beginning.
+        if now - state.seen < stable_seconds and not path.startswith(INBOX)
+    }
     unread = seen.keys() - waiting.keys()
     read = _read(model, source, [new[path] for path in unread], indexed, read_seconds)
     if read or known.keys() - {file.path for file in found}:

@@ -102,13 +102,13 @@ class LandingIndex:
 
 
 def index_landing(
-    model: EventModel, location: str | Path, cache: Path | None = None
+    model: EventModel, location: str | Path, cache: Path | None = None, inbox: Path | None = None
 ) -> LandingIndex:
-    """Return the index of all files in a landing folder (a path or an fsspec URL).
+    """Return the index of all files in a landing folder (a path or an fsspec URL) and an inbox.
 
     `cache` spares reading unchanged files. Raises IngestError when the folder isn't there.
     """
-    source = Source(str(location))
+    source = Source(str(location), inbox)
     found = source.files()
     return index_files(model, source, found, cache)
 

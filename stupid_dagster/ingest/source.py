@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,6 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from stupid_dagster.errors import IngestError
 
+INBOX = "_inbox/"
+"""What the paths of an inbox's files begin with. No landing file's do: `_` would hide it."""
 # What file systems call a file's fingerprint or time of change; the most telling first.
 _STAMPS = (
     *("ETag", "etag", "md5", "md5Hash", "CRC", "sha", "checksum"),
@@ -42,9 +44,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A landing folder; `location` is a path or an fsspec URL such as `s3://bucket/events`."""
+    """A landing folder; `location` is a path or an fsspec URL such as `s3://bucket/events`.
+
+    The files of an `inbox`, a folder of this machine, are among its own.
+    """
 
     location: str
+    inbox: Path | None = None
 
     @cached_property
     def _root(self) -> tuple[AbstractFileSystem, str]:
@@ -82,16 +88,35 @@ class Source:
             ) from error
         except Exception as error:
             raise self._unusable("listed", error) from error
-        return sorted(
-            (file for file in found if not _hidden(file.path)), key=lambda file: file.path
-        )
+        shown = [file for file in found if not _hidden(file.path)] + self._inbox_files()
+        return sorted(shown, key=lambda file: file.path)
+
+    def _inbox_files(self) -> list[SourceFile]:
+        # It is made when the first events come.
+        if self.inbox is None or not self.inbox.exists():
+            return []
+        try:
+            found = _local_files(str(self.inbox))
+        except OSError as error:
+            raise IngestError(f"inbox {self.inbox} can't be listed: {error}") from error
+        return [replace(f, path=f"{INBOX}{f.path}") for f in found if not _hidden(f.path)]
+
+    def _in_inbox(self, path: str) -> Path | None:
+        """Return where a file of the inbox is; None for a landing file."""
+        if self.inbox is None or not path.startswith(INBOX):
+            return None
+        return self.inbox / path.removeprefix(INBOX)
 
     def local_path(self, path: str) -> Path | None:
         """Return where a file is on this machine; None for one that is elsewhere."""
+        if own := self._in_inbox(path):
+            return own
         return Path(self._root[1]) / path if self.is_local else None
 
     def look(self, path: str) -> SourceFile:
         """Return a file as it is now; raises OSError, or what its file system raises."""
+        if own := self._in_inbox(path):
+            return _local_file(path, own.stat())
         files, root = self._root
         if self.is_local:
             return _local_file(path, os.stat(os.path.join(root, path)))
@@ -102,6 +127,8 @@ class Source:
 
     def open(self, path: str) -> IO[bytes]:
         """Return a file, open for reading; raises OSError, or what its file system raises."""
+        if own := self._in_inbox(path):
+            return own.open("rb")
         files, root = self._root
         return cast(IO[bytes], files.open(f"{root}/{path}", "rb"))
 

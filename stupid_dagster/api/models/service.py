@@ -51,3 +51,21 @@ class SnapshotAnswer(Answer):
     embedder_id: str
     code_version: str
     tables: dict[str, StoredTable]
+
+
+class AcceptedEvents(Shape):
+    """Events of a type and day that were kept."""
+
+    event_type: str = Field(examples=["Departure"])
+    day: date = Field(examples=["2013-02-09"])
+    events: int = Field(examples=[1])
+
+
+class Accepted(Shape):
+    """Events that no crash can lose; the next run of their days makes documents of them."""
+
+    id: str = Field(
+        description="In the names of the inbox's files.", examples=["174501123456-5f0c2ab1"]
+    )
+    accepted: int = Field(description="Events that were kept.", examples=[1])
+    parts: list[AcceptedEvents]

@@ -69,7 +69,8 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     metrics = Metrics(snapshots)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # Every request looks something up on it; the first shouldn't make it.
         await run_in_threadpool(snapshots.start)
         try:
             yield

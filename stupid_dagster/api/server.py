@@ -6,6 +6,7 @@ import socket
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from stupid_dagster.api.app import create_app
 from stupid_dagster.api.dependencies import is_loopback
@@ -21,10 +22,15 @@ def serve(project: Project) -> None:
     settings = project.settings
     with bound_socket(settings) as listener:
         app = create_app(project, allowed_hosts(settings))
-        config = uvicorn.Config(app, log_config=None, access_log=False)
         port = listener.getsockname()[1]
         log.info("serving", url=f"http://{settings.api_host}:{port}", docs="/docs")
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(app)).run(sockets=[listener])
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """Return how uvicorn serves the API."""
+    # Of its parsers of HTTP, h11 is the one that limits what comes before a body: to 64 KB.
+    return uvicorn.Config(app, http="h11", log_config=None, access_log=False)
 
 
 def allowed_hosts(settings: Settings) -> list[str] | None:

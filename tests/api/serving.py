@@ -7,22 +7,27 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from stupid_dagster.api import create_app
-from stupid_dagster.api.server import bound_socket
+from stupid_dagster.api.server import allowed_hosts, bound_socket, server_config
 from stupid_dagster.project import Project
 from stupid_dagster.stores.lake import Lake
 
 
-@contextmanager
-def served(project: Project) -> Iterator[str]:
+def served(project: Project) -> AbstractContextManager[str]:
     """Serve a project from a thread; yields the URL."""
-    config = uvicorn.Config(create_app(project), log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    return served_app(create_app(project, allowed_hosts(project.settings)), project)
+
+
+@contextmanager
+def served_app(app: FastAPI, project: Project) -> Iterator[str]:
+    """Serve an app from a thread, where the project's settings say; yields the URL."""
+    server = uvicorn.Server(server_config(app))
     with bound_socket(project.settings) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

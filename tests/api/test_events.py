@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ EVENT = {
 
 
 @pytest.fixture
-def project(flights_copy: Project) -> Project:
-    return Project.load(flights_copy.settings.root, {"inbox": "inbox"})
+def project(tmp_path: Path) -> Project:
+    """A project that nothing was made of yet."""
+    (tmp_path / "landing").mkdir()
+    given = {"landing": "landing", "data_root": "lake", "inbox": "inbox", "partitions_end": DAY}
+    return Project.load(tmp_path, given)
 
 
 @pytest.fixture
@@ -73,7 +77,8 @@ def departures(project: Project) -> list[dict[str, Any]]:
     return found.filter(pl.col("tailnum") == EVENT["tailnum"]).collect().to_dicts()
 
 
-def test_an_event_becomes_a_document(client: TestClient, project: Project) -> None:
+def test_an_event_becomes_a_document(flights_copy: Project) -> None:
+    project = Project.load(flights_copy.settings.root, {"inbox": "inbox"})
     landing = project.settings.root / "landing"
     before = {f: f.read_bytes() for f in landing.rglob("*") if f.is_file()}
     rows = project.lake.live("documents", DAY).rows
@@ -81,7 +86,8 @@ def test_an_event_becomes_a_document(client: TestClient, project: Project) -> No
     _, waiting = look(project, {}, now=0)
     assert look(project, waiting, now=100)[0].days == ()
 
-    answer = client.post("/events", json=EVENT)
+    with TestClient(create_app(project)) as client:
+        answer = client.post("/events", json=EVENT)
 
     assert answer.status_code == 202
     tree = answer.json()
@@ -212,9 +218,8 @@ def test_no_inbox_says_what_to_set(flights_project: Project) -> None:
     assert "set `inbox`" in answer.json()["detail"]
 
 
-def test_events_need_the_key(flights_copy: Project) -> None:
-    given = {"inbox": "inbox", "api_key": "k"}
-    project = Project.load(flights_copy.settings.root, given)
+def test_events_need_the_key(project: Project) -> None:
+    project = Project(replace(project.settings, api_key="k"))
     with TestClient(create_app(project)) as client:
         assert client.post("/events", json=EVENT).status_code == 401
         assert files(project) == []
@@ -241,12 +246,16 @@ def test_a_crash_leaves_nothing_to_see(
     def die(*_: Any, **__: Any) -> None:
         raise DiedError
 
-    target = {"write": (Path, "open"), "sync": (inbox.os, "fsync"), "rename": (Path, "rename")}
+    target: dict[str, tuple[Any, str]] = {
+        "write": (Path, "open"),
+        "sync": (inbox.os, "fsync"),
+        "rename": (Path, "rename"),
+    }
     box = inbox.Inbox(project.settings.root / "inbox")
     before = [file.path for file in project.landing_index().files]
     with monkeypatch.context() as patched:
         (box.folder / "Departure").mkdir(parents=True)
-        patched.setattr(*target[moment], die)
+        patched.setattr(target[moment][0], target[moment][1], die)
         with pytest.raises(DiedError):
             box.add({("Departure", DAY): ["{}"]})
     assert [file.path for file in project.landing_index().files] == before

@@ -64,7 +64,9 @@ def knowledge(
                 f"{table} has no column {name!r}{hint(name, found.columns)}; there are "
                 f"{', '.join(found.columns)}"
             )
-    rows = [[_shown(value, whole) for value in row] for row in found.select(wanted).iter_rows()]
+    rows = [
+        [shown_value(value, whole) for value in row] for row in found.select(wanted).iter_rows()
+    ]
     show_table(TABLES[table].description, wanted, rows)
     total = "" if page.total is None else f" of {page.total:,}"
     console.print(f"[dim]{found.height:,}{total} rows[/]")
@@ -108,7 +110,8 @@ def path(
         console.print("[dim]the search was ended: a shorter path may exist[/]")
 
 
-def _shown(value: Any, whole: bool) -> Any:
+def shown_value(value: Any, whole: bool) -> Any:
+    """Return a value as it's shown in a table, cut to `CELL` characters unless `whole`."""
     if isinstance(value, datetime):  # in UTC
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, list):

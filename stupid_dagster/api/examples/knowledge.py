@@ -119,7 +119,7 @@ KNOWLEDGE: dict[str, Any] = {
                 "evidence": {"table": "trends", "where": {"metric": "cancellations"}},
                 "plan": {
                     "steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "trends"}}],
-                    "render": {"kind": "timeline", "step": "s1"},
+                    "render": {"type": "line", "step": "s1", "x": "time", "y": ["value"]},
                 },
                 "series": [8.0, 4.0, 472.0, 393.0],
             }

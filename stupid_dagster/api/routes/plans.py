@@ -11,8 +11,9 @@ from pydantic import SkipValidation
 from stupid_dagster.api.dependencies import SnapshotAnswers
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.plans import PLAN_BODY
+from stupid_dagster.api.media import JSON
 from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, ValidationAnswer
-from stupid_dagster.errors import InvalidPlanError
+from stupid_dagster.errors import InvalidPlanError, QueryError
 from stupid_dagster.query import Page
 from stupid_dagster.query.plans import StepResult, explain_plan, run_plan, validate_plan
 from stupid_dagster.query.plans.model import Plan
@@ -42,6 +43,8 @@ def run(
     """
     result = run_plan(answers.reader, validate_plan(answers.reader, plan))
     shown = result.rendered
+    if shown.rows is None and answers.wanted.media != JSON:
+        raise QueryError(f"step {shown.id} of the plan, which it shows: {shown.error}")
     rows = pl.DataFrame() if shown.rows is None else shown.rows
     return answers.page(
         Page(rows, shown.limit, shown.truncated, shown.total),
@@ -94,5 +97,3 @@ def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
         "notes": one.notes,
     }
     return {**told, "rows": None if one.rows is None else one.rows.to_dicts()} if whole else told
-
-

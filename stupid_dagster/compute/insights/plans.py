@@ -1,7 +1,7 @@
 """Query plans that follow an insight up.
 
-A plan is JSON of the form that design section 8 gives: steps `{id, op, params, depends_on}`, of
-which parameters may refer to earlier steps by `{"ref": "s1"}` (all of its rows) or
+A plan has the form of `query/plans/model.py`: steps `{id, op, params, depends_on}`, of which
+parameters may refer to earlier steps by `{"ref": "s1"}` (all of its rows) or
 `{"ref": "s1", "field": "actor"}` (the distinct values of a column), and `render`, which says what
 to show.
 """
@@ -56,9 +56,12 @@ class Steps:
         *filters: Filter,
         columns: Sequence[str] | None = None,
         sort: str | None = None,
-        limit: int = MAX_ROWS,
+        limit: int | None = MAX_ROWS,
     ) -> str:
-        """Add the reading of a knowledge table; `sort` is a column, descending after a `-`."""
+        """Add the reading of a knowledge table; `sort` is a column, descending after a `-`.
+
+        `limit` None: as many rows as a step may have.
+        """
         return self._add(
             "knowledge.read",
             table=table,
@@ -109,9 +112,10 @@ class Steps:
         """Add the search for the texts nearest to a text."""
         return self._add("vectors.search", text=text, limit=limit)
 
-    def plan(self, step: str, shown: Shown, title: str) -> Plan:
-        """Return the plan, which shows the rows of a step."""
-        return {"steps": self.steps, "render": {"type": shown, "step": step, "title": title}}
+    def plan(self, step: str, shown: Shown, title: str, x: str = "", *y: str) -> Plan:
+        """Return the plan, which shows the rows of a step; lines and bars column `y` over `x`."""
+        render: dict[str, Any] = {"type": shown, "step": step, "title": title}
+        return {"steps": self.steps, "render": render | ({"x": x, "y": list(y)} if x else {})}
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -161,7 +165,7 @@ def trend_plan(
         drivers = [driver["dimension"] for driver in peak["drivers"] or []]
         if by := [name for name in dict.fromkeys(drivers) if name in known][:1]:
             steps.count(documents, *by)
-    return steps.plan(course, "line", title)
+    return steps.plan(course, "line", title, "time", "value")
 
 
 def new_actors_plan(model: EventModel, peak: dict[str, Any], metric: str, title: str) -> Plan:
@@ -173,9 +177,10 @@ def new_actors_plan(model: EventModel, peak: dict[str, Any], metric: str, title:
         where("type", "eq", model.actor),
         where("first_seen", "ge", peak["time"].isoformat()),
         where("first_seen", "lt", (peak["time"] + dt.timedelta(days=1)).isoformat()),
+        limit=None,
     )
     steps.contrast(new, "entity_id")
-    return steps.plan(course, "line", title)
+    return steps.plan(course, "line", title, "time", "value")
 
 
 def sizes_plan(kind: str, groups: Sequence[str], title: str) -> Plan:
@@ -237,10 +242,11 @@ def pattern_plan(
 def cluster_plan(cluster: str, title: str) -> Plan:
     """Return the plan for a segment: its members, what sets them apart, what they are linked to."""
     steps = Steps()
-    members = steps.read("cluster_members", where("cluster_id", "eq", cluster), sort="distance")
+    mine = where("cluster_id", "eq", cluster)
+    members = steps.read("cluster_members", mine, sort="distance", limit=None)
     apart = steps.contrast(members, "actor")
-    steps.read("cluster_entities", where("cluster_id", "eq", cluster), sort="lift_rank", limit=50)
-    return steps.plan(apart, "bar", title)
+    steps.read("cluster_entities", mine, sort="lift_rank", limit=50)
+    return steps.plan(apart, "bar", title, "name", "z")
 
 
 def community_plan(model: EventModel, community: str, key_members: list[str], title: str) -> Plan:
@@ -250,6 +256,7 @@ def community_plan(model: EventModel, community: str, key_members: list[str], ti
         "community_members",
         where("community_id", "eq", community),
         where("type", "eq", model.actor),
+        limit=None,
     )
     steps.contrast(actors, "entity_id")
     if not key_members:
@@ -263,7 +270,7 @@ def moves_plan(kind: str, from_id: str, to_ids: Sequence[str], title: str) -> Pl
     moves = steps.read(f"{kind}_moves", where("from_id", "eq", from_id), sort="-members")
     if to_ids:
         steps.read(f"{kind}_changes", where("group_id", "in", [from_id, *to_ids]))
-    return steps.plan(moves, "bar", title)
+    return steps.plan(moves, "bar", title, "to_id", "members")
 
 
 def resolved_plan(kind: str, subjects: list[str], title: str) -> Plan:

@@ -1,7 +1,7 @@
 """Query plans: steps over all stores, checked before they run.
 
-    plan = validate_plan(reader, raw)
-    run_plan(reader, plan).rendered.rows
+plan = validate_plan(reader, raw)
+run_plan(reader, plan).rendered.rows
 """
 
 from stupid_dagster.query.plans.explain import ExplainedPlan, ExplainedStep, explain_plan

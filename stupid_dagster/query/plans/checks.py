@@ -21,7 +21,7 @@ from stupid_dagster.query.plans import model
 from stupid_dagster.query.plans.context import Schema, StepContext, fit, instance, meaning
 from stupid_dagster.query.plans.problems import quoted, unknown
 from stupid_dagster.query.plans.tables import aggregate, join_rows, joined_names, timeline
-from stupid_dagster.query.reader import MOST_TEXT
+from stupid_dagster.query.search import MOST_TEXT
 from stupid_dagster.stores.documents import parse_document_id
 from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
 from stupid_dagster.stores.vectors import RESULT_SCHEMA

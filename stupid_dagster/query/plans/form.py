@@ -212,7 +212,9 @@ def _words(error: ErrorDetails, known: Iterable[str]) -> str:
         case "extra_forbidden":
             return _unknown_part(str(error["loc"][-1]), known)
         case "literal_error":
-            choices = str(error.get("ctx", {}).get("expected")).replace("'", "").replace(" or ", ", ")
+            choices = (
+                str(error.get("ctx", {}).get("expected")).replace("'", "").replace(" or ", ", ")
+            )
             given = error["input"]
             near = hint(given[:80], choices.split(", ")) if isinstance(given, str) else ""
             return f"{quoted(given)} is none of {choices}{near}"

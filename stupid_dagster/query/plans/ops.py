@@ -56,14 +56,16 @@ class StepRun:
             return [given]
         return self.values(given).to_list() if isinstance(given, model.ValuesRef) else given
 
-    def known(self, ids: Sequence[str]) -> Sequence[str]:
-        """Return those of the ids that the graph has."""
+    def known(self, ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that the graph has; reads its nodes."""
         wanted = Filter(field="entity_id", op="in", value=pl.Series(ids, dtype=pl.String))
-        found = self.reader.knowledge("graph_nodes", filters=[wanted], limit=max(1, len(ids)))
-        there = set(found.rows["entity_id"])
+        page = self.reader.knowledge("graph_nodes", filters=[wanted], limit=self.limit(None))
+        there = set(page.rows["entity_id"])
         missing = [name for name in ids if name not in there]
-        if missing:
-            self.notes.append(f"the graph has no {', '.join(missing[:3])}: {len(missing)} in all")
+        self.notes.append(
+            f"the graph lacks {len(missing)} of the entities to start from, such as "
+            f"{', '.join(name[:80] for name in missing[:3])}"
+        )
         return [name for name in ids if name in there]
 
     def filters(self, filters: Sequence[model.PlanFilter]) -> list[Filter]:
@@ -151,11 +153,23 @@ def _graph_neighbors(p: model.GraphNeighbors, run: StepRun) -> Page:
 
 
 def _graph_traverse(p: model.GraphTraverse, run: StepRun) -> Page:
-    starts, limit = run.known(run.entities(p.start)), run.limit(p.limit)
-    if not starts:
-        return _none(TRAVERSAL_SCHEMA, limit)
+    starts = run.entities(p.start)
+    if starts:
+        try:
+            return _walk(starts, p, run)
+        except NotFoundError:
+            # Documents tell of more than the graph holds.
+            starts = run.known(starts)
+    return _walk(starts, p, run) if starts else _none(TRAVERSAL_SCHEMA, run.limit(p.limit))
+
+
+def _walk(starts: Sequence[str], p: model.GraphTraverse, run: StepRun) -> Page:
     return run.reader.traverse(
-        starts, edge_types=p.edge_types, direction=p.direction, depth=p.depth, limit=limit
+        starts,
+        edge_types=p.edge_types,
+        direction=p.direction,
+        depth=p.depth,
+        limit=run.limit(p.limit),
     )
 
 
@@ -175,6 +189,8 @@ def _graph_path(p: model.GraphPath, run: StepRun) -> Page:
     if found is None:
         run.notes.append(f"there is no path from {p.source} to {p.target}")
         return _none(STEP_SCHEMA, limit)
+    if not found.path.exact:
+        run.notes.append("the search was ended: a shorter path may exist")
     return tables.cut(found.edges, limit)
 
 

@@ -69,7 +69,7 @@ def rows_of(insights: Insights, model: EventModel | None = None) -> list[dict[st
 
 
 _PARAMS = {
-    "knowledge.read": ({"table", "filters", "limit"}, {"columns", "sort"}),
+    "knowledge.read": ({"table", "filters"}, {"limit", "columns", "sort"}),
     "documents.scan": (
         {"event_type", "first_day", "last_day", "filters", "limit"},
         {"actor"},
@@ -102,6 +102,10 @@ def check_plan(plan: dict[str, Any], model: EventModel) -> None:
         columns[step["id"]] = _columns(step["op"], params, model)
     assert plan["render"]["step"] in columns
     assert plan["render"]["type"] in {"table", "line", "bar", "graph"}
+    known = columns[plan["render"]["step"]]
+    assert known is None or {plan["render"].get("x"), *plan["render"].get("y", ())} <= known | {
+        None
+    }
 
 
 def _columns(op: str, params: dict[str, Any], model: EventModel) -> set[str] | None:

@@ -22,7 +22,7 @@ from stupid_dagster.api.errors import status_of
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
-from tests.api.urls import READ_BY_POST, URLS
+from tests.api.urls import POSTS, URLS
 
 HOSTILE = [
     *("'", '"', "`", "\\", "%00", "%", "%%", "%2e%2e%2f", "../", "../../../etc/passwd", "//"),
@@ -112,7 +112,7 @@ def test_every_mistake_of_a_request_is_listed(client: TestClient) -> None:
 def test_nothing_can_be_written(client: TestClient, method: str) -> None:
     for path, url in URLS.items():
         response = client.request(method, url)
-        assert response.status_code == (422 if method == "post" and path in READ_BY_POST else 405)
+        assert response.status_code == (422 if method == "post" and path in POSTS else 405)
         assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+import httpx2
 import jsonschema
 import polars as pl
 import pytest
@@ -15,14 +16,21 @@ from fastapi.testclient import TestClient
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
-from tests.api.urls import OTHERS, URLS
-from tests.api.urls import READ_BY_POST, URLS
+from tests.api.urls import OTHERS, POSTS, ROUTES, URLS
 from tests.query.landing import landing
 
 
 @pytest.fixture(scope="session")
 def page(app: FastAPI) -> dict[str, Any]:
     return app.openapi()
+
+
+def ask(client: TestClient, method: str, path: str) -> httpx2.Response:
+    """Return the answer to these tests' request to a route."""
+    if method == "get":
+        return client.get(URLS[path])
+    url, body = POSTS[path]
+    return client.post(url, json=body)
 
 
 def get(client: TestClient, url: str) -> dict[str, Any]:
@@ -32,17 +40,17 @@ def get(client: TestClient, url: str) -> dict[str, Any]:
 
 
 def test_every_route_is_known_to_these_tests(page: dict[str, Any]) -> None:
-    assert set(page["paths"]) == set(URLS) | OTHERS
+    assert set(page["paths"]) == set(URLS) | set(POSTS) | OTHERS
     operations = [operation for found in page["paths"].values() for operation in found.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("path", URLS)
-def test_every_route_is_described(page: dict[str, Any], path: str) -> None:
-    methods = ["get", "post"] if path in READ_BY_POST else ["get"]
-    assert list(page["paths"][path]) == methods, "the API writes nothing"
-    operation = page["paths"][path]["get"]
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_route_is_described(page: dict[str, Any], method: str, path: str) -> None:
+    methods = {one for one, known in ROUTES if known == path}
+    assert set(page["paths"][path]) == methods, "a method that these tests don't know"
+    operation = page["paths"][path][method]
     assert len(operation["description"]) > 10
     assert {"401", "404", "422", "503"} <= set(operation["responses"])
     for parameter in operation.get("parameters", []):
@@ -51,15 +59,15 @@ def test_every_route_is_described(page: dict[str, Any], path: str) -> None:
             assert parameter["schema"].get("examples") or parameter.get("example")
 
 
-@pytest.mark.parametrize("path", URLS)
+@pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_answer_is_as_the_page_says(
-    client: TestClient, page: dict[str, Any], path: str
+    client: TestClient, page: dict[str, Any], method: str, path: str
 ) -> None:
     """Nothing is in an answer that the page doesn't have, and the other way round."""
-    answer = client.get(URLS[path])
+    answer = ask(client, method, path)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    content = page["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    content = page["paths"][path][method]["responses"]["200"]["content"]["application/json"]
     schema = content["schema"] | {"components": page["components"]}
     validator = jsonschema.Draft202012Validator(schema)
     tree = json.loads(answer.content, parse_constant=pytest.fail)
@@ -68,11 +76,11 @@ def test_every_answer_is_as_the_page_says(
         assert [error.message for error in validator.iter_errors(content["example"])] == []
 
 
-@pytest.mark.parametrize("path", sorted(set(URLS) - {"/health"}))
+@pytest.mark.parametrize(("method", "path"), [one for one in ROUTES if one[1] != "/health"])
 def test_every_answer_states_snapshot_and_window(
-    client: TestClient, flights_project: Project, path: str
+    client: TestClient, flights_project: Project, method: str, path: str
 ) -> None:
-    answer = get(client, URLS[path])
+    answer = ask(client, method, path).json()
     assert answer["snapshot"] == open_snapshot(flights_project.lake).manifest.id
     assert answer["window"] == {"first_day": "2013-01-11", "last_day": "2013-02-09", "days": 4}
 

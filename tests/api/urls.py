@@ -1,5 +1,9 @@
 """A request to each route of the API, as its OpenAPI page has them."""
 
+from typing import Any
+
+from stupid_dagster.api.examples.plans import PLAN_BODY
+
 OTHERS = {"/metrics", "/events"}
 """Routes that don't answer GET with JSON; they have tests of their own."""
 
@@ -32,5 +36,12 @@ URLS = {
     "/knowledge/insights": "/knowledge/insights",
 }
 
-READ_BY_POST = {"/search"}
-"""Routes that one may also ask by POST, because a question may not fit into an address."""
+POSTS: dict[str, tuple[str, Any]] = {
+    "/search": ("/search", {"text": "cancelled flight from Newark in the evening", "limit": 3}),
+    "/plans": ("/plans?steps=all", PLAN_BODY),
+    "/plans/validate": ("/plans/validate", PLAN_BODY),
+    "/plans/explain": ("/plans/explain", PLAN_BODY),
+}
+"""Of routes that are posted to: the URL, and what is sent as JSON."""
+
+ROUTES = [*(("get", path) for path in URLS), *(("post", path) for path in POSTS)]

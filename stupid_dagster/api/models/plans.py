@@ -17,12 +17,14 @@ class StepAnswer(Shape):
     id: str
     op: str
     status: Literal["ok", "failed", "skipped"]
-    count: int | None = Field(description="Rows it gave; null where it gave none.")
-    total: int | None = Field(description="Rows there are; null where counting them is dear.")
+    count: int | None = Field(default=None, description="Rows it gave; null where it gave none.")
+    total: int | None = Field(
+        default=None, description="Rows there are, where counting them is cheap."
+    )
     truncated: bool = Field(description="There are more rows than it gave.")
     partial: bool = Field(description="It rests on rows that were truncated: some may be missing.")
     seconds: float
-    error: str | None = Field(description="Why it failed or was skipped.")
+    error: str | None = Field(default=None, description="Why it failed or was skipped.")
     notes: list[str] = Field(description="What whoever reads its rows should know.")
     rows: list[dict[str, Any]] | None = Field(
         default=None, description="Its rows, where those of all steps were asked for."
@@ -34,7 +36,7 @@ class PlanAnswer(Page):
 
     render: Render
     status: Literal["ok", "failed", "skipped"] = Field(description="Of the step that is shown.")
-    error: str | None = Field(description="Why that step failed or was skipped.")
+    error: str | None = Field(default=None, description="Why that step failed or was skipped.")
     notes: list[str] = Field(description="What whoever reads the rows should know.")
     seconds: float = Field(description="From the first step's begin to the last one's end.")
     steps: list[StepAnswer] = Field(description="All steps, in the plan's order.")
@@ -46,7 +48,9 @@ class ValidationAnswer(Answer):
 
     valid: bool
     problems: list[Mistake] = Field(description="All mistakes, each with its place in the plan.")
-    plan: Plan | None = Field(description="The plan with its defaults; null if it isn't valid.")
+    plan: Plan | None = Field(
+        default=None, description="The plan with its defaults; null if it isn't valid."
+    )
 
 
 class ExplainedStepAnswer(Shape):
@@ -59,8 +63,12 @@ class ExplainedStepAnswer(Shape):
     store: str = Field(description="What serves it.")
     files: int
     bytes: int
-    stored_rows: int | None = Field(description="Rows of those files; null where there are none.")
-    estimated_rows: int | None = Field(description="An estimate; null where nothing is known.")
+    stored_rows: int | None = Field(
+        default=None, description="Rows of those files; null where there are none."
+    )
+    estimated_rows: int | None = Field(
+        default=None, description="An estimate; null where nothing is known."
+    )
     most_rows: int = Field(description="No more than these.")
     pushed_down: list[str] = Field(description="What the store itself narrows the rows by.")
 

@@ -71,6 +71,7 @@ class ExplainedStepAnswer(Shape):
     )
     most_rows: int = Field(description="No more than these.")
     pushed_down: list[str] = Field(description="What the store itself narrows the rows by.")
+    columns: list[str] = Field(description="The columns that its rows would have.")
 
 
 class ExplainAnswer(Answer):

@@ -19,6 +19,7 @@ from stupid_dagster.query.frames import is_hash, reading
 from stupid_dagster.query.plans import model
 from stupid_dagster.query.plans.model import Plan, Step
 from stupid_dagster.query.plans.run import render_of
+from stupid_dagster.query.plans.validate import output_schemas
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.lake import Version
 
@@ -55,6 +56,7 @@ class ExplainedStep:
     estimated_rows: int | None = None
     most_rows: int = 0
     pushed_down: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -81,6 +83,8 @@ def explain_plan(reader: SnapshotReader, plan: Plan) -> ExplainedPlan:
         step = next(s for s in waiting if all(name in done for name in s.depends_on))
         waiting.remove(step)
         done[step.id] = _explained(reader, step, done)
+    for name, schema in output_schemas(reader, plan).items():
+        done[name].columns = list(schema)
     return ExplainedPlan([done[step.id] for step in plan.steps], render_of(plan).step)
 
 

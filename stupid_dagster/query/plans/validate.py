@@ -41,6 +41,17 @@ def validate_plan(reader: SnapshotReader, raw: Mapping[str, Any] | Plan) -> Plan
     return Plan(steps=[step for step in steps if step], render=render)
 
 
+def output_schemas(reader: SnapshotReader, plan: Plan) -> dict[str, Schema]:
+    """Return the columns that each step of a plan which `validate_plan` returned will give."""
+    schemas: dict[str, Schema | None] = {}
+    graph = {step.id: step.depends_on for step in plan.steps}
+    steps = {step.id: step for step in plan.steps}
+    for name in TopologicalSorter(graph).static_order():
+        context = StepContext(reader, reader.catalog(), schemas, {}, name, Problems())
+        schemas[name] = checked_schema(steps[name], context)
+    return {name: schema or {} for name, schema in schemas.items()}
+
+
 def references(
     step: Step, kept: Mapping[str, Sequence[int]] | None = None
 ) -> list[tuple[str, str]]:

@@ -80,6 +80,8 @@ def _vectors_search(p: model.VectorsSearch, c: StepContext) -> Schema:
         c.add("text", f"it has {len(p.text)} characters; give from 1 to {MOST_TEXT}")
     if p.document is not None:
         _document(p.document, c)
+        if p.mode != "vector":
+            c.add("mode", f"{p.mode} needs a text; a document's is known by its meaning only")
     for index, name in enumerate(p.event_types or ()):
         if name not in c.catalog["events"]:
             place = c.place("event_types", index)

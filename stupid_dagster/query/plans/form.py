@@ -14,13 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from stupid_dagster.errors import hint
+from stupid_dagster.query.filters import MOST_VALUES
 from stupid_dagster.query.plans.model import Plan, Render, Step
 from stupid_dagster.query.plans.problems import Problems, quoted, unknown
 
 Path = tuple[str | int, ...]
 
-_MOST_VALUES = 30_000
-"""Values in a plan: as many as all its steps' lists may have, and then some."""
+_MOST_VALUES = 50_000
 _MOST_DEPTH = 10
 _MOST_CHARACTERS = 10_000
 _LARGEST_NUMBER = 2**64
@@ -117,9 +117,9 @@ def _check_size(raw: Mapping[Any, Any], problems: Problems) -> None:
                 waiting += [(v, f"{where}.{k}".lstrip("."), depth + 1) for k, v in inner]
                 waiting += [(k, where, depth) for k in value]
             case list() | tuple():
-                if seen + len(value) > _MOST_VALUES:
-                    problems.add(where or "plan", f"it has more than {_MOST_VALUES} values")
-                    return
+                if len(value) > MOST_VALUES and where != "steps":
+                    problems.add(where, f"a list has at most {MOST_VALUES} items")
+                    continue
                 waiting += [(v, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)]
             case str():
                 if len(value) > _MOST_CHARACTERS:
@@ -256,19 +256,24 @@ def _without(raw: Any, paths: Sequence[Path], kept: dict[str, list[int]]) -> dic
     if not isinstance(raw, Mapping) or () in paths:
         return None
     raw = copy.deepcopy(dict(raw))
-    ends = {_to_item(path) for path in paths}
-    # Of a list, its last items first: the others keep their places.
-    for path in sorted(ends, key=lambda p: p[-1] if isinstance(p[-1], int) else 0, reverse=True):
-        container: Any = raw
+    items: dict[Path, set[int]] = {}
+    for path in {_to_item(path) for path in paths}:
         *parents, part = path
-        for parent in parents:
-            container = container.get(parent, {})
-        name = str(parents[-1]) if parents else ""
         if isinstance(part, int):
-            del kept.setdefault(name, list(range(len(container))))[part]
-            container[:] = [item for place, item in enumerate(container) if place != part]
+            items.setdefault(tuple(parents), set()).add(part)
         else:
-            container.pop(part, None)
+            _inner(raw, parents).pop(part, None)
+    for parents, gone in items.items():
+        container = _inner(raw, parents)
+        places = kept.get(str(parents[-1]), range(len(container)))
+        kept[str(parents[-1])] = [at for n, at in enumerate(places) if n not in gone]
+        container[:] = [item for n, item in enumerate(container) if n not in gone]
+    return raw
+
+
+def _inner(raw: Any, path: Iterable[str | int]) -> Any:
+    for part in path:
+        raw = raw.get(part, {})
     return raw
 
 

@@ -41,7 +41,9 @@ def plans(draw: Draw, reader: SnapshotReader, most: int = 5) -> dict[str, Any]:
             schemas = output_schemas(reader, validate_plan(reader, {"steps": steps}))
         op = draw(st.sampled_from(OPS if steps else SOURCES))
         step = _Step(draw, reader, schemas)
-        if (op == "table.join" and not step.pairs()) or (op == "table.timeline" and not step.timed()):
+        if (op == "table.join" and not step.pairs()) or (
+            op == "table.timeline" and not step.timed()
+        ):
             op = "table.filter"
         params = getattr(step, op.replace(".", "_"))()
         steps.append({"id": f"s{number}", "op": op, "params": params})
@@ -123,9 +125,9 @@ class _Step:
         return self.one([some[0], some, *self.texts()])
 
     def vectors_search(self) -> dict[str, Any]:
-        asked = self.one([{"text": "snow"}, {"document": "2013-02-08/Departure/17"}])
-        return asked | self.maybe(
-            mode=lambda: self.one(["vector", "text", "hybrid"]),
+        document = {"document": "2013-02-08/Departure/17", "mode": "vector"}
+        modes = [{"text": "snow", "mode": mode} for mode in ("vector", "text", "hybrid")]
+        return self.one([document, *modes]) | self.maybe(
             event_types=lambda: ["Departure"],
             first_day=lambda: DAYS[0],
             limit=lambda: 5,
@@ -242,13 +244,15 @@ def mutated(draw: Draw, reader: SnapshotReader) -> Any:
         place = draw(st.sampled_from(list(places)))
         match draw(st.sampled_from(["replace", "remove", "add"])):
             case "replace":
-                container[place] = draw(ODD)
+                container[place] = copy.deepcopy(draw(ODD))
             case "remove":
                 del container[place]
             case "add" if isinstance(container, dict):
-                container[draw(st.text(max_size=8))] = draw(ODD)
+                container[draw(st.text(max_size=8))] = copy.deepcopy(draw(ODD))
             case "add":
-                container.append(copy.deepcopy(draw(st.sampled_from(container)) if container else 1))
+                container.append(
+                    copy.deepcopy(draw(st.sampled_from(container)) if container else 1)
+                )
         if not plan:
             break
     return plan

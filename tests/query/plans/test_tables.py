@@ -108,7 +108,9 @@ def test_joins(
             wanted += [
                 row | {"n_right": other["n"], "i_right": other["i"]} for other in matching or empty
             ]
-    schema = SCHEMA | ({} if how in ("semi", "anti") else {"n_right": pl.Float64, "i_right": pl.UInt32})
+    schema = SCHEMA | (
+        {} if how in ("semi", "anti") else {"n_right": pl.Float64, "i_right": pl.UInt32}
+    )
     assert_frame_equal(page.rows, pl.DataFrame(wanted, schema=schema).head(limit))
     assert page.total == len(wanted)
     assert page.truncated == (len(wanted) > limit)

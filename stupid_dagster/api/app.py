@@ -25,12 +25,14 @@ from stupid_dagster.api.routes import (
     knowledge,
     knowledge_items,
     plans,
+    query,
     search,
     snapshot,
 )
 from stupid_dagster.ingest.inbox import Inbox
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
+from stupid_dagster.query.questions.asking import Questions
 
 _DESCRIPTION = """
 What the pipeline learnt from the window's events: the published snapshot, read-only, or with
@@ -91,6 +93,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.project = project
     app.state.snapshots = snapshots
     app.state.metrics = metrics
+    app.state.questions = Questions(project)
     folder = project.settings.inbox_folder
     app.state.inbox = Inbox(folder) if folder else None
     add_error_handlers(app)
@@ -105,6 +108,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
         plans,
         knowledge_items,
         events,
+        query,
     ):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)

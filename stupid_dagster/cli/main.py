@@ -58,6 +58,7 @@ def main(ctx: click.Context, root: Path | None, verbose: bool) -> None:
 
 def _register() -> None:
     from stupid_dagster.cli import (
+        ask,
         check,
         data,
         demo,
@@ -83,6 +84,7 @@ def _register() -> None:
         knowledge.knowledge,
         knowledge.path,
         plan.plan,
+        ask.ask,
         serve.search,
         serve.serve,
         serve.dev,

@@ -126,5 +126,17 @@ KNOWLEDGE: dict[str, Any] = {
         ],
     },
 }
-#TMP
-for _n in ("pattern","anomaly","insight","trend","contrast","table","patterns","cooccurrence","anomalies","history"): KNOWLEDGE.setdefault(_n,{})
+# TMP
+for _n in (
+    "pattern",
+    "anomaly",
+    "insight",
+    "trend",
+    "contrast",
+    "table",
+    "patterns",
+    "cooccurrence",
+    "anomalies",
+    "history",
+):
+    KNOWLEDGE.setdefault(_n, {})

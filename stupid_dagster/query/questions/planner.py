@@ -16,8 +16,8 @@ from stupid_dagster.errors import (
     QueryError,
 )
 from stupid_dagster.llm.protocol import LanguageModel, Usage
+from stupid_dagster.query.plans import validate_plan
 from stupid_dagster.query.plans.model import Plan
-from stupid_dagster.query.plans.validate import validate_plan
 from stupid_dagster.query.questions.cache import PlanCache, cache_key
 from stupid_dagster.query.questions.prompts import (
     MOST_QUESTION,

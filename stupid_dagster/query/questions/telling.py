@@ -12,7 +12,7 @@ import structlog
 
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.protocol import LanguageModel, Usage
-from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.plans import PlanResult, StepResult
 from stupid_dagster.query.questions.grounding import Evidence, split_sentences
 from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
 
@@ -35,17 +35,16 @@ class Told:
 def tell(
     language_model: LanguageModel,
     question: str,
-    plan: Plan,
-    results: dict[str, Any],
+    result: PlanResult,
     on_text: Callable[[str, bool], None],
 ) -> Told:
     """Return a result in words, telling each sentence as soon as it is known to hold.
 
-    `on_text` is called with a text and whether it stands instead of all before. `results` are the
-    steps' results by their id. A model that fails leaves the summary to the rule; it never raises.
+    `on_text` is called with a text and whether it stands instead of all before. Where the model
+    fails, or says more that doesn't hold than what does, the rule tells.
     """
-    data = results_text(plan, results)
-    evidence = Evidence.of(question, plan.model_dump_json(exclude_defaults=True), data)
+    data = results_text(result)
+    evidence = Evidence.of(question, result.plan.model_dump_json(exclude_defaults=True), data)
     kept: list[str] = []
     removed = 0
 
@@ -73,25 +72,19 @@ def tell(
         log.warning("no summary", problem=str(error))
     if len(kept) > removed:
         return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
-    text = rule_text(plan, results)
+    text = rule_text(result)
     on_text(text, True)
     return Told(text, "rule", stream.usage, removed)
 
 
-def shown_step(plan: Plan) -> str:
-    """Return the step whose rows are shown."""
-    return plan.render.step if plan.render else plan.steps[-1].id
-
-
-def results_text(plan: Plan, results: dict[str, Any]) -> str:
+def results_text(result: PlanResult) -> str:
     """Return the steps' results as JSON lines, bounded: counts, sums, and first rows."""
-    shown = shown_step(plan)
-    order = sorted(results, key=lambda name: name != shown)
+    shown = result.render.step
     lines: list[str] = []
     left = MOST_DATA
-    for name in order:
-        for rows in (_ROWS if name == shown else _OTHER_ROWS, _OTHER_ROWS, 1, 0):
-            line = json.dumps(_told(name, results[name], rows), ensure_ascii=False)
+    for one in sorted(result.steps.values(), key=lambda one: one.id != shown):
+        for rows in (_ROWS if one.id == shown else _OTHER_ROWS, _OTHER_ROWS, 1, 0):
+            line = json.dumps(_told(one, rows), ensure_ascii=False)
             if len(line) <= left:
                 lines.append(line)
                 left -= len(line)
@@ -99,14 +92,16 @@ def results_text(plan: Plan, results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _told(name: str, result: Any, most: int) -> dict[str, Any]:
-    told: dict[str, Any] = {"step": name, "status": result.status}
-    if result.error:
-        told["error"] = str(result.error)[:300]
-    rows = result.rows
+def _told(one: StepResult, most: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"step": one.id, "status": one.status}
+    if one.error:
+        told["error"] = one.error[:300]
+    rows = one.rows
     if rows is None:
         return told
-    told |= {"row_count": rows.height, "truncated": result.truncated}
+    told |= {"row_count": rows.height, "truncated": one.truncated}
+    if one.notes:
+        told["notes"] = [note[:200] for note in one.notes[:3]]
     sums = {
         column: rows[column].sum()
         for column, dtype in rows.schema.items()
@@ -127,12 +122,11 @@ def _cell(value: Any) -> Any:
     return value[:_MOST_CELL] if isinstance(value, str) else value
 
 
-def rule_text(plan: Plan, results: dict[str, Any]) -> str:
+def rule_text(result: PlanResult) -> str:
     """Return what came of a plan without a model's words: rows, the first, what is missing."""
-    shown = results.get(shown_step(plan))
-    title = plan.render.title if plan.render else ""
+    shown, title = result.rendered, result.render.title
     parts = [f"{title.rstrip('.')}:"] if title else []
-    if shown is None or shown.rows is None:
+    if shown.rows is None:
         parts.append("there is no result.")
     elif shown.rows.is_empty():
         parts.append("no rows.")
@@ -143,10 +137,10 @@ def rule_text(plan: Plan, results: dict[str, Any]) -> str:
         first = json.loads(rows.head(1).write_json())[0]
         named = [f"{name} {_said(value)}" for name, value in first.items() if value is not None]
         parts.append(f"The first: {', '.join(named[:8])}.")
-    for name, result in results.items():
-        if result.status == "failed":
-            parts.append(f"Step {name} failed: {str(result.error).rstrip('.')}.")
-    skipped = [name for name, result in results.items() if result.status == "skipped"]
+    for one in result.steps.values():
+        if one.status == "failed":
+            parts.append(f"Step {one.id} failed: {(one.error or '').rstrip('.')}.")
+    skipped = [one.id for one in result.steps.values() if one.status == "skipped"]
     if skipped:
         parts.append(f"Left out for that: {', '.join(skipped)}.")
     return " ".join(parts)

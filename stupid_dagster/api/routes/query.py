@@ -1,0 +1,185 @@
+"""Questions in plain words, and the conversations that they are part of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import anyio.to_thread
+import polars as pl
+import structlog
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi.responses import StreamingResponse
+
+from stupid_dagster.api.answers import Answers
+from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots
+from stupid_dagster.api.errors import status_of
+from stupid_dagster.api.examples import example
+from stupid_dagster.api.examples.query import EVENTS
+from stupid_dagster.api.models.query import (
+    QueryAnswer,
+    Question,
+    SessionAnswer,
+    SessionsAnswer,
+)
+from stupid_dagster.errors import StupidError
+from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["questions"])
+
+EVENT_STREAM = "text/event-stream"
+MOST_AT_ONCE = 8
+"""Questions answered at a time; they wait for language models, in threads of their own."""
+_THREADS = CapacityLimiter(MOST_AT_ONCE)
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            **example("query")[200]["content"],
+            EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS},
+        }
+    }
+}
+
+
+class _Left(Exception):
+    """The client has gone: nobody wants the rest."""
+
+
+@router.post("/query", response_model=QueryAnswer, responses=_ANSWERS)
+async def query(request: Request, asked: Annotated[Question, Body()]) -> Response:
+    """Answer a question in plain words: a language model makes a plan, which is checked and run.
+
+    With `Accept: text/event-stream` what happens is told as it does, in events with JSON data:
+    `plan`, `progress` for each step, `render` (rows), `text` (pieces; one that `replaces` stands
+    instead of all before), `done`, or `error` (problem+json). Numbers in the text are checked
+    against the results. Needs a language model, see the setting `llm`; plans run without one.
+    """
+    questions = _questions(request)
+    questions.language_model()
+    if asked.session:
+        questions.sessions.find(asked.session)
+    with kept_snapshots(request).use(asked.as_of):
+        pass  # Told as a status, while there still is one to be told.
+    if EVENT_STREAM in request.headers.get("accept", ""):
+        return StreamingResponse(_events(request, asked), media_type=EVENT_STREAM)
+    return await anyio.to_thread.run_sync(_answer, request, questions, asked, limiter=_THREADS)
+
+
+def _answer(request: Request, questions: Questions, asked: Question) -> Response:
+    with kept_snapshots(request).use(asked.as_of) as reader:
+        done = questions.ask(reader, asked.question, session=asked.session)
+        page = done.page
+        return Answers(reader).data(
+            total=page.total,
+            limit=page.limit,
+            truncated=page.truncated,
+            question=asked.question,
+            **done.summary(),
+            **plan_told(done.planned),
+            steps=[step_told(one) for one in done.result.steps.values()],
+            render=done.result.render.model_dump(),
+            rows=page.rows,
+        )
+
+
+async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
+    """Yield server-sent events while a thread does the work."""
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+    loop, left = asyncio.get_running_loop(), threading.Event()
+
+    def send(name: str, data: dict[str, Any]) -> None:
+        if left.is_set():
+            raise _Left
+        loop.call_soon_threadsafe(queue.put_nowait, f"event: {name}\ndata: {_json(data)}\n\n")
+
+    def work() -> None:
+        try:
+            with kept_snapshots(request).use(asked.as_of) as reader:
+                _questions(request).ask(
+                    reader, asked.question, session=asked.session, on_event=send
+                )
+        except _Left:
+            log.info("question left", path=request.url.path)
+        except StupidError as error:
+            send("error", {"status": status_of(error), "detail": str(error)})
+        except Exception:
+            log.exception("question failed", path=request.url.path)
+            send("error", {"status": 500, "detail": "the server failed; its log has the reason"})
+        finally:
+            loop.call_soon_threadsafe(queue.put_nowait, None)
+
+    working = asyncio.create_task(anyio.to_thread.run_sync(work, limiter=_THREADS))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        await working
+    finally:
+        left.set()
+
+
+@router.post("/sessions", response_model=SessionAnswer, responses=example("session"))
+def create_session(request: Request, answers: PublishedAnswers) -> Response:
+    """Begin a conversation: questions in it may say "them" of what was found before.
+
+    It is held in memory, and ends when it isn't used for an hour.
+    """
+    return answers.data(session=_session(_questions(request).sessions.create()))
+
+
+@router.get("/sessions", response_model=SessionsAnswer, responses=example("sessions"))
+def sessions(request: Request, answers: PublishedAnswers) -> Response:
+    """List the conversations that go on: when they began, and how many questions they hold."""
+    found = _questions(request).sessions.all()
+    listed = [{"id": one.id, "created": one.created, "questions": len(one.turns)} for one in found]
+    return answers.data(sessions=listed)
+
+
+SessionId = Annotated[
+    str,
+    Path(
+        description="Session's id, as it was told when it began.",
+        examples=["Yb3c9Qm2f8T1xKwZ0aLrNs4P"],
+    ),
+]
+
+
+@router.get("/sessions/{session_id}", response_model=SessionAnswer, responses=example("session"))
+def session(request: Request, answers: PublishedAnswers, session_id: SessionId) -> Response:
+    """Read a conversation: its last questions, their plans, and what was found."""
+    return answers.data(session=_session(_questions(request).sessions.find(session_id)))
+
+
+@router.delete("/sessions/{session_id}", status_code=204, response_class=Response)
+def delete_session(request: Request, session_id: SessionId) -> None:
+    """Forget a conversation."""
+    _questions(request).sessions.delete(session_id)
+
+
+def _questions(request: Request) -> Questions:
+    """Return what answers questions, rid of what it knew from snapshots that are gone."""
+    questions: Questions = request.app.state.questions
+    questions.keep_only({window.snapshot for window in kept_snapshots(request).windows()})
+    return questions
+
+
+def _session(found: Any) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "created": found.created,
+        "turns": [asdict(turn) for turn in found.turns],
+    }
+
+
+def _json(data: dict[str, Any]) -> str:
+    plain = {
+        name: json.loads(part.write_json()) if isinstance(part, pl.DataFrame) else part
+        for name, part in data.items()
+    }
+    # One line: a line's end would end the event's data.
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

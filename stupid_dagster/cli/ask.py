@@ -1,0 +1,101 @@
+"""`ask`: questions in plain words."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
+from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.settings import Settings
+
+SHOWN = 20
+
+
+@click.command()
+@click.argument("questions", nargs=-1, required=True, metavar="QUESTION...")
+@click.option("--show-plan", is_flag=True, help="Print the plans as JSON, as `plan` takes them.")
+@as_of_option
+@click.pass_obj
+def ask(
+    settings: Settings, questions: tuple[str, ...], show_plan: bool, as_of: datetime | None
+) -> None:
+    """Ask in plain words; a language model plans and tells (setting llm).
+
+    Several questions are one conversation: "them" and "those" mean what was found before.
+    """
+    from stupid_dagster.project import Project
+    from stupid_dagster.query import SnapshotReader
+    from stupid_dagster.query.questions.asking import Questions
+
+    project = Project(settings)
+    asking = Questions(project)
+    asking.language_model()
+    session = asking.sessions.create()
+    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
+        for question in questions:
+            console.print(f"[bold]{escape(question)}[/]")
+            told = _Told(show_plan)
+            with console.status("planning ..."):
+                asking.ask(reader, question, session=session.id, on_event=told.event)
+
+
+class _Told:
+    """Prints what happens to a question as it does."""
+
+    def __init__(self, show_plan: bool) -> None:
+        self.show_plan = show_plan
+
+    def event(self, name: str, data: dict[str, Any]) -> None:
+        getattr(self, f"_{name}")(data)
+
+    def _plan(self, data: dict[str, Any]) -> None:
+        plan, repairs = data["plan"], data["repairs"]
+        how = "known" if data["cached"] else f"by {data['model']}"
+        if repairs:
+            how += f", repaired {repairs} time{'s' if repairs > 1 else ''}"
+        console.print(f"[dim]plan {how}: {_chain(plan)}[/]")
+        if self.show_plan:
+            console.print_json(json.dumps(plan))
+
+    def _progress(self, step: dict[str, Any]) -> None:
+        if step["status"] == "ok":
+            more = ", more were cut off" if step["truncated"] else ""
+            came = f"{step['count']:,} rows{more} in {step['seconds']:.2f} s"
+        else:
+            came = f"[red]{step['status']}[/]: {escape(step['error'] or '')}"
+        console.print(f"[dim]  {step['id']} {step['op']}: {came}[/]")
+
+    def _render(self, data: dict[str, Any]) -> None:
+        rows = data["rows"].head(SHOWN)
+        console.print()
+        if rows.width:
+            shown = [[_cell(value) for value in row] for row in rows.iter_rows()]
+            show_table(data["render"]["title"] or "Result", rows.columns, shown)
+        if data["rows"].height > SHOWN:
+            console.print(f"[dim]the first {SHOWN} of {data['rows'].height:,} rows[/]")
+
+    def _text(self, data: dict[str, Any]) -> None:
+        if data["replaces"]:
+            console.print()
+        console.print(escape(data["text"]), end="")
+
+    def _done(self, data: dict[str, Any]) -> None:
+        usage, removed = data["usage"], data["sentences_removed"]
+        cut = f"; {removed} unsupported sentence(s) removed" if removed else ""
+        console.print(
+            f"\n[dim]{data['seconds']['total']:.1f} s, "
+            f"{usage['prompt_tokens'] + usage['completion_tokens']:,} tokens{cut}[/]\n"
+        )
+
+
+def _chain(plan: dict[str, Any]) -> str:
+    return ", ".join(f"{step['id']} {step['op']}" for step in plan["steps"])
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, int | float | None) else str(value)[:60]

@@ -1,4 +1,4 @@
-"""The kept questions: their plans are valid, run, and give what SQL over the stored tables gives."""
+"""The kept questions: their plans are valid, run, and give what SQL over stored tables gives."""
 
 from __future__ import annotations
 

@@ -1,0 +1,203 @@
+"""Questions over HTTP: a recorded planner, the real client, real stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+import pytest
+from fastapi.testclient import TestClient
+
+from stupid_dagster.api import create_app
+from stupid_dagster.llm.protocol import Usage
+from stupid_dagster.project import Project
+from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Served
+from tests.query.landing import landing
+from tests.questions.replay import replayed
+
+QUESTION = "Which carriers cancelled most flights on 8 February?"
+STREAM = {"Accept": "text/event-stream"}
+
+
+@contextmanager
+def asked(
+    project: Project, first: int = 0, last: int | None = None
+) -> Iterator[tuple[TestClient, Served]]:
+    with replayed(project, first, last) as (told, server):
+        with TestClient(create_app(told), raise_server_exceptions=False) as client:
+            yield client, server
+        assert told.language_model
+        told.language_model.close()
+
+
+def events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        name, data = block.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+@pytest.fixture(scope="module")
+def cancelled(flights_project: Project) -> dict[str, int]:
+    """Cancellations of 8 February by carrier, the most first, from the landing files."""
+    raw = landing(flights_project, "Cancellation", "2013-02-08")
+    counted = raw.group_by("carrier_name").len().sort("len", descending=True)
+    return dict(counted.iter_rows())
+
+
+def test_a_question_is_planned_repaired_run_and_told(
+    flights_project: Project, cancelled: dict[str, int]
+) -> None:
+    with asked(flights_project, 0, 3) as (client, server):
+        answer = client.post("/query", json={"question": QUESTION})
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+
+    most = [*cancelled.items()][:3]
+    assert [(row["carrier_name"], row["count"]) for row in told["rows"]] == most
+    assert (told["total"], told["truncated"]) == (len(cancelled), True)
+    assert told["repairs"] == 1
+    assert told["cached"] is False
+    assert told["model"] == told["text_by"] == "openai/recorded"
+    assert [step["count"] for step in told["steps"]] == [sum(cancelled.values()), 3]
+    assert told["plan"]["steps"][0]["params"]["event_type"] == "Cancellation"
+    # The sentence with a number that stands nowhere is gone, the others are there.
+    assert told["sentences_removed"] == 1
+    assert told["text"] == (
+        f"On 8 February 2013 {most[0][0]} cancelled most, {most[0][1]} flights. "
+        "There were 472 cancellations in all."
+    )
+    assert told["usage"] == {
+        "prompt_tokens": 3 * PROMPT_TOKENS,
+        "completion_tokens": 3 * COMPLETION_TOKENS,
+    }
+    assert told["seconds"]["total"] >= told["seconds"]["plan"] > 0
+    # The model was told all mistakes at once, and nothing but the catalog and the question.
+    problems = server.requests[1]["messages"][-1]["content"]
+    assert "steps[0].params.event_type" in problems
+    assert "did you mean 'Cancellation'?" in problems
+    assert "steps[1].params.rows.ref" in problems
+    assert server.requests[0]["messages"][-1]["content"] == QUESTION
+    assert "Departure" in server.requests[0]["messages"][0]["content"]
+
+
+def test_the_same_in_events(flights_project: Project, cancelled: dict[str, int]) -> None:
+    with asked(flights_project, 0, 3) as (client, _):
+        answer = client.post("/query", json={"question": QUESTION}, headers=STREAM)
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        found = events(answer.text)
+
+    names = [name for name, _ in found]
+    assert names == ["plan", "progress", "progress", "render", "text", "text", "done"]
+    by_name = dict(found)
+    assert by_name["plan"]["repairs"] == 1
+    assert by_name["render"]["rows"][0]["count"] == max(cancelled.values())
+    assert by_name["render"]["render"]["step"] == "s2"
+    pieces = [data["text"] for name, data in found if name == "text"]
+    assert "".join(pieces).strip() == by_name["done"]["text"]
+    assert by_name["done"]["sentences_removed"] == 1
+    assert Usage(**by_name["done"]["usage"]) == Usage(3 * PROMPT_TOKENS, 3 * COMPLETION_TOKENS)
+
+
+def test_a_conversation(flights_project: Project, cancelled: dict[str, int]) -> None:
+    with asked(flights_project) as (client, server):
+        begun = client.post("/sessions").json()["session"]
+        assert begun["turns"] == []
+        body = {"question": QUESTION, "session": begun["id"]}
+        assert client.post("/query", json=body).json()["session"] == begun["id"]
+        body["question"] = "How did those develop on the 9th?"
+        second = client.post("/query", json=body).json()
+        context = server.requests[3]["messages"][1]["content"]
+        session = client.get(f"/sessions/{begun['id']}").json()["session"]
+        listed = client.get("/sessions").json()["sessions"]
+        body["question"] = "What will the weather be tomorrow?"
+        unanswerable = client.post("/query", json=body)
+        gone = [client.delete(f"/sessions/{begun['id']}").status_code for _ in range(2)]
+        no_session = client.post("/query", json=body)
+
+    # "Those" are known by what was found.
+    assert all(json.dumps(name) in context for name in [*cancelled][:3])
+    assert QUESTION in context
+    assert [turn["question"] for turn in session["turns"]] == [QUESTION, second["question"]]
+    assert session["turns"][0]["found"]["carrier_name"] == [*cancelled][:3]
+    assert [(one["id"], one["questions"]) for one in listed] == [(begun["id"], 2)]
+    # All that the model said was made up: the rule tells instead.
+    assert second["text_by"] == "rule"
+    assert second["sentences_removed"] == 1
+    assert second["text"].startswith("Cancellations on 9 February: 3 rows. The first: ")
+    raw = landing(flights_project, "Cancellation", "2013-02-09")
+    wanted = raw.filter(pl.col("carrier_name").is_in([*cancelled][:3])).height
+    assert sum(row["count"] for row in second["rows"]) == wanted
+    assert unanswerable.status_code == 400
+    assert "the data can't answer this: The data are of the past." in unanswerable.json()["detail"]
+    assert gone == [204, 404]
+    assert no_session.status_code == 404
+
+
+def test_a_plan_is_made_once(flights_project: Project) -> None:
+    with asked(flights_project, 0, 3) as (client, server):
+        client.post("/query", json={"question": QUESTION})
+        again = client.post("/query", json={"question": f"  {QUESTION.lower()[:-1]} "}).json()
+        planned = [request for request in server.requests if "response_format" in request]
+
+    assert again["cached"] is True
+    assert len(planned) == 2, "the plan and its repair"
+    assert again["text_by"] == "rule", "the recording has no more"
+    assert again["usage"]["prompt_tokens"] == 0
+
+
+def test_without_a_model_it_is_told_what_to_set(client: TestClient) -> None:
+    for headers in ({}, STREAM):
+        answer = client.post("/query", json={"question": QUESTION}, headers=headers)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "llm = " in answer.json()["detail"]
+        assert "POST /plans" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"question": ""}, 422),
+        ({"question": "   "}, 422),
+        ({"question": "x" * 2001}, 422),
+        ({"question": "Who?", "sesion": "x"}, 422),
+        ({"question": "Who?", "session": "nobody's"}, 404),
+        ({"question": "Who?", "as_of": "2013-01-01"}, 404),
+    ],
+)
+def test_bad_questions(flights_project: Project, body: dict[str, Any], status: int) -> None:
+    with asked(flights_project) as (client, server):
+        answer = client.post("/query", json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert server.requests == []
+
+
+def test_a_model_that_fails_is_a_503_and_an_error_event(flights_project: Project) -> None:
+    with asked(flights_project, 9) as (client, _):
+        answer = client.post("/query", json={"question": QUESTION})
+        found = events(client.post("/query", json={"question": QUESTION}, headers=STREAM).text)
+    assert answer.status_code == 503
+    assert "openai/recorded: HTTP 400: that was not recorded" in answer.json()["detail"].replace(
+        "Error code: 400 - ", ""
+    ).replace("{'error': {'message': '", "")
+    assert [name for name, _ in found] == ["error"]
+    assert found[0][1]["status"] == 503
+
+
+def test_what_was_found_in_a_snapshot_that_is_gone_is_forgotten(
+    flights_project: Project,
+) -> None:
+    with asked(flights_project, 0, 3) as (client, _):
+        questions = client.app.state.questions  # type: ignore[attr-defined]
+        begun = client.post("/sessions").json()["session"]["id"]
+        client.post("/query", json={"question": QUESTION, "session": begun})
+        assert len(questions.sessions.find(begun).turns) == len(questions.plans) == 1
+        questions.keep_only({"another snapshot"})
+        assert questions.sessions.find(begun).turns == []
+        assert len(questions.plans) == 0

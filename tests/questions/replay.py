@@ -1,0 +1,44 @@
+"""A recorded conversation, served in OpenAI's protocol, so that the real client takes part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stupid_dagster.project import Project
+from tests.llm.servers import Fail, Say, Served, model_server
+
+RECORDED = Path(__file__).parent / "conversation.yaml"
+
+
+@contextmanager
+def replayed(project: Project, first: int = 0, last: int | None = None) -> Iterator[Any]:
+    """Yield the project with a language model that replays what was recorded, and its server."""
+    exchanges = iter(yaml.safe_load(RECORDED.read_text(encoding="utf-8"))[first:last])
+
+    def answer(request: dict[str, Any]) -> Say | Fail:
+        exchange = next(exchanges, None)
+        said = request["messages"][-1]["content"]
+        if exchange is None or exchange["asked"] not in said:
+            return Fail(400, f"that was not recorded: {said[:200]}")
+        told = exchange["answer"]
+        assert isinstance(told, str) == request.get("stream", False)
+        return Say(told if isinstance(told, str) else json.dumps(told))
+
+    with model_server("openai", answer) as server:
+        yield with_model(project, server), server
+
+
+def with_model(project: Project, server: Served) -> Project:
+    """Return the project with the language model of a server."""
+    overrides = {
+        "llm": "openai",
+        "llm_openai_model": "recorded",
+        "llm_openai_url": server.url,
+    }
+    return Project.load(project.settings.root, overrides)

@@ -11,7 +11,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 py
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev serve lint bench bench-month clean home lock
+.PHONY: help demo test dev serve lint bench bench-month bench-api clean home lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ bench: $(READY) ## the benchmarks
 
 bench-month: $(READY) ## the benchmark of 30 full days; stop it, and it goes on next time
 	@$(BIN)/python -m benchmarks month
+
+bench-api: $(READY) ## the query API over those 30 days: latency and load
+	@$(BIN)/python -m benchmarks api
 
 clean: ## remove the lake and Dagster's history (not data/landing, not .venv)
 	rm -rf data/lake .dagster_home .env .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,10 @@ from benchmarks.targets import FULL_DAY, judged
 from benchmarks.tasks import WINDOW_STAGES
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("flights", "gaming", "naive", "dagster", "month", "evict", "backfill", "soak", "faults")
+PARTS = (
+    *("flights", "gaming", "naive", "dagster", "month", "evict", "backfill", "soak", "faults"),
+    "api",
+)
 OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
     "gaming": "A day of gaming events, stage by stage",
@@ -55,7 +59,10 @@ DEFAULT = ("flights", "gaming")
 @click.option(
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the project that `evict` copies; default: where `month` leaves its own.",
+    help="Folder of the project that `evict` and `api` copy; default: that of `month`.",
+)
+@click.option(
+    "--requests", type=int, default=200, show_default=True, help="Of each kind, for `api`."
 )
 @click.option("--fresh", is_flag=True, help="Let the month begin anew.")
 def main(
@@ -69,6 +76,7 @@ def main(
     minutes: float,
     kills: int,
     project: Path | None,
+    requests: int,
     fresh: bool,
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
@@ -97,9 +105,12 @@ def main(
                 from benchmarks import faults  # It needs the tests, which others don't.
 
                 text, figures = faults.measure(machine, kills, repeat, seed)
-            elif part == "evict":
+            elif part in ("evict", "api"):
                 month_project = project or folder / f"month-{events}-seed{seed}" / "project"
-                text, figures = _measure_eviction(month_project, machine, events)
+                if part == "evict":
+                    text, figures = _measure_eviction(month_project, machine, events)
+                else:
+                    text, figures = _measure_api(month_project, machine, requests, seed)
             else:
                 wanted = days or (30 if part == "month" else 1)
                 # The month's last day has late events in the next day's files.
@@ -121,6 +132,19 @@ def _measure_eviction(
     with tempfile.TemporaryDirectory(dir=project.parent) as folder:
         found = evict.evict_part(project, Path(folder))
     return _report("evict", machine, [found], events, 30)
+
+
+def _measure_api(
+    project: Path, machine: dict[str, Any], requests: int, seed: int
+) -> tuple[str, dict[str, Any]]:
+    """Return the report of the query API over a built month, and its figures."""
+    import structlog
+
+    from benchmarks import api  # It loads the engine, which others do in processes of their own.
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory(dir=project.parent) as folder:
+        return api.measure(machine, project, Path(folder), requests, seed)
 
 
 def _measure(

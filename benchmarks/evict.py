@@ -21,7 +21,10 @@ def evict_part(project: Path, work: Path) -> Part:
         )
     root = work / "project"
     shutil.copytree(
-        project, root, copy_function=_link, ignore=shutil.ignore_patterns(".dagster_home", ".env")
+        project,
+        root,
+        copy_function=link_file,
+        ignore=shutil.ignore_patterns(".dagster_home", ".env"),
     )
     config = root / "stupid.toml"
     text = config.read_text(encoding="utf-8")
@@ -61,7 +64,8 @@ def _audited(told: dict[str, int]) -> str:
     return f"{told['rows']:,} rows: {told['references']:,} references, {told['orphans']:,} orphans"
 
 
-def _link(source: str, target: str) -> None:
+def link_file(source: str, target: str) -> None:
+    """Make `target` the same file as `source`, or a copy where the disk is another."""
     try:
         os.link(source, target)
     except OSError:

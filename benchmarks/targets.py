@@ -75,6 +75,24 @@ TARGETS = {
     "segments_over_landing": Target("day segments on disk over landing files", 1.25, "x"),
 }
 
+LATENCIES = {
+    "node": (5.0, 20.0),
+    "neighbors": (5.0, 20.0),
+    "hub": (5.0, 20.0),
+    "knowledge": (5.0, 20.0),
+    "document": (5.0, 20.0),
+    "timeline": (20.0, 60.0),
+    "scan": (50.0, 150.0),
+    "search": (30.0, 80.0),
+    "path": (100.0, 500.0),
+    "plan": (150.0, 400.0),
+}
+"""Milliseconds in which the API answers half, and 95 of 100, of the requests of each kind."""
+SEARCH_RECALL = 0.95
+"""Share of the ten nearest texts that a search finds."""
+NEW_SNAPSHOT = 2.0
+"""The first answer from a new snapshot, over the usual p95."""
+
 
 def judged(measured: Mapping[str, float], events: int, days: int = 30) -> list[dict[str, Any]]:
     """Return a row per measured target; `met` is None where the data is too small to judge."""

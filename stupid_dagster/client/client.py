@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -260,7 +260,7 @@ class Client:
         )
         return table_of(reply).rows
 
-    def insights_stream(self) -> Iterator[Event]:
+    def insights_stream(self) -> Generator[Event, None, None]:
         """Yield the current insights, then new and resolved ones as snapshots appear; no end."""
         return self._connection.events("GET", "/insights/stream")
 
@@ -285,7 +285,7 @@ class Client:
         reply = self._connection.post("/query", body, quiet_seconds=SECONDS_TO_THINK)
         return answer_of(reply.json())
 
-    def ask_stream(self, question: str, session: str | None = None) -> Iterator[Event]:
+    def ask_stream(self, question: str, session: str | None = None) -> Generator[Event, None, None]:
         """Yield what happens while a question is answered: plan, progress, text, render, done."""
         body = _question(question, session)
         return self._connection.events("POST", "/query", body=body, quiet_seconds=SECONDS_TO_THINK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -117,7 +117,7 @@ class Connection:
         parameters: Parameters | None = None,
         body: Any = None,
         quiet_seconds: float | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield server-sent events until the server ends the stream; raises ApiError.
 
         `quiet_seconds` is how long nothing may come; unset: the client's timeout.

@@ -22,7 +22,7 @@ def test_remaining_is_what_the_deadline_leaves() -> None:
 
 
 def test_no_time_left_is_an_error_that_says_how_long_and_what_to_do() -> None:
-    with deadline(0), pytest.raises(TimedOutError, match="0 seconds.*step_seconds.*fewer days"):
+    with deadline(0), pytest.raises(TimedOutError, match=r"0 seconds.*step_seconds.*fewer days"):
         check()
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 import structlog
 
+from stupid_dagster.compute.contrast import Population, contrast
 from stupid_dagster.compute.graph.incidence import Incidence
-from stupid_dagster.compute.profiles.contrast import Population, contrast
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.query.frames import collected_all
 from stupid_dagster.query.paging import Page
@@ -25,7 +25,7 @@ MOST_ACTORS = 100_000
 
 @dataclass(frozen=True)
 class ContrastPage(Page):
-    """Rows as in `compute.profiles.contrast.CONTRAST_SCHEMA`.
+    """Rows as in `compute.contrast.CONTRAST_SCHEMA`.
 
     `asked` different ids were given, `actors` of them are actors of the window, and `rest` others
     there are.

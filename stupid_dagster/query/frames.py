@@ -64,9 +64,7 @@ def is_hash(column: str, dtype: pl.DataType) -> bool:
 
 def shown_schema(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """Return the columns' types as `hex_ids` leaves them."""
-    return {
-        name: pl.String() if is_hash(name, dtype) else dtype for name, dtype in schema.items()
-    }
+    return {name: pl.String() if is_hash(name, dtype) else dtype for name, dtype in schema.items()}
 
 
 def hex_ids(rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,8 +14,8 @@ import structlog
 from stupid_dagster.compute.graph.incidence import Direction, Incidence, View
 from stupid_dagster.compute.graph.neighbors import heaviest_edges
 from stupid_dagster.compute.graph.stored import FOLDER, described_graph, read_graph
+from stupid_dagster.deadline import check
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
-from stupid_dagster.query.deadline import check
 from stupid_dagster.query.frames import reading
 from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.snapshots import Snapshot

@@ -13,7 +13,7 @@ import polars as pl
 import structlog
 
 from stupid_dagster.compute.graph.subgraph import Subgraph
-from stupid_dagster.errors import SnapshotError, StupidError
+from stupid_dagster.errors import InvalidQueryError, SnapshotError, StupidError
 from stupid_dagster.project import Project
 from stupid_dagster.query.catalog import catalog_part
 from stupid_dagster.query.contrast import MOST_ACTORS, ContrastPage, Contrasts

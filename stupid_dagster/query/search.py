@@ -11,10 +11,10 @@ from typing import cast, get_args
 import numpy as np
 import polars as pl
 
+from stupid_dagster.deadline import check
 from stupid_dagster.errors import EmbedderError, InvalidQueryError
 from stupid_dagster.project import Project
 from stupid_dagster.query.days import snapshot_days
-from stupid_dagster.query.deadline import check
 from stupid_dagster.query.documents import DocumentReader
 from stupid_dagster.query.frames import collected_all, hex_ids
 from stupid_dagster.stores.documents import scan_event_type

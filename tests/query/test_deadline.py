@@ -11,10 +11,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import SnapshotError, TimedOutError
 from stupid_dagster.query import SnapshotReader
-from stupid_dagster.query.deadline import deadline
 from stupid_dagster.query.frames import collected, collected_all
+from stupid_dagster.stores.graph import GraphReader
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_missing_file_is_the_snapshots_fault_with_a_deadline_too(tmp_path: Pat
 def test_a_graph_query_is_interrupted_and_its_connection_serves_others(
     reader: SnapshotReader,
 ) -> None:
-    graph = reader._open_graph()
+    graph = GraphReader.open(reader.snapshot.path("graph_database"))
     walks = "MATCH (a:Entity)-[e]-(b:Entity)-[f]-(c:Entity)-[g]-(d:Entity) RETURN count(*) AS n"
 
     def ask() -> None:
@@ -93,6 +94,7 @@ def test_a_graph_query_is_interrupted_and_its_connection_serves_others(
     assert graph.node("airport:JFK")
     with deadline(0), pytest.raises(TimedOutError):
         graph.node("airport:JFK")
+    graph.close()
 
 
 def test_a_search_is_cut_off(reader: SnapshotReader) -> None:

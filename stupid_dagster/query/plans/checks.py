@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from stupid_dagster.compute.contrast import CONTRAST_SCHEMA
 from stupid_dagster.compute.graph.paths import STEP_SCHEMA
 from stupid_dagster.compute.graph.traversal import TRAVERSAL_SCHEMA
-from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA
 from stupid_dagster.errors import MissingVersionError, NotFoundError
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.frames import shown_schema

@@ -13,8 +13,8 @@ from typing import Literal
 import polars as pl
 import structlog
 
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import StupidError
-from stupid_dagster.query.deadline import deadline
 from stupid_dagster.query.plans.model import Plan, Render, Step
 from stupid_dagster.query.plans.ops import StepRun, run_op
 from stupid_dagster.query.reader import SnapshotReader

@@ -199,9 +199,11 @@ class GraphReader:
 
     def frame(self, query: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
         """Return a Cypher query's result; for many rows. Raises GraphStoreError, TimedOutError."""
-        with self._connection() as connection:
-            with connection.execute(query, parameters or {}) as result:
-                table = pl.from_arrow(result.get_as_arrow())
+        with (
+            self._connection() as connection,
+            connection.execute(query, parameters or {}) as result,
+        ):
+            table = pl.from_arrow(result.get_as_arrow())
         assert isinstance(table, pl.DataFrame)
         return table
 

@@ -101,7 +101,7 @@ def test_joins(
             for other in right
             if None not in (row["k"], row["n"]) and (row["k"], row["n"]) == (other["k"], other["i"])
         ]
-        if how == "semi" and matching or how == "anti" and not matching:
+        if (how == "semi" and matching) or (how == "anti" and not matching):
             wanted.append(row)
         elif how in ("inner", "left"):
             empty = [{"n": None, "i": None}] if how == "left" and not matching else []

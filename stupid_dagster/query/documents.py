@@ -16,11 +16,13 @@ import polars as pl
 
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.event_model.expressions import POLARS_TYPES
+from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
-from stupid_dagster.query.paging import Cursor, Page
-from stupid_dagster.stores.documents import parse_document_id, scan_event_type
+from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_order
+from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
+from stupid_dagster.stores.documents import file_of, parse_document_id
 from stupid_dagster.stores.lake import Version
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.tables import TABLES
@@ -40,6 +42,7 @@ class DocumentQuery:
     actor: str | None = None
     filters: Sequence[Filter] = ()
     columns: Sequence[str] | None = None
+    sort: str | None = None
 
 
 class DocumentReader:
@@ -59,6 +62,8 @@ class DocumentReader:
             }
             for name, event in catalog["events"].items()
         }
+        self.fields = {name: list(event["fields"]) for name, event in catalog["events"].items()}
+        """The event types' own columns."""
         self._changed: dict[tuple[str, str], list[pl.Expr]] = {}
 
     def schema(self, event_type: str) -> dict[str, pl.DataType]:
@@ -73,41 +78,69 @@ class DocumentReader:
     def page(self, query: DocumentQuery, limit: int, cursor: str | None = None) -> Page:
         """Return at most `limit` documents, by day and within a day by actor and time.
 
+        With `sort`, by `column` or `-column`, missing values last, ties in the order above.
         Columns: doc_id, then those asked for, else all. `total` is given where no condition
         but days narrows the documents. Raises InvalidQueryError.
         """
-        since = query.since and utc(query.since, "since")
-        until = query.until and utc(query.until, "until")
-        if since and until and since >= until:
-            raise InvalidQueryError(f"since, {since.isoformat()}, must be before until")
-        query = replace(query, since=since, until=until)
+        query = in_utc(query)
         schema = self.schema(query.event_type)
         columns = self._columns(query, schema)
         wanted = self._condition(query, schema)
         begin = Cursor.parse(cursor) if cursor else None
-        versions = self._versions(query, begin)
+        if query.sort:
+            return self._sorted(query, query.sort, wanted, columns, limit, begin)
+        if begin and begin.after:
+            raise no_cursor()
+        versions = self.versions(query, begin)
         scans = []
-        for version in versions:
-            scan = self._scan(version, query.event_type)
-            if scan is None:
-                continue
+        for version, scan in self._scans(versions, query, wanted):
             if begin and begin.day == version.partition:
                 scan = scan.filter(pl.col("row") > begin.row)
-            if wanted is not None:
-                scan = scan.filter(wanted)
-            doc_id = _doc_id(version.partition, query.event_type)
+            doc_id = doc_ids(version.partition, query.event_type)
             scans.append(scan.select(doc_id, *columns).head(limit + 1))
         rows = _first_rows(scans, limit + 1)
         if rows is None:
-            types = {"doc_id": pl.String(), **{column: schema[column] for column in columns}}
-            rows = pl.DataFrame(schema=types)
+            rows = self._no_rows(schema, columns)
         truncated = rows.height > limit
         rows = rows.head(limit)
-        total = None
-        if wanted is None and begin is None:
-            total = sum(_rows(version, query.event_type) for version in versions)
         following = self._cursor_after(rows["doc_id"][-1]) if truncated else None
+        total = None if begin else _total(query, wanted, versions)
         return Page(hex_ids(rows), limit, truncated, total, following)
+
+    def _sorted(
+        self,
+        query: DocumentQuery,
+        sort: str,
+        wanted: pl.Expr | None,
+        columns: Sequence[str],
+        limit: int,
+        begin: Cursor | None,
+    ) -> Page:
+        schema = self.schema(query.event_type)
+        column, descending = sort_order(sort, schema)
+        versions = self.versions(query)
+        version = order_version(sort, versions)
+        if begin and len(begin.after) != 1:
+            raise no_cursor()
+        if begin and begin.version != version:
+            raise replaced()
+        days = [
+            (
+                version.partition,
+                scan.with_columns(doc_ids(version.partition, query.event_type)),
+            )
+            for version, scan in self._scans(versions, query, wanted)
+        ]
+        if not days:
+            return Page(self._no_rows(schema, columns), limit, False)
+        rows = first_sorted(
+            days, ["doc_id", *columns], column, schema[column], descending, limit + 1, begin
+        )
+        truncated = rows.height > limit
+        rows = rows.head(limit)
+        following = str(cursor_after(rows, version)) if truncated else None
+        total = None if begin else _total(query, wanted, versions)
+        return Page(hex_ids(rows.select("doc_id", *columns)), limit, truncated, total, following)
 
     def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
         """Return a document's columns, and its text; raises NotFoundError."""
@@ -121,19 +154,23 @@ class DocumentReader:
                 f"{manifest.first_day} to {manifest.last_day} and of the event types "
                 f"{', '.join(self.schemas)}"
             )
-        scan = self._scan(version, event_type)
-        if scan is None or row >= _rows(version, event_type):
+        scan = self.scan(version, event_type)
+        if scan is None or row >= row_count(version, event_type):
             raise NotFoundError(
-                f"{doc_id[:400]!r}: that day has {_rows(version, event_type)} documents of "
+                f"{doc_id[:400]!r}: that day has {row_count(version, event_type)} documents of "
                 f"{event_type}, counted from 0"
             )
-        one = scan.filter(pl.col("row") == row).select(
-            _doc_id(day, event_type), *self.schemas[event_type]
-        )
-        document = hex_ids(collected(one)).row(0, named=True)
-        return document, self._text(day, document["text_id"])
+        # Documents are numbered as they lie in the file, which ends the reading at the row.
+        one = scan.slice(row, 1).select(doc_ids(day, event_type), *self.schemas[event_type])
+        found = collected(one)
+        texts = self.texts({day: found["text_id"]})
+        return hex_ids(found).row(0, named=True), texts["text"].item(0) if texts.height else None
 
-    def _versions(self, query: DocumentQuery, begin: Cursor | None) -> list[Version]:
+    def versions(self, query: DocumentQuery, begin: Cursor | None = None) -> list[Version]:
+        """Return the days' documents that a question is about, from a cursor's day on.
+
+        Raises InvalidQueryError, also for a cursor into documents that were replaced.
+        """
         days = snapshot_days(self.snapshot.manifest, query.first_day, query.last_day)
         # A document's day is that of its time in the model's zone.
         if query.since:
@@ -143,12 +180,23 @@ class DocumentReader:
         if begin:
             at = self.snapshot.day("documents", begin.day)
             if at is None or at.name != begin.version:
-                raise InvalidQueryError(
-                    "cursor: the documents of its day have been replaced or evicted since; "
-                    "leave it out to begin anew"
-                )
+                raise replaced()
             days = [d for d in days if d >= begin.day]
         return [v for day in days if (v := self.snapshot.day("documents", day))]
+
+    def _scans(
+        self, versions: Sequence[Version], query: DocumentQuery, wanted: pl.Expr | None
+    ) -> list[tuple[Version, pl.LazyFrame]]:
+        scans = [(v, self.scan(v, query.event_type, query.actor)) for v in versions]
+        return [
+            (version, scan if wanted is None else scan.filter(wanted))
+            for version, scan in scans
+            if scan is not None
+        ]
+
+    def _no_rows(self, schema: Mapping[str, pl.DataType], columns: Sequence[str]) -> pl.DataFrame:
+        types = {column: schema[column] for column in columns}
+        return hex_ids(pl.DataFrame(schema={"doc_id": pl.String(), **types}))
 
     def _columns(self, query: DocumentQuery, schema: Mapping[str, pl.DataType]) -> list[str]:
         if query.columns is None:
@@ -170,18 +218,22 @@ class DocumentReader:
             conditions.append(time >= pl.lit(query.since, dtype=schema["timestamp"]))
         if query.until:
             conditions.append(time < pl.lit(query.until, dtype=schema["timestamp"]))
-        if query.actor is not None:
-            conditions.append(pl.col("actor") == query.actor)
         filtered = condition(query.filters, schema)
         if filtered is not None:
             conditions.append(filtered)
         return pl.all_horizontal(conditions) if conditions else None
 
-    def _scan(self, version: Version, event_type: str) -> pl.LazyFrame | None:
-        """Return a day's rows in the catalog's columns, whatever event model made that day."""
-        scan = scan_event_type(self.snapshot.lake, version, event_type)
-        if scan is None:
+    def scan(
+        self, version: Version, event_type: str, actor: str | None = None
+    ) -> pl.LazyFrame | None:
+        """Return a day's rows in the catalog's columns, whatever event model made that day.
+
+        Where it is known which rows are the actor's, no others are read. None without a file.
+        """
+        file = file_of(self.snapshot.lake, version, event_type)
+        if file is None:
             return None
+        scan = pl.scan_parquet(file, glob=False)
         key = (version.partition, event_type)
         if key not in self._changed:
             stored = schema_of(scan)
@@ -192,6 +244,9 @@ class DocumentReader:
                 for name, dtype in self.schemas[event_type].items()
                 if stored.get(name) != dtype
             ]
+        if actor is not None:
+            runs = ACTOR_ROWS.known(file)
+            scan = (scan.slice(*runs.run(actor)) if runs else scan).filter(pl.col("actor") == actor)
         return scan.with_columns(changed) if (changed := self._changed[key]) else scan
 
     def _cursor_after(self, doc_id: str) -> str:
@@ -199,13 +254,27 @@ class DocumentReader:
         version = self.snapshot.day("documents", day)
         return str(Cursor(day, row, version.name if version else ""))
 
-    def _text(self, day: str, text_id: str | None) -> str | None:
-        version = self.snapshot.day("texts", day)
-        if version is None or text_id is None:
-            return None
-        scan = self.snapshot.lake.scan_versions([version])
-        found = collected(scan.filter(pl.col("text_id") == int(text_id, 16)).select("text"))
-        return found["text"].item(0) if found.height else None
+    def texts(self, wanted: Mapping[str, pl.Series]) -> pl.DataFrame:
+        """Return day, text_id and text of each day's `text_id`s, as far as they are stored."""
+        scans = []
+        for day, text_ids in wanted.items():
+            version = self.snapshot.day("texts", day)
+            if version is not None:
+                ids = text_ids.drop_nulls().unique()
+                scan = self.snapshot.lake.scan_versions([version])
+                scan = scan.filter(pl.col("text_id").is_in(ids.implode()))
+                scans.append(scan.select(pl.lit(day).alias("day"), "text_id", "text"))
+        none = pl.DataFrame(schema={"day": pl.String, "text_id": pl.UInt64, "text": pl.String})
+        return pl.concat([none, *collected_all(scans)])
+
+
+def in_utc(query: DocumentQuery) -> DocumentQuery:
+    """Return the question with its times in UTC; raises InvalidQueryError."""
+    since = query.since and utc(query.since, "since")
+    until = query.until and utc(query.until, "until")
+    if since and until and since >= until:
+        raise InvalidQueryError(f"since, {since.isoformat()}, must be before until")
+    return replace(query, since=since, until=until)
 
 
 def _first_rows(scans: Sequence[pl.LazyFrame], most: int) -> pl.DataFrame | None:
@@ -223,10 +292,18 @@ def _first_rows(scans: Sequence[pl.LazyFrame], most: int) -> pl.DataFrame | None
     return pl.concat(frames).head(most) if frames else None
 
 
-def _rows(version: Version, event_type: str) -> int:
+def _total(query: DocumentQuery, wanted: pl.Expr | None, versions: Sequence[Version]) -> int | None:
+    if wanted is not None or query.actor is not None:
+        return None
+    return sum(row_count(version, query.event_type) for version in versions)
+
+
+def row_count(version: Version, event_type: str) -> int:
+    """Return how many documents of an event type a day has."""
     return version.metadata.get("event_types", {}).get(event_type, {}).get("rows", 0)
 
 
-def _doc_id(day: str, event_type: str) -> pl.Expr:
+def doc_ids(day: str, event_type: str) -> pl.Expr:
+    """Return the ids of a file's documents."""
     row = pl.col("row").cast(pl.String)
     return pl.concat_str(pl.lit(f"{day}/{event_type}/"), row).alias("doc_id")

@@ -10,7 +10,7 @@ import polars as pl
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, hex_ids, schema_of
-from stupid_dagster.query.paging import Page, check_offset
+from stupid_dagster.query.paging import Page, check_offset, sort_order
 from stupid_dagster.query.resident import Order, ResidentTables
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.tables import TABLES, WINDOW_TABLES
@@ -87,7 +87,7 @@ class KnowledgeReader:
             wanted = pl.all_horizontal(
                 pl.any_horizontal(either), *([] if wanted is None else [wanted])
             )
-        order = _order(sort, schema) if sort else None
+        order = sort_order(sort, schema) if sort else None
         check_offset(offset)
         held = self._tables.get(table, self.snapshot.window(table).rows)
         if held:
@@ -236,14 +236,3 @@ class KnowledgeReader:
             labels = self.snapshot.scan("labels")
         words = labels.select(pl.col("subject").alias(key), *_WORDS)
         return rows.join(words, on=key, how="left", maintain_order="left")
-
-
-def _order(sort: str, schema: dict[str, pl.DataType]) -> tuple[str, bool]:
-    column = sort.removeprefix("-")
-    orderable = [name for name, dtype in schema.items() if not dtype.is_nested()]
-    if column not in orderable:
-        raise InvalidQueryError(
-            f"sort: {column[:80]!r} is no column to sort by{hint(column[:80], orderable)}; there "
-            f"are {', '.join(orderable)}, and a - before one turns the order round"
-        )
-    return column, sort.startswith("-")

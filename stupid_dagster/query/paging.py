@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from stupid_dagster.errors import InvalidQueryError
+from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.settings import Settings
 
 MOST_OFFSET = 2**31
@@ -47,16 +49,33 @@ def check_offset(offset: int) -> None:
         raise InvalidQueryError(f"offset = {offset}: must be from 0 to {MOST_OFFSET}")
 
 
+def sort_order(sort: str, schema: Mapping[str, pl.DataType]) -> tuple[str, bool]:
+    """Return (column, descending) of `column` or `-column`; raises InvalidQueryError."""
+    column = sort.removeprefix("-")
+    orderable = [name for name, dtype in schema.items() if not dtype.is_nested()]
+    if column not in orderable:
+        raise InvalidQueryError(
+            f"sort: {column[:80]!r} is no column to sort by{hint(column[:80], orderable)}; there "
+            f"are {', '.join(orderable)}, and a - before one turns the order round"
+        )
+    return column, sort.startswith("-")
+
+
 @dataclass(frozen=True)
 class Cursor:
-    """The last document of a page, and the version of its day's documents."""
+    """The last document of a page.
+
+    `version` is that of its day's documents or what else must not have changed since; `after`
+    are the values that the page was sorted by, empty where it came in the documents' own order.
+    """
 
     day: str
     row: int
     version: str
+    after: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        raw = json.dumps([self.day, self.row, self.version], separators=(",", ":"))
+        raw = json.dumps([self.day, self.row, self.version, *self.after], separators=(",", ":"))
         return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
     @classmethod
@@ -64,14 +83,27 @@ class Cursor:
         """Return the cursor that an answer's `next_cursor` states; raises InvalidQueryError."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            day, row, version = json.loads(raw)
+            day, row, version, *after = json.loads(raw)
         except (ValueError, TypeError, RecursionError):
-            raise InvalidQueryError(_NO_CURSOR) from None
+            raise no_cursor() from None
         if not (isinstance(day, str) and type(row) is int and isinstance(version, str)):
-            raise InvalidQueryError(_NO_CURSOR)
+            raise no_cursor()
         if not 0 <= row < 2**32:
-            raise InvalidQueryError(_NO_CURSOR)
-        return cls(day, row, version)
+            raise no_cursor()
+        return cls(day, row, version, tuple(after))
 
 
-_NO_CURSOR = "cursor: not one that an answer's next_cursor gave; leave it out to begin anew"
+def no_cursor() -> InvalidQueryError:
+    """Return the error for a cursor that no answer of such a question gave."""
+    return InvalidQueryError(
+        "cursor: not one that an answer's next_cursor gave to the same question; leave it out to "
+        "begin anew"
+    )
+
+
+def replaced() -> InvalidQueryError:
+    """Return the error for a cursor into documents that aren't the same any more."""
+    return InvalidQueryError(
+        "cursor: the documents of its day have been replaced or evicted since; leave it out to "
+        "begin anew"
+    )

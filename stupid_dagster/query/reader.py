@@ -26,9 +26,12 @@ from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
 from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
+from stupid_dagster.query.timeline import TimelineQuery, actor_timeline
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 
 log = structlog.get_logger(__name__)
+
+TIMELINE_ROWS = 1000
 
 
 class SnapshotReader:
@@ -79,7 +82,7 @@ class SnapshotReader:
         A store that can't be opened is logged; asking it says what is wrong.
         """
         for name, ask in {
-            "documents": lambda: self._documents,
+            "documents": lambda: actor_timeline(self._documents, TimelineQuery(""), 1),
             "graph": lambda: self.neighbors("", limit=1),
             "search": lambda: self.search("ready", limit=1),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
@@ -117,10 +120,13 @@ class SnapshotReader:
         actor: str | None = None,
         filters: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
+        sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page:
         """Return documents of an event type, by day, and within a day by actor and time.
+
+        With `sort`, `column` or `-column`, by that column instead, missing values last.
 
         Days are the model's (its timezone); `since` is included, `until` is not. Columns:
         doc_id, then `columns` or all that are stored: derived fields aren't. `cursor` is an
@@ -128,7 +134,7 @@ class SnapshotReader:
         Raises InvalidQueryError.
         """
         query = DocumentQuery(
-            event_type, first_day, last_day, since, until, actor, filters, columns
+            event_type, first_day, last_day, since, until, actor, filters, columns, sort
         )
         return self._documents.page(query, row_limit(limit, self.project.settings), cursor)
 
@@ -139,6 +145,19 @@ class SnapshotReader:
     def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
         """Return a document's columns, and its text; raises NotFoundError."""
         return self._documents.document(doc_id)
+
+    def timeline(
+        self, query: TimelineQuery, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """Return an actor's documents of all event types in time order, as `actor_timeline` does.
+
+        Raises NotFoundError for an actor that isn't in the snapshot, and InvalidQueryError.
+        """
+        rows = row_limit(limit, self.project.settings, TIMELINE_ROWS)
+        page = actor_timeline(self._documents, query, rows, cursor)
+        if page.rows.is_empty():
+            self.node(query.actor)
+        return page
 
     def search(
         self,

@@ -16,7 +16,7 @@ from stupid_dagster.ingest.rejects import weightiest
 from stupid_dagster.project import BEYOND, MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.written import Stage, Verdict, Written
-from stupid_dagster.stores.documents import read_day
+from stupid_dagster.stores.documents import GROUP_ROWS, read_day
 from stupid_dagster.stores.lake import VersionWriter
 
 
@@ -39,7 +39,7 @@ def make_documents(
 
     def fill(writer: VersionWriter) -> None:
         for event_type, frame in made.documents.items():
-            writer.write(frame, quote(event_type, safe=" "))
+            writer.write(frame, quote(event_type, safe=" "), group_rows=GROUP_ROWS)
 
     stage.files(
         "documents",

@@ -45,12 +45,20 @@ def documents(
         str | None,
         Query(description="Columns, parted by commas.", examples=["timestamp,origin,dest"]),
     ] = None,
+    sort: Annotated[
+        str | None,
+        Query(
+            description="Order by a column, `-` before it turns the order round; missing values "
+            "come last.",
+            examples=["-dep_delay"],
+        ),
+    ] = None,
     limit: Limit = None,
     cursor: Annotated[
         str | None, Query(description="`next_cursor` of the page before, of the same question.")
     ] = None,
 ) -> Response:
-    """Read an event type's documents, by day, and within a day by actor and time.
+    """Read an event type's documents, by day, and within a day by actor and time, or sorted.
 
     Without days or times, the whole window's. A page that is `truncated` has a `next_cursor`.
     """
@@ -63,6 +71,7 @@ def documents(
         actor=actor,
         filters=[parse_filter(text) for text in filter or ()],
         columns=columns.split(",") if columns else None,
+        sort=sort,
         limit=limit,
         cursor=cursor,
     )

@@ -199,10 +199,8 @@ class GraphReader:
 
     def frame(self, query: str, parameters: dict[str, Any] | None = None) -> pl.DataFrame:
         """Return a Cypher query's result; for many rows. Raises GraphStoreError, TimedOutError."""
-        with (
-            self._connection() as connection,
-            connection.execute(query, parameters or {}) as result,
-        ):
+        bound = parameters or {}
+        with self._connection() as connection, connection.execute(query, bound) as result:
             table = pl.from_arrow(result.get_as_arrow())
         assert isinstance(table, pl.DataFrame)
         return table

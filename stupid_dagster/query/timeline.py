@@ -1,0 +1,224 @@
+"""What an actor did, in time order: its documents of all event types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from stupid_dagster.query.actor_rows import ACTOR_ROWS, ActorRuns
+from stupid_dagster.query.days import day_of
+from stupid_dagster.query.documents import DocumentQuery, DocumentReader, doc_ids, in_utc
+from stupid_dagster.query.frames import collected_all, hex_ids
+from stupid_dagster.query.paging import Cursor, Page, no_cursor
+from stupid_dagster.stores.documents import file_of, parse_document_id
+from stupid_dagster.stores.lake import Version
+
+DEFAULT_DAYS = 7
+TIMELINE_SCHEMA = pl.Schema(
+    {
+        "doc_id": pl.String,
+        "timestamp": pl.Datetime("ms", "UTC"),
+        "event_type": pl.String,
+        "text": pl.String,
+        "fields": pl.String,
+    }
+)
+_ROW = "\x1frow"
+_TEXT_ID = "\x1ftext_id"
+
+
+@dataclass(frozen=True)
+class TimelineQuery:
+    """Whose documents to read, of which days, times and event types (none: all)."""
+
+    actor: str
+    first_day: date | None = None
+    last_day: date | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    event_types: Sequence[str] = ()
+
+
+def actor_timeline(
+    documents: DocumentReader, query: TimelineQuery, limit: int, cursor: str | None = None
+) -> Page:
+    """Return at most `limit` documents of an actor, earliest first.
+
+    Columns as in `TIMELINE_SCHEMA`; `fields` are the event's own that aren't missing, as a JSON
+    object. Without a first day or `since`, the last `DEFAULT_DAYS` days up to the end. Documents
+    of the same time come by event type, then row. `total` is given where the page has all of
+    them. Raises InvalidQueryError.
+    """
+    event_types = sorted(set(query.event_types) or documents.schemas)
+    for event_type in event_types:
+        documents.schema(event_type)
+    begin = _parsed(cursor) if cursor else None
+    asked = _asked(documents, query)
+    files = [
+        (version, event_type, file)
+        for version in documents.versions(asked, begin)
+        for event_type in event_types
+        if (file := file_of(documents.snapshot.lake, version, event_type))
+    ]
+    runs = ACTOR_ROWS.read([file for *_, file in files])
+    days: dict[str, list[pl.LazyFrame]] = {}
+    most: dict[str, int] = {}
+    for (version, event_type, _), known in zip(files, runs, strict=True):
+        rows = _most_rows(known, query.actor, limit)
+        if rows:
+            scan = _scan(documents, version, event_type, asked, begin)
+            days.setdefault(version.partition, []).append(scan.head(limit + 1))
+            most[version.partition] = most.get(version.partition, 0) + rows
+    parts = _read(days, most, limit + 1)
+    rows = _merged(parts, limit + 1)
+    truncated = rows.height > limit
+    rows = _with_texts(documents, rows.head(limit))
+    following = None
+    if truncated:
+        last = rows.tail(1)
+        day, event_type, row = parse_document_id(last["doc_id"].item())
+        version = documents.snapshot.day("documents", day)
+        assert version is not None
+        moment = last["timestamp"].to_physical().item()
+        following = str(Cursor(day, row, version.name, (moment, event_type)))
+    total = None if truncated or begin else rows.height
+    return Page(rows.select(TIMELINE_SCHEMA.names()), limit, truncated, total, following)
+
+
+def _parsed(cursor: str) -> Cursor:
+    begin = Cursor.parse(cursor)
+    match begin.after:
+        case (int(moment), str()) if abs(moment) < 1 << 60:
+            return begin
+    raise no_cursor()
+
+
+def _asked(documents: DocumentReader, query: TimelineQuery) -> DocumentQuery:
+    """Return which days and times to read."""
+    asked = in_utc(
+        DocumentQuery(
+            "", query.first_day, query.last_day, query.since, query.until, actor=query.actor
+        )
+    )
+    if asked.first_day or asked.since:
+        return asked
+    manifest = documents.snapshot.manifest
+    end = asked.last_day or date.fromisoformat(manifest.last_day)
+    if asked.until:
+        # `until` itself is excluded: midnight ends the day before.
+        before = asked.until - timedelta(milliseconds=1)
+        end = min(end, date.fromisoformat(day_of(before, documents.zone)))
+    first = date.fromisoformat(manifest.first_day)
+    # A last day before the window is for `versions` to refuse.
+    first = max(first, end - timedelta(days=DEFAULT_DAYS - 1))
+    return asked if first > end else replace(asked, first_day=first)
+
+
+def _most_rows(known: ActorRuns | None, actor: str, limit: int) -> int:
+    """Return how many rows a file has for the actor, or may have."""
+    return known.run(actor)[1] if known else limit
+
+
+def _scan(
+    documents: DocumentReader,
+    version: Version,
+    event_type: str,
+    asked: DocumentQuery,
+    begin: Cursor | None,
+) -> pl.LazyFrame:
+    """Return an actor's documents in a file, which come by time."""
+    scan = documents.scan(version, event_type, asked.actor)
+    assert scan is not None
+    time, dtype = pl.col("timestamp"), documents.schemas[event_type]["timestamp"]
+    if asked.since:
+        scan = scan.filter(time >= pl.lit(asked.since, dtype=dtype))
+    if asked.until:
+        scan = scan.filter(time < pl.lit(asked.until, dtype=dtype))
+    if begin and begin.day == version.partition:
+        moment, last_type = begin.after
+        last = pl.lit(moment, dtype=pl.Int64).cast(dtype)
+        beyond = time > last
+        if event_type > last_type:
+            beyond = time >= last
+        elif event_type == last_type:
+            beyond = beyond | ((time == last) & (pl.col("row") > begin.row))
+        scan = scan.filter(beyond)
+    return scan.select(
+        doc_ids(version.partition, event_type),
+        "timestamp",
+        pl.lit(event_type).alias("event_type"),
+        pl.col("row").alias(_ROW),
+        pl.col("text_id").alias(_TEXT_ID),
+        *documents.fields[event_type],
+    )
+
+
+def _read(
+    days: Mapping[str, Sequence[pl.LazyFrame]], most: Mapping[str, int], wanted: int
+) -> list[pl.DataFrame]:
+    """Return the days' rows, of so many days as hold the rows that are wanted, and no others."""
+    parts: list[pl.DataFrame] = []
+    batch: list[pl.LazyFrame] = []
+    expected = found = 0
+    left = len(days)
+    for day, scans in days.items():
+        batch += scans
+        expected += most[day]
+        left -= 1
+        if not left or expected >= wanted - found:
+            read = collected_all(batch)
+            parts += read
+            found += sum(part.height for part in read)
+            batch, expected = [], 0
+            if found >= wanted:
+                break
+    return parts
+
+
+def _merged(parts: Sequence[pl.DataFrame], most: int) -> pl.DataFrame:
+    """Return the first rows of all parts, their fields as JSON."""
+    heads = [
+        part.select("doc_id", "timestamp", "event_type", _ROW, _TEXT_ID)
+        .with_columns(pl.lit(number).alias("part"))
+        .with_row_index("at")
+        for number, part in enumerate(parts)
+        if part.height
+    ]
+    if not heads:
+        return pl.DataFrame(schema={**TIMELINE_SCHEMA, _TEXT_ID: pl.UInt64})
+    rows = pl.concat(heads).sort("timestamp", "event_type", _ROW).head(most)
+    fields: dict[tuple[int, int], str] = {}
+    for (number,), chosen in rows.group_by("part"):
+        part = parts[number].select(pl.exclude("doc_id", "timestamp", "event_type", _ROW, _TEXT_ID))
+        values = hex_ids(part[chosen["at"]])
+        for at, row in zip(chosen["at"], values.iter_rows(named=True), strict=True):
+            fields[number, at] = _json(row)
+    pairs = zip(rows["part"], rows["at"], strict=True)
+    texts = pl.Series("fields", [fields[pair] for pair in pairs], dtype=pl.String)
+    return rows.with_columns(texts)
+
+
+def _with_texts(documents: DocumentReader, rows: pl.DataFrame) -> pl.DataFrame:
+    days = rows.with_columns(pl.col("doc_id").str.split("/").list.first().alias("day"))
+    wanted = {
+        str(day): of_day[_TEXT_ID] for (day,), of_day in days.group_by("day", maintain_order=True)
+    }
+    texts = documents.texts(wanted).rename({"text_id": _TEXT_ID})
+    joined = days.select(pl.exclude("text"))
+    return joined.join(texts, on=["day", _TEXT_ID], how="left", maintain_order="left")
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in row.items() if value is not None and value == value}
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"), default=_iso)
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -60,19 +60,20 @@ class Incidence:
             raise ComputeError("edges hold the same edge more than once; merge them first")
         del rows, columns, source, target
         matrix.sort_indices()
+        numbers = np.asarray(matrix.data, dtype=np.int32)
         ends = matrix.indices // kinds
         kind = (matrix.indices - ends * kinds).astype(np.min_scalar_type(kinds))
         # Edges in the order of those that go out: a node's own then lie side by side.
-        order = matrix.data[kind % 2 == 0]
+        order = numbers[kind % 2 == 0]
         places = np.empty(len(order), dtype=np.int32)
         places[order] = np.arange(len(order), dtype=np.int32)
         return cls(
             nodes,
             matrix.indptr,
             ends.astype(np.int32),
-            edges["weight"].to_numpy()[matrix.data],
+            edges["weight"].to_numpy()[numbers],
             kind,
-            places[matrix.data],
+            places[numbers],
             edges.drop("source", "target", "type", "weight")[order],
             tuple(edge_types),
         )
@@ -129,7 +130,7 @@ class Incidence:
         """Return the entries at the nodes, in their order (int64)."""
         first = self.starts[nodes].astype(np.int64)
         if len(nodes) == 1:
-            return np.arange(first[0], self.starts[nodes[0] + 1])
+            return np.arange(int(first[0]), int(self.starts[nodes[0] + 1]))
         counts = self.starts[nodes + 1] - first
         before = np.cumsum(counts) - counts
         entries = np.repeat(first - before, counts)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -34,6 +35,13 @@ _RRF_K = 60
 # Hits that tie with the last one wanted are fetched too: a few at first, then up to the most.
 _MARGIN = 8
 _MOST_TIES = 4_096
+# Of an index with more partitions than this a part is probed: docs/search-serving.md.
+_PROBED = 16
+_PROBED_SHARE = 0.3
+# A filter that most texts pass is cheaper for so many hits than for all texts beforehand.
+_SIFTED = 1_000
+_COMMON = 0.2
+"""Share of the texts that the event types asked for must have for that."""
 _NO_HITS = pl.DataFrame(schema={"text_id": pl.UInt64, "_rowid": pl.UInt64, "score": pl.Float32})
 
 
@@ -47,6 +55,13 @@ class SearchIndex:
         self._codes = {name: code for code, name in enumerate(metadata.event_types)}
         self._table = table
         self._closed = False
+        self._counts: dict[int, int] = {}
+        """Texts by the code of their event type."""
+        if metadata.partitions > _PROBED:
+            codes = self._ask(
+                lambda table: _polars(table.search().select([EVENT_TYPE_COLUMN]).to_arrow())
+            )
+            self._counts = dict(codes[EVENT_TYPE_COLUMN].value_counts().iter_rows())
 
     @classmethod
     def open(cls, directory: Path) -> SearchIndex:
@@ -103,16 +118,18 @@ class SearchIndex:
         first_day: date | None = None,
         last_day: date | None = None,
     ) -> pl.DataFrame:
-        """Return the texts nearest to `vector` [dimension], exactly, best first.
+        """Return the texts nearest to `vector` [dimension], best first.
 
         Columns as in `RESULT_SCHEMA`; `score` is the cosine similarity; ties are ordered by
         text_id. Only texts of `event_types` (None: all; an unknown one has no texts) that occur
         on some day from `first_day` to `last_day` (None: unbounded) are searched; `count` and
-        `days` are the window's all the same. A zero vector is near to nothing. Raises
-        SearchIndexError for a vector of another dimension or a limit below 1.
+        `days` are the window's all the same. Exact up to 16 partitions of the index (131,000
+        texts); of a larger one the nearest third is probed, which misses one text in hundreds,
+        unless few texts pass the filter: docs/search-serving.md. A zero vector is near to nothing.
+        Raises SearchIndexError for a vector of another dimension or a limit below 1.
         """
         filters = self._filter(limit, event_types, first_day, last_day)
-        return self._texts(self._nearest(vector, limit, filters))
+        return self._texts(self._nearest(vector, limit, filters, event_types))
 
     def search_text(
         self,
@@ -139,10 +156,10 @@ class SearchIndex:
         if vector is None:
             raise SearchIndexError(f"mode {mode!r} needs the query's vector; use text without one")
         if mode == "vector":
-            return self._texts(self._nearest(vector, limit, filters))
+            return self._texts(self._nearest(vector, limit, filters, event_types))
         depth = max(4 * limit, 50)
         rankings = [
-            self._nearest(vector, depth, filters),
+            self._nearest(vector, depth, filters, event_types),
             self._matching(query, depth, filters),
         ]
         reciprocal = (1 / (_RRF_K + pl.int_range(1, pl.len() + 1))).cast(pl.Float32)
@@ -151,18 +168,33 @@ class SearchIndex:
         return self._texts(_ordered(fused).head(limit))
 
     def _nearest(
-        self, vector: np.ndarray, limit: int, filters: Sequence[Expr] | None
+        self,
+        vector: np.ndarray,
+        limit: int,
+        filters: Sequence[Expr] | None,
+        event_types: Sequence[str] | None,
     ) -> pl.DataFrame:
         query = self._checked_vector(vector)
+        if filters is None or not query.any():
+            return _NO_HITS
+        partitions = max(1, self.metadata.partitions)
+        probes = min(partitions, max(_PROBED, math.ceil(partitions * _PROBED_SHARE)))
 
-        def fetch(table: Any, size: int) -> pl.DataFrame:
+        def fetch(table: Any, size: int, *, probes: int, prefilter: bool = True) -> pl.DataFrame:
             search = table.search(query, vector_column_name="vector").distance_type("cosine")
             # Without an index there is nothing to probe, and the number goes unused.
-            search = search.nprobes(max(1, self.metadata.partitions)).limit(size)
+            search = search.nprobes(probes).limit(size)
             score = (1 - pl.col("_distance")).clip(-1, 1)
-            return _hits(search, filters or (), score)
+            return _hits(search, filters, score, prefilter=prefilter)
 
-        return self._best(fetch, limit) if filters is not None and query.any() else _NO_HITS
+        codes = [self._codes[name] for name in {*(event_types or self._codes)} & {*self._codes}]
+        common = sum(self._counts.get(code, 0) for code in codes) >= self.rows * _COMMON
+        if filters and probes < partitions and common and limit <= _SIFTED // 4:
+            sifted = self._ask(partial(fetch, size=_SIFTED, probes=probes, prefilter=False))
+            if sifted.height >= limit:
+                return sifted.head(limit)
+        # What few texts pass may lie in the partitions that are farthest from the query.
+        return self._best(partial(fetch, probes=partitions if filters else probes), limit)
 
     def _matching(self, query: str, limit: int, filters: Sequence[Expr] | None) -> pl.DataFrame:
         from lancedb.query import MatchQuery
@@ -177,7 +209,7 @@ class SearchIndex:
 
         return self._best(fetch, limit) if filters is not None and words.strip() else _NO_HITS
 
-    def _best(self, fetch: Callable[[Any, int], pl.DataFrame], limit: int) -> pl.DataFrame:
+    def _best(self, fetch: Callable[..., pl.DataFrame], limit: int) -> pl.DataFrame:
         """Return the `limit` best of what `fetch` finds, ties settled by text_id.
 
         Which of several equal results LanceDB cuts off is chance; so fetch beyond the cut until
@@ -185,7 +217,7 @@ class SearchIndex:
         """
         limit = min(limit, self.rows)
         for size in (limit + _MARGIN, limit + _MOST_TIES):
-            found = self._ask(lambda table, size=size: fetch(table, size))
+            found = self._ask(partial(fetch, size=size))
             if found.height < size or found["score"][-1] < found["score"][limit - 1]:
                 break
         return found.head(limit)
@@ -275,10 +307,15 @@ def read_texts(directory: Path, *columns: str) -> pl.DataFrame:
         ) from error
 
 
-def _hits(search: Any, filters: Sequence[Expr], score: pl.Expr) -> pl.DataFrame:
-    """Run a search; return text_id, _rowid and score, best first."""
+def _hits(
+    search: Any, filters: Sequence[Expr], score: pl.Expr, *, prefilter: bool = True
+) -> pl.DataFrame:
+    """Run a search; return text_id, _rowid and score, best first.
+
+    Without `prefilter` the filters are for what it found: fewer may be left.
+    """
     if filters:
-        search = search.where(reduce(and_, filters), prefilter=True)
+        search = search.where(reduce(and_, filters), prefilter=prefilter)
     columns = ["text_id", *score.meta.root_names()]
     hits = _polars(search.with_row_id(True).select(columns).to_arrow(timeout=_timeout()))
     return _ordered(hits.select("text_id", "_rowid", score.cast(pl.Float32).alias("score")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from stupid_dagster.errors import InvalidQueryError, NotFoundError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
+from stupid_dagster.stores.graph import GraphReader
 from tests.query.landing import landing
 
 
@@ -70,6 +72,37 @@ def test_a_short_page_has_the_heaviest_and_says_so(reader: SnapshotReader) -> No
 
     assert page.rows.rows() == whole.head(3).rows()
     assert (page.truncated, page.total) == (True, None)
+
+
+def test_the_graph_database_says_the_same(reader: SnapshotReader) -> None:
+    """Kuzu holds the same edges: what is served from memory is compared with it."""
+    ids = reader.snapshot.scan("graph_nodes").select("entity_id").collect()["entity_id"]
+    with GraphReader.open(reader.snapshot.path("graph_database")) as graph:
+        for entity_id in ["airport:JFK", *ids.gather_every(97)]:
+            assert reader.node(entity_id) == graph.node(entity_id)
+            for direction in ("both", "in"):
+                asked: Any = {"direction": direction, "limit": 20, "edge_types": ["FlewTo"]}
+                for narrowed in (asked, {"limit": 40}):
+                    page = reader.neighbors(entity_id, **narrowed)
+                    assert page.rows.equals(graph.neighbors(entity_id, **narrowed))
+
+
+def test_neighbours_of_several_entities(reader: SnapshotReader) -> None:
+    starts = ["airport:JFK", "carrier:HA", "airport:none", "carrier:HA"]
+    page = reader.neighbors(starts, limit=1000)
+    each = [
+        reader.neighbors(start, limit=1000).rows.insert_column(0, pl.lit(start).alias("entity_id"))
+        for start in starts[:2]
+    ]
+    order = ["weight", "neighbor", "edge_type", "direction", "entity_id"]
+    expected = pl.concat(each).sort(order, descending=[True, False, False, False, False])
+    assert page.rows.equals(expected)
+    assert page.total == expected.height
+    short = reader.neighbors(starts, limit=7)
+    assert short.rows.equals(expected.head(7))
+    assert short.truncated
+    assert reader.neighbors([]).total == 0
+    assert reader.neighbors(["carrier:HA"]).rows.columns[0] == "entity_id"
 
 
 def test_a_node_and_what_speaks_of_it(reader: SnapshotReader, flights_project: Project) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 from typing import Any
 
 import networkx as nx
 import pytest
 
-from stupid_dagster.errors import InvalidQueryError, NotFoundError
+from stupid_dagster.compute.graph.traversal import traverse
+from stupid_dagster.errors import InvalidQueryError, NotFoundError, TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
+from stupid_dagster.query.deadline import deadline
 from stupid_dagster.stores.snapshots import open_snapshot
 
 
@@ -132,3 +135,70 @@ def test_threads_that_ask_at_once_share_one_graph(flights_project: Project) -> N
         assert len(found) == 4 and len(set(map(str, found))) == 1
         reader.close()
         assert reader._graph._graph is None
+
+
+def test_a_walk_from_several_starts(reader: SnapshotReader, flown: nx.Graph) -> None:
+    starts = ["carrier:HA", "route:JFK-LAX", "carrier:HA"]
+    hops = nx.multi_source_dijkstra_path_length(flown, set(starts), cutoff=1, weight=lambda *_: 1)
+    page = reader.traverse(starts, depth=1)
+    assert dict(page.rows.select("entity_id", "depth").iter_rows()) == hops
+    assert page.rows["entity_id"][:2].to_list() == ["carrier:HA", "route:JFK-LAX"]
+    assert page.rows["parent"].null_count() == 2
+    deep = reader.traverse(starts, depth=1, order="depth")
+    assert set(deep.rows["entity_id"]) == set(hops)
+    with pytest.raises(NotFoundError, match=r"'airprt:A', 'b', 'c' and 1 more"):
+        reader.traverse(["airprt:A", "carrier:HA", "b", "c", "d"])
+    with pytest.raises(InvalidQueryError, match="at least one id"):
+        reader.traverse([])
+
+
+def test_a_subgraph_is_drawn(reader: SnapshotReader, flown: nx.Graph) -> None:
+    found = reader.subgraph(["airport:JFK", "airport:LGA"], limit=20)
+    assert found.truncated and found.nodes.height == 20
+    assert found.nodes.filter("start")["id"].to_list() == ["airport:JFK", "airport:LGA"]
+    ends = {*found.links["source"], *found.links["target"]}
+    assert ends <= set(found.nodes["id"])
+    total = reader.subgraph("carrier:HA", limit=2000)
+    assert not total.truncated
+    assert set(total.nodes["id"]) == {"carrier:HA", *flown["carrier:HA"]}
+    for asked in ({"limit": 2001}, {"limit": 0}, {"depth": 6}):
+        with pytest.raises(InvalidQueryError):
+            reader.subgraph("carrier:HA", **asked)
+
+
+def test_a_deadline_ends_walks_and_paths(reader: SnapshotReader) -> None:
+    for ask in (
+        lambda: reader.traverse("airport:JFK", depth=5),
+        lambda: reader.traverse("airport:JFK", depth=5, order="depth"),
+        lambda: reader.path("airport:JFK", "airport:LGA", weighted=True),
+        lambda: reader.subgraph("airport:JFK", depth=5),
+        lambda: reader.neighbors("airport:JFK"),
+    ):
+        ask()
+        with deadline(0), pytest.raises(TimedOutError):
+            ask()
+
+
+def test_a_search_along_the_way_looks_at_the_deadline(reader: SnapshotReader) -> None:
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise TimedOutError("too long")
+
+    graph = reader._graph.open()
+    with pytest.raises(TimedOutError):
+        traverse(graph.view(check=check), ["carrier:HA"], depth=5, limit=100_000)
+    assert looks == 3
+
+
+def test_a_snapshot_of_an_earlier_release_is_read_from_its_tables(
+    flights_copy: Project, reader: SnapshotReader
+) -> None:
+    with SnapshotReader(flights_copy, open_snapshot(flights_copy.lake)) as earlier:
+        shutil.rmtree(earlier.snapshot.path("graph_database") / "adjacency")
+        assert earlier.node("carrier:HA") == reader.node("carrier:HA")
+        pages = [one.neighbors("airport:JFK", limit=50).rows for one in (earlier, reader)]
+        assert pages[0].equals(pages[1])

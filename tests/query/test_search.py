@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stupid_dagster.errors import EmbedderError, InvalidQueryError
+from stupid_dagster.errors import EmbedderError, InvalidQueryError, NotFoundError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
@@ -112,3 +112,69 @@ def test_another_embedders_vectors_arent_compared(flights_copy: Project) -> None
         with pytest.raises(EmbedderError, match=r"other-model@1.*mode=text"):
             reader.search("storm")
         assert reader.search("Cancelled", mode="text").height == 10
+
+
+def test_by_document_finds_others_like_it(reader: SnapshotReader) -> None:
+    doc_id = reader.search(QUESTION, limit=1)["example"].item()
+    _, text = reader.document(doc_id)
+    assert text is not None
+    found, by_text = reader.search(document=doc_id, limit=5), reader.search(text, limit=6)
+    assert text not in found["text"]
+    assert found["text_id"].to_list() == by_text["text_id"].to_list()[1:]
+    with pytest.raises(NotFoundError):
+        reader.search(document="2013-02-08/Departure/99999")
+
+
+def test_by_vector_is_by_its_direction(reader: SnapshotReader) -> None:
+    vector = reader.project.embedder.embed([QUESTION])[0]
+    expected = reader.search(QUESTION, limit=5)["text_id"].to_list()
+    for factor in (1.0, 1e-30, 1e300):
+        numbers = (vector.astype(float) * factor).tolist()
+        assert reader.search(vector=numbers, limit=5)["text_id"].to_list() == expected
+    for wrong, said in (
+        ([0.0] * 256, "finite and not all 0"),
+        ([float("nan")] * 256, "finite"),
+        ([float("inf")] * 256, "finite"),
+        ([0.1] * 255, "255 numbers; the texts' vectors have 256"),
+        ([], "0 numbers"),
+    ):
+        with pytest.raises(InvalidQueryError, match=said):
+            reader.search(vector=wrong)
+
+
+def test_exactly_one_thing_is_searched_by(reader: SnapshotReader) -> None:
+    with pytest.raises(InvalidQueryError, match="none of them"):
+        reader.search()
+    with pytest.raises(InvalidQueryError, match="text and vector"):
+        reader.search("x", vector=[1.0])
+    with pytest.raises(InvalidQueryError, match="a document has no words"):
+        reader.search(document="2013-02-08/Departure/17", mode="text")
+    with pytest.raises(InvalidQueryError, match="texts, events"):
+        reader.search("x", of="actors")
+    with pytest.raises(InvalidQueryError, match="per_text"):
+        reader.search("x", of="events", per_text=0)
+
+
+def test_events_are_the_newest_documents_with_the_texts(reader: SnapshotReader) -> None:
+    texts = reader.search(QUESTION, limit=100)
+    found = reader.search(QUESTION, of="events", per_text=2, limit=100)
+    documents = pl.concat(
+        [
+            reader.documents(name, columns=["timestamp", "actor", "text_id"], limit=50_000).rows
+            for name in ("Cancellation", "Departure")
+        ]
+    )
+    assert documents.height > 1000
+    newest = documents.sort("timestamp", "doc_id", descending=[True, False])
+    newest = newest.group_by("text_id", maintain_order=True).head(2)
+    ranked = texts.with_row_index("rank").select("rank", "text_id")
+    expected = ranked.join(newest, on="text_id").sort(
+        "rank", "timestamp", "doc_id", descending=[False, True, False]
+    )
+    assert found["doc_id"].to_list() == expected["doc_id"].head(100).to_list()
+    assert found["score"].is_sorted(descending=True)
+    day = date(2013, 2, 8)
+    narrowed = reader.search(QUESTION, of="events", first_day=day, last_day=day, limit=50)
+    assert narrowed.height > 10
+    assert all(doc_id.startswith("2013-02-08/") for doc_id in narrowed["doc_id"])
+    assert reader.search("zzzqqq", mode="text", of="events").is_empty()

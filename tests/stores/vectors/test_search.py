@@ -188,3 +188,33 @@ def test_ties_go_by_text_id(tmp_path: Path, rows: int) -> None:
         if rows < 4_000:
             assert same["text_id"].to_list() == list(range(1, 50, 2))
         assert same["text"].unique().to_list() == ["same words 1"]
+
+
+def test_a_large_index_is_probed_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a million texts' partitions, of a fiftieth of the texts."""
+    monkeypatch.setattr("stupid_dagster.stores.vectors.build.PARTITION_ROWS", 200)
+    made = World(tmp_path / "version", INDEX_FROM_ROWS + 500, 24)
+    assert made.index.metadata.partitions > 50
+    common = sorted(HOSTILE)[:5]
+    found, wanted = 0, 0
+    for within in (
+        {},
+        {"last_day": day(25)},
+        {"event_types": common},
+        {"event_types": ["%_*?[a]"]},
+    ):
+        passing = made.seen[:, :26].any(axis=1) if "last_day" in within else made.kinds >= 0
+        if names := within.get("event_types"):
+            passing = passing & np.isin(made.kinds, [HOSTILE.index(name) for name in names])
+        rows = np.flatnonzero(passing)
+        for query in made.queries:
+            nearest = made.ids[rows[np.argsort(-(made.vectors[rows] @ query))[:10]]]
+            result = made.index.search(query, limit=10, **within)
+            assert result.height == 10
+            assert set(result["text_id"]) <= set(made.ids[rows])
+            hits = len(set(result["text_id"]) & set(nearest))
+            # One event type is a tenth of the texts: few enough to look at all.
+            assert hits >= 9 or within.get("event_types") != ["%_*?[a]"]
+            found, wanted = found + hits, wanted + 10
+    assert found / wanted >= 0.9
+    made.index.close()

@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from stupid_dagster import __version__
 from stupid_dagster.api.dependencies import check_key, check_parameters
 from stupid_dagster.api.errors import Problem, add_error_handlers
+from stupid_dagster.api.feed import InsightFeed
 from stupid_dagster.api.limits import HeavyLimit, HostCheck, SizeLimit
 from stupid_dagster.api.metrics import Metrics
 from stupid_dagster.api.observing import HeadAsGet, Observed
@@ -22,6 +23,7 @@ from stupid_dagster.api.routes import (
     events,
     graph,
     health,
+    insights,
     knowledge,
     knowledge_items,
     plans,
@@ -69,11 +71,13 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     """
     snapshots = KeptSnapshots(project)
     metrics = Metrics(snapshots)
+    feed = InsightFeed(snapshots)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.openapi()  # Every request looks something up on it; the first shouldn't make it.
         await run_in_threadpool(snapshots.start)
+        feed.start()
         try:
             yield
         finally:
@@ -93,6 +97,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.project = project
     app.state.snapshots = snapshots
     app.state.metrics = metrics
+    app.state.insights = feed
     app.state.questions = Questions(project)
     folder = project.settings.inbox_folder
     app.state.inbox = Inbox(folder) if folder else None
@@ -109,9 +114,12 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
         knowledge_items,
         events,
         query,
+        insights,
     ):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)
+    # It lets in by itself: what guards routes reads requests.
+    app.include_router(insights.sockets)
     # The last one added is met first.
     app.add_middleware(HeavyLimit, most=project.settings.api_concurrency)
     app.add_middleware(SizeLimit)

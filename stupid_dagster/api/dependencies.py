@@ -24,6 +24,7 @@ from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
 from stupid_dagster.query.filters import parse_time
+from stupid_dagster.settings import Settings
 
 _KEY = APIKeyHeader(
     name="X-API-Key",
@@ -32,10 +33,16 @@ _KEY = APIKeyHeader(
 )
 
 
+def is_key(settings: Settings, given: bytes) -> bool:
+    """Return whether this is the key, or none is set; takes as long for any that is wrong."""
+    return not settings.api_key or hmac.compare_digest(given, settings.api_key.encode())
+
+
 async def check_key(request: Request, given: Annotated[str | None, Security(_KEY)]) -> None:
     """Refuse a request that lacks the key, where one is set."""
     project: Project = request.app.state.project
-    if not _is_key(project, given):
+    # Headers come decoded from Latin-1, whatever the client's bytes meant.
+    if not is_key(project.settings, (given or "").encode("latin-1")):
         raise HTTPException(
             401, "send the key of the setting api_key as X-API-Key", {"WWW-Authenticate": "ApiKey"}
         )
@@ -49,7 +56,9 @@ async def check_scraper(request: Request) -> None:
     project: Project = request.app.state.project
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    if not is_loopback(project.settings.api_host) and not _is_key(project, given):
+    if not is_loopback(project.settings.api_host) and not is_key(
+        project.settings, (given or "").encode("latin-1")
+    ):
         raise HTTPException(
             401,
             "send the key of the setting api_key as X-API-Key, or as a bearer token",
@@ -63,13 +72,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _is_key(project: Project, given: str | None) -> bool:
-    """Return whether it is the key that is set, in a time that tells nothing; True without one."""
-    key = project.settings.api_key
-    # Headers come decoded from Latin-1, whatever the client's bytes meant.
-    return not key or hmac.compare_digest((given or "").encode("latin-1"), key.encode())
 
 
 async def check_parameters(request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import structlog
 import uvicorn
@@ -24,7 +25,17 @@ def serve(project: Project) -> None:
         app = create_app(project, allowed_hosts(settings))
         port = listener.getsockname()[1]
         log.info("serving", url=f"http://{settings.api_host}:{port}", docs="/docs")
-        uvicorn.Server(server_config(app)).run(sockets=[listener])
+        Server(server_config(app)).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which ends the app's streams when it stops: it would wait for them for ever."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        app: Any = self.config.app
+        app.state.insights.stop()
+        await super().shutdown(sockets)
 
 
 def server_config(app: FastAPI) -> uvicorn.Config:

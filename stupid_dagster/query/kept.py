@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import NamedTuple
@@ -63,6 +63,7 @@ class KeptSnapshots:
         self._manifests: Mapping[str, Manifest] = {}
         self._seen: list[str] = []
         self._windows: Mapping[str, Manifest] = {}
+        self._watchers: list[Callable[[], object]] = []
         self._problem = "no snapshot is open: call start() first, and nothing after close()"
 
     def start(self) -> None:
@@ -106,6 +107,11 @@ class KeptSnapshots:
             with self._lock:
                 self._users[reader] -= 1
             self._close_unwanted()
+
+    def watch(self, tell: Callable[[], object]) -> None:
+        """Call `tell`, from the thread that follows, when another snapshot or none is published."""
+        with self._lock:
+            self._watchers.append(tell)
 
     def windows(self) -> list[KeptWindow]:
         """Return the windows that can be asked for, oldest first."""
@@ -177,7 +183,10 @@ class KeptSnapshots:
             self._published = reader
             if reader:
                 self._users[reader] = 0
+            watchers = [*self._watchers]
         self._close_unwanted()
+        for tell in watchers:
+            tell()
 
     def _close_unwanted(self) -> None:
         with self._lock:

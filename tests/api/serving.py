@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from stupid_dagster.api import create_app
-from stupid_dagster.api.server import allowed_hosts, bound_socket, server_config
+from stupid_dagster.api.server import Server, allowed_hosts, bound_socket, server_config
 from stupid_dagster.project import Project
 from stupid_dagster.stores.lake import Lake
 
@@ -27,7 +26,7 @@ def served(project: Project) -> AbstractContextManager[str]:
 @contextmanager
 def served_app(app: FastAPI, project: Project) -> Iterator[str]:
     """Serve an app from a thread, where the project's settings say; yields the URL."""
-    server = uvicorn.Server(server_config(app))
+    server = Server(server_config(app))
     with bound_socket(project.settings) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

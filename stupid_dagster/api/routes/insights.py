@@ -1,0 +1,162 @@
+"""Insights as they come: server-sent events and a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import anyio
+from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from stupid_dagster.api.dependencies import is_key
+from stupid_dagster.api.errors import problem, status_of
+from stupid_dagster.api.feed import InsightFeed
+from stupid_dagster.errors import StoreError
+from stupid_dagster.query.insights import Wanted
+
+SECONDS_FOR_THE_KEY = 10
+NOT_ALLOWED = 1008
+"""Status of a WebSocket's end, policy violation (RFC 6455, 7.4.1)."""
+
+router = APIRouter(tags=["insights"])
+sockets = APIRouter()
+
+Kinds = Annotated[
+    list[str] | None,
+    Query(description="Only these kinds; any text, later windows may have others.", max_length=50),
+]
+Severities = Annotated[
+    list[Literal["info", "notable", "significant", "critical"]] | None,
+    Query(description="Only these severities.", examples=[["critical"]]),
+]
+_EXAMPLE = (
+    "event: snapshot\n"
+    'data: {"snapshot": "20130210T060512345-1f2e3d", "insights": ["trend/cancellations/up"]}\n\n'
+    "event: insight\n"
+    'data: {"insight_id": "trend/cancellations/up", "severity": "critical"}\n'
+    "id: 20130210T060512345-1f2e3d/trend/cancellations/up\n\n"
+)
+
+
+async def insight_feed(request: Request) -> InsightFeed:
+    """Return the app's feed, which has something to tell: what is wrong is answered as ever."""
+    feed: InsightFeed = request.app.state.insights
+    await feed.current()
+    return feed
+
+
+@router.get(
+    "/insights/stream",
+    response_class=EventSourceResponse,
+    responses={200: {"content": {"text/event-stream": {"example": _EXAMPLE}}}},
+)
+async def insights_stream(
+    feed: Annotated[InsightFeed, Depends(insight_feed)],
+    kind: Kinds = None,
+    severity: Severities = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(description="Id of the last event that came; a browser's EventSource sends it."),
+    ] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow the insights, as server-sent events: all that hold, then what changes.
+
+    First and after each publication `snapshot`: its id, the window, and the ids of all insights
+    that it tells; what isn't among them no longer holds. Then one event each: `insight` for
+    those there are, later `new`, `changed` and `resolved`, with the insight as in
+    `/knowledge/insights`.
+    After an id in `Last-Event-ID`, `<snapshot>/<insight>`, only what came since; all again
+    where the server doesn't know it any more. A comment each 15 seconds keeps the line open.
+    """
+    async for event in feed.events(_wanted(kind, severity), last_event_id):
+        yield ServerSentEvent(data=event.data, event=event.event, id=event.id)
+
+
+@sockets.websocket("/ws/insights")
+async def insights_socket(
+    websocket: WebSocket,
+    kind: Kinds = None,
+    severity: Severities = None,
+    last_event_id: Annotated[str | None, Query()] = None,
+) -> None:
+    """Follow the insights over a WebSocket: messages `{"event", "id", "data"}` as in the stream.
+
+    The key, where one is set, comes as `X-API-Key`, or, as browsers can't send that, in the first
+    message: `{"key": "..."}`, within 10 seconds. In the URL it would end up in logs. Pages of
+    other sites are refused: `Origin`, where it is sent, must name the host that is asked.
+    """
+    if not await _let_in(websocket):
+        return
+    feed: InsightFeed = websocket.app.state.insights
+
+    async def send() -> None:
+        async for event in feed.events(_wanted(kind, severity), last_event_id):
+            message = {"event": event.event, "id": event.id, "data": event.data}
+            await websocket.send_text(json.dumps(message, ensure_ascii=False))
+        await websocket.close(1001)
+        group.cancel_scope.cancel()
+
+    async def until_it_leaves() -> None:
+        while (await websocket.receive())["type"] != "websocket.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            group.start_soon(until_it_leaves)
+    except* WebSocketDisconnect:
+        pass
+
+
+async def _let_in(websocket: WebSocket) -> bool:
+    """Accept a client that may follow; another is told why not."""
+    origin, host = websocket.headers.get("origin"), websocket.headers.get("host", "")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return await _refuse(websocket, 403, f"pages of {origin[:200]!r} may not follow {host!r}")
+    settings = websocket.app.state.project.settings
+    given = websocket.headers.get("x-api-key")
+    if given is not None and not is_key(settings, given.encode("latin-1")):
+        return await _refuse(websocket, 401, "X-API-Key isn't the key of the setting api_key")
+    try:
+        await websocket.app.state.insights.current()
+    except StoreError as error:
+        # Whether something is published is nothing to know without the key.
+        if given is not None or not settings.api_key:
+            return await _refuse(websocket, status_of(error), str(error))
+    await websocket.accept()
+    if not settings.api_key or given is not None:
+        return True
+    try:
+        async with asyncio.timeout(SECONDS_FOR_THE_KEY):
+            first = await websocket.receive_text()
+        if is_key(settings, str(_member(first, "key")).encode("utf-8", "replace")):
+            return True
+    except TimeoutError:
+        pass
+    except (WebSocketDisconnect, KeyError):
+        return False
+    reason = 'the first message must be {"key": "..."} with the setting api_key'
+    await websocket.close(NOT_ALLOWED, reason)
+    return False
+
+
+async def _refuse(websocket: WebSocket, status: int, detail: str) -> bool:
+    await websocket.send_denial_response(problem(websocket, status, detail))
+    return False
+
+
+def _member(text: str, name: str) -> Any:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return tree.get(name) if isinstance(tree, dict) else None
+
+
+def _wanted(kinds: Sequence[str] | None, severities: Sequence[str] | None) -> Wanted:
+    return Wanted(frozenset(kinds or ()), frozenset(severities or ()))

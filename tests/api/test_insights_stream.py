@@ -146,9 +146,8 @@ def test_who_comes_back_hears_what_came_since(project: Project) -> None:
             ][: len(early) - 1]
         )
         everything = [("insight", name) for name in other["insight_id"]]
-        for unknown in ("", "x", f"{first}/x", "20200101T000000000-aaaaaa/x", "/", "é"):
-            header = unknown.encode().decode("latin-1")
-            assert events_after(header, other.height) == everything
+        for unknown in ("", "x", f"{first}/x", "20200101T000000000-aaaaaa/x", "/"):
+            assert events_after(unknown, other.height) == everything
 
 
 def test_only_what_is_wanted(project: Project) -> None:

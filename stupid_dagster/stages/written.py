@@ -13,6 +13,18 @@ import polars as pl
 from stupid_dagster.project import Project
 from stupid_dagster.stores.lake import Version, VersionWriter
 
+_MADE_WITH = {
+    "clusters": ("max_clusters", "seed"),
+    "communities": ("community_algorithm", "seed"),
+    "event_clusters": ("dbscan_eps", "dbscan_min_events", "dbscan_exact_texts"),
+    "patterns": (
+        *("pattern_days", "pattern_min_support", "pattern_min_actors"),
+        *("pattern_max_length", "patterns_most"),
+    ),
+    "trends": ("trend_baseline_days",),
+}
+"""The settings that tables depend on, kept with each version: they may be others tomorrow."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -90,7 +102,7 @@ class Stage:
         """
         with self.project.lake.write(name, self.partition) as writer:
             fill(writer)
-            writer.metadata |= self.made_of | dict(metadata or {})
+            writer.metadata |= self.made_of | _settings(self.project, name) | dict(metadata or {})
         now = time.perf_counter()
         seconds, self._started = now - self._started, now
         self.written.append(
@@ -98,3 +110,8 @@ class Stage:
                 writer.committed, seconds, details or {}, pictures or {}, previews or {}, verdicts
             )
         )
+
+
+def _settings(project: Project, table: str) -> dict[str, Any]:
+    names = _MADE_WITH.get(table, ())
+    return {"settings": {name: getattr(project.settings, name) for name in names}} if names else {}

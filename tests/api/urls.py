@@ -34,10 +34,23 @@ URLS = {
     "/knowledge/degrees": "/knowledge/degrees?type=Airport",
     "/knowledge/trends": "/knowledge/trends",
     "/knowledge/insights": "/knowledge/insights",
+    "/knowledge/patterns": "/knowledge/patterns",
+    "/knowledge/cooccurrence": "/knowledge/cooccurrence",
+    "/knowledge/anomalies": "/knowledge/anomalies",
+    "/knowledge/history": "/knowledge/history",
+    "/knowledge/tables/{table}": "/knowledge/tables/cluster_entities",
+    "/knowledge/patterns/{pattern_id}": "/knowledge/patterns/pattern:958864288ff44ef8",
+    "/knowledge/anomalies/{actor}": "/knowledge/anomalies/aircraft:N909EV",
+    "/knowledge/insights/{insight_id}": "/knowledge/insights/trend/cancellations/up/hour",
+    "/knowledge/trends/{trend}": "/knowledge/trends/day/2013-02-08T05:00:00Z/cancellations",
+    "/knowledge/contrast": "/knowledge/contrast?community=community:0",
 }
+STREAMS = {"/insights/stream"}
+"""Routes that never end; tests of their own read them."""
 
 POSTS: dict[str, tuple[str, Any]] = {
     "/search": ("/search", {"text": "cancelled flight from Newark in the evening", "limit": 3}),
+    "/knowledge/contrast": ("/knowledge/contrast", {"community": "community:0"}),
     "/plans": ("/plans?steps=all", PLAN_BODY),
     "/plans/validate": ("/plans/validate", PLAN_BODY),
     "/plans/explain": ("/plans/explain", PLAN_BODY),

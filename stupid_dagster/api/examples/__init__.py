@@ -9,12 +9,15 @@ from typing import Any
 
 from stupid_dagster.api.examples.catalog import CATALOG
 from stupid_dagster.api.examples.documents import DOCUMENTS
+from stupid_dagster.api.examples.findings import FINDINGS
 from stupid_dagster.api.examples.graph import GRAPH
 from stupid_dagster.api.examples.knowledge import KNOWLEDGE
 from stupid_dagster.api.examples.plans import PLANS
 from stupid_dagster.api.examples.query import QUERY
 
-EXAMPLES: dict[str, dict[str, Any]] = CATALOG | DOCUMENTS | GRAPH | KNOWLEDGE | PLANS | QUERY
+EXAMPLES: dict[str, dict[str, Any]] = (
+    CATALOG | DOCUMENTS | FINDINGS | GRAPH | KNOWLEDGE | PLANS | QUERY
+)
 
 
 def example(name: str) -> dict[int | str, dict[str, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stupid_dagster.api.examples.parts import PAGE
+from stupid_dagster.api.examples.parts import PAGE, made
 
-_STORM = {
+STORM = {
     "grain": "day",
     "time": "2013-02-08T05:00:00+00:00",
     "metric": "cancellations",
@@ -47,6 +47,23 @@ _CLUSTER = {
     "distinguishing": ["few events: 1.4 events a week (all: 2.9)"],
 }
 
+INSIGHT = {
+    "insight_id": "trend/cancellations/up",
+    "rank": 1,
+    "kind": "trend",
+    "severity": "critical",
+    "status": "new",
+    "since": "2013-02-09",
+    "title": "Cancellations above usual: 472 on Friday 8 February, usually 11",
+    "text": "Cancellations: 472 on Friday 8 February (usually 11, 43 times that).",
+    "subjects": ["cancellations"],
+    "evidence": {"table": "trends", "where": {"metric": "cancellations"}},
+    "plan": {
+        "steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "trends"}}],
+        "render": {"kind": "timeline", "step": "s1"},
+    },
+    "series": [8.0, 4.0, 472.0, 393.0],
+}
 
 KNOWLEDGE: dict[str, Any] = {
     "clusters": {**PAGE, "total": 8, "rows": [_CLUSTER]},
@@ -54,6 +71,12 @@ KNOWLEDGE: dict[str, Any] = {
         **PAGE,
         "total": 721,
         "cluster": _CLUSTER,
+        "made": made(
+            "clusters",
+            "k-means segments of actors.",
+            parameters={"settings": {"max_clusters": 20, "seed": 7}},
+            chosen={"k": 8, "silhouette": 0.463, "inertia": 7530.0, "chosen": True},
+        ),
         "rows": [{"actor": "aircraft:N3AEAA", "cluster_id": "cluster:0", "distance": 0.43}],
     },
     "communities": {**PAGE, "total": 16, "rows": [_COMMUNITY]},
@@ -61,6 +84,12 @@ KNOWLEDGE: dict[str, Any] = {
         **PAGE,
         "total": 1035,
         "community": _COMMUNITY,
+        "made": made(
+            "communities",
+            "Groups of nodes that are more connected with each other than with the rest.",
+            parameters={"settings": {"community_algorithm": "leiden", "seed": 7}},
+            chosen={"algorithm": "leiden", "communities": 16, "modularity": 0.531, "chosen": True},
+        ),
         "rows": [
             {
                 "entity_id": "carrier:UA",
@@ -101,42 +130,12 @@ KNOWLEDGE: dict[str, Any] = {
             }
         ],
     },
-    "trends": {**PAGE, "total": 1, "limit": 100, "truncated": False, "rows": [_STORM]},
+    "trends": {**PAGE, "total": 1, "limit": 100, "truncated": False, "rows": [STORM]},
     "insights": {
         **PAGE,
         "total": 10,
         "rows": [
-            {
-                "insight_id": "trend/cancellations/up",
-                "rank": 1,
-                "kind": "trend",
-                "severity": "critical",
-                "status": "new",
-                "since": "2013-02-09",
-                "title": "Cancellations above usual: 472 on Friday 8 February, usually 11",
-                "text": "Cancellations: 472 on Friday 8 February (usually 11, 43 times that).",
-                "subjects": ["cancellations"],
-                "evidence": {"table": "trends", "where": {"metric": "cancellations"}},
-                "plan": {
-                    "steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "trends"}}],
-                    "render": {"type": "line", "step": "s1", "x": "time", "y": ["value"]},
-                },
-                "series": [8.0, 4.0, 472.0, 393.0],
-            }
+            INSIGHT,
         ],
     },
 }
-# TMP
-for _n in (
-    "pattern",
-    "anomaly",
-    "insight",
-    "trend",
-    "contrast",
-    "table",
-    "patterns",
-    "cooccurrence",
-    "anomalies",
-    "history",
-):
-    KNOWLEDGE.setdefault(_n, {})

@@ -63,7 +63,8 @@ class Made(Shape):
         description="What was recorded with the version: days, settings, thresholds."
     )
     chosen: dict[str, Any] | None = Field(
-        description="The number of segments or the algorithm that was taken, and its measures."
+        default=None,
+        description="The number of segments or the algorithm that was taken, and its measures.",
     )
 
 

@@ -56,7 +56,9 @@ def community(
 @router.get("/patterns/{pattern_id}", response_model=PatternAnswer, responses=example("pattern"))
 def pattern(
     answers: SnapshotAnswers,
-    pattern_id: Annotated[str, Path(description="Pattern's id.", examples=["pattern:{PATTERN}"])],
+    pattern_id: Annotated[
+        str, Path(description="Pattern's id.", examples=["pattern:958864288ff44ef8"])
+    ],
 ) -> Response:
     """Read a pattern, how it was made, and what else is known of its example actors."""
     return answers.data(**find_item(answers.reader, "patterns", pattern_id))
@@ -65,7 +67,7 @@ def pattern(
 @router.get("/anomalies/{actor:path}", response_model=AnomalyAnswer, responses=example("anomaly"))
 def anomaly(
     answers: SnapshotAnswers,
-    actor: Annotated[str, Path(description="The actor.", examples=["aircraft:{ACTOR}"])],
+    actor: Annotated[str, Path(description="The actor.", examples=["aircraft:N909EV"])],
 ) -> Response:
     """Read how unusual an actor was on the last day, and the documents and causes behind it."""
     return answers.data(**find_item(answers.reader, "anomalies", actor))

@@ -226,8 +226,8 @@ def _entities(population: Population, places: Numbers) -> pl.DataFrame:
 
 
 def _properties(population: Population, places: Numbers) -> pl.DataFrame:
-    mine = population.properties[places]
-    tables = [_property(population.properties[name], mine[name]) for name in mine.columns]
+    mine = pl.Series(places)
+    tables = [_property(values, values.gather(mine)) for values in population.properties]
     schema = {"kind": pl.String, "name": pl.String, "value": pl.String, **_COUNT_TYPES}
     return pl.concat([pl.DataFrame(schema=schema), *tables])
 

@@ -1,6 +1,6 @@
 """The whole API, fuzzed by its own OpenAPI page.
 
-`STUPID_FUZZ_CASES=2000 pytest tests/api/test_fuzz.py` makes so many cases of each route.
+`FUZZ_CASES=2000 pytest tests/api/test_fuzz.py` makes so many cases of each route.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stupid_dagster.api import create_app
 from stupid_dagster.project import Project
 from stupid_dagster.settings import Settings
 
-CASES = int(os.environ.get("STUPID_FUZZ_CASES", "50"))
+CASES = int(os.environ.get("FUZZ_CASES", "50"))
 CHECKS = [
     *(not_a_server_error, status_code_conformance, content_type_conformance),
     *(response_schema_conformance, response_headers_conformance),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,8 +73,9 @@ def _read(file: str) -> Any:
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":timestamp")]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    text = click.get_text_stream("stdin").read() if file == "-" else Path(file).read_text("utf-8")
     try:
+        with click.open_file(file, encoding="utf-8") as stream:
+            text = stream.read()
         return json.loads(text) if text.lstrip().startswith("{") else yaml.load(text, Loader)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise InvalidPlanError([(file, f"is neither JSON nor YAML: {error}")]) from error

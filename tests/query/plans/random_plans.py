@@ -247,9 +247,9 @@ def mutated(draw: Draw, reader: SnapshotReader) -> Any:
                 container[place] = copy.deepcopy(draw(ODD))
             case "remove":
                 del container[place]
-            case "add" if isinstance(container, dict):
+            case _ if isinstance(container, dict):
                 container[draw(st.text(max_size=8))] = copy.deepcopy(draw(ODD))
-            case "add":
+            case _:
                 container.append(
                     copy.deepcopy(draw(st.sampled_from(container)) if container else 1)
                 )

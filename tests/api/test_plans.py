@@ -67,7 +67,7 @@ def test_an_explanation_reads_no_documents(client: TestClient) -> None:
     assert [step["level"] for step in steps] == [1, 2, 3]
     assert steps[1]["files"] == 2
     assert 0 < steps[1]["estimated_rows"] < steps[1]["stored_rows"]
-    assert "actor in unusual.actor" in steps[1]["pushed_down"]
+    assert "actor unusual.actor" in steps[1]["pushed_down"]
     assert steps[2]["columns"] == ["origin", "count", "dep_delay_mean"]
 
 
@@ -103,6 +103,7 @@ def test_what_is_no_plan_is_refused(client: TestClient, body: bytes, content_typ
     assert response.status_code in (400, 422), response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"]
+    assert ("Content-Type" in response.json()["detail"]) == (content_type != "application/json")
 
 
 def test_a_failed_step_is_told_in_json_and_refused_as_csv(

@@ -63,7 +63,7 @@ PLANS: dict[str, Any] = {
         },
         "status": "ok",
         "notes": [],
-        "seconds": 0.0156,
+        "seconds": 0.0216,
         "steps": [
             {
                 "id": "unusual",
@@ -73,7 +73,7 @@ PLANS: dict[str, Any] = {
                 "total": 425,
                 "truncated": True,
                 "partial": False,
-                "seconds": 0.0072,
+                "seconds": 0.0084,
                 "notes": [],
             },
             {
@@ -83,7 +83,7 @@ PLANS: dict[str, Any] = {
                 "count": 6,
                 "truncated": False,
                 "partial": True,
-                "seconds": 0.0044,
+                "seconds": 0.0053,
                 "notes": [
                     "unusual is truncated to 20 rows: what follows from its others is missing"
                 ],
@@ -96,7 +96,7 @@ PLANS: dict[str, Any] = {
                 "total": 3,
                 "truncated": False,
                 "partial": True,
-                "seconds": 0.0009,
+                "seconds": 0.0008,
                 "notes": [],
             },
         ],
@@ -132,6 +132,7 @@ PLANS: dict[str, Any] = {
                 "estimated_rows": 20,
                 "most_rows": 20,
                 "pushed_down": [],
+                "columns": ["actor", "score"],
             },
             {
                 "id": "late",
@@ -142,15 +143,16 @@ PLANS: dict[str, Any] = {
                 "files": 2,
                 "bytes": 44521,
                 "stored_rows": 749,
-                "estimated_rows": 250,
+                "estimated_rows": 3,
                 "most_rows": 100000,
                 "pushed_down": [
                     "first_day 2013-02-08",
                     "last_day 2013-02-09",
+                    "actor unusual.actor",
                     "dep_delay gt 15",
-                    "actor in unusual.actor",
                     "columns timestamp, actor, origin, dep_delay",
                 ],
+                "columns": ["doc_id", "timestamp", "actor", "origin", "dep_delay"],
             },
             {
                 "id": "airports",
@@ -162,6 +164,7 @@ PLANS: dict[str, Any] = {
                 "bytes": 0,
                 "most_rows": 100000,
                 "pushed_down": [],
+                "columns": ["origin", "count", "dep_delay_mean"],
             },
         ],
         "shown": "airports",

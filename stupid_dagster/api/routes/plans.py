@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, Body, Query, Response
-from pydantic import SkipValidation
+from pydantic import BeforeValidator, SkipValidation
 
 from stupid_dagster.api.dependencies import SnapshotAnswers
 from stupid_dagster.api.examples import example
@@ -20,9 +20,18 @@ from stupid_dagster.query.plans.model import Plan
 
 router = APIRouter(prefix="/plans", tags=["plans"])
 
+
+def _as_json(body: Any) -> Any:
+    # FastAPI leaves what isn't sent as JSON as it came.
+    if isinstance(body, bytes):
+        raise ValueError("send JSON, and Content-Type: application/json")
+    return body
+
+
 PlanBody = Annotated[
     # Checked by `validate_plan`, which tells all mistakes at once.
     SkipValidation[Plan],
+    BeforeValidator(_as_json),
     Body(openapi_examples={"plan": {"summary": "What happened at an airport", "value": PLAN_BODY}}),
 ]
 

@@ -149,15 +149,12 @@ def _documents(
 ) -> None:
     schema = reader.document_schema(p.event_type)
     wanted = [*p.filters]
-    if p.actor is not None:
-        op = "eq" if isinstance(p.actor, str) else "in"
-        wanted.append(model.PlanFilter(field="actor", op=op, value=p.actor))
     for op, moment in (("ge", p.since), ("lt", p.until)):
         if moment:
             wanted.append(
                 model.PlanFilter(field="timestamp", op=op, value=moment.isoformat())  # type: ignore[arg-type]
             )
-    made.pushed_down = _given(p, ("first_day", "last_day")) + _conditions(wanted)
+    made.pushed_down = _given(p, ("first_day", "last_day", "actor")) + _conditions(wanted)
     if p.columns:
         made.pushed_down.append(f"columns {_shown(', '.join(p.columns))}")
     name = f"{quote(p.event_type, safe=' ')}.parquet"
@@ -166,7 +163,19 @@ def _documents(
     made.bytes = sum(version.files[name].size for version in versions)
     made.stored_rows = sum(v.metadata["event_types"][p.event_type]["rows"] for v in versions)
     files = [reader.project.lake.version_path(version) / name for version in versions]
-    made.estimated_rows = round(_estimated(files, wanted, schema, done))
+    expected = _estimated(files, wanted, schema, done)
+    if p.actor is not None:
+        # All have as many documents as each other, as far as is known.
+        actors = reader.catalog()["entities"][reader.catalog()["actor"]]["nodes"]
+        expected *= min(1.0, _count(p.actor, done) / max(1, actors))
+    made.estimated_rows = round(expected)
+
+
+def _count(given: model.Entities, done: Mapping[str, ExplainedStep]) -> int:
+    if isinstance(given, model.ValuesRef):
+        rows = done[given.ref]
+        return rows.most_rows if rows.estimated_rows is None else rows.estimated_rows
+    return 1 if isinstance(given, str) else len(given)
 
 
 def _versions(p: model.DocumentsScan, reader: SnapshotReader) -> list[Version]:

@@ -13,6 +13,7 @@ from stupid_dagster.compute.contrast import CONTRAST_SCHEMA
 from stupid_dagster.compute.graph.paths import STEP_SCHEMA
 from stupid_dagster.compute.graph.traversal import TRAVERSAL_SCHEMA
 from stupid_dagster.errors import NotFoundError
+from stupid_dagster.query.contrast import MOST_ACTORS
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import shown_schema
 from stupid_dagster.query.paging import Page
@@ -228,11 +229,16 @@ def _table_timeline(p: model.TableTimeline, run: StepRun) -> Page:
 
 
 def _table_contrast(p: model.TableContrast, run: StepRun) -> Page:
+    actors = run.entities(p.actors)
+    if len(actors) > MOST_ACTORS:
+        run.notes.append(f"the first {MOST_ACTORS} of {len(actors)} actors were compared")
     try:
-        return run.reader.contrast(run.entities(p.actors), limit=p.limit)
+        if actors:
+            return run.reader.contrast(actors[:MOST_ACTORS], limit=p.limit)
+        run.notes.append("there are no actors to compare")
     except NotFoundError as error:
         run.notes.append(str(error))
-        return _none(CONTRAST_SCHEMA, p.limit)
+    return _none(CONTRAST_SCHEMA, p.limit)
 
 
 _OPS: dict[str, Callable[[Any, StepRun], Page]] = {

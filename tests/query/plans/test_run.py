@@ -74,6 +74,20 @@ def test_documents_of_the_actors_of_an_earlier_step(
     assert result.rendered.id == "airports"
 
 
+def test_documents_sorted_are_the_first_of_all(
+    reader: SnapshotReader, flights_project: Project
+) -> None:
+    latest = step("documents.scan", "latest", event_type="Departure", sort="-dep_delay", limit=5)
+    result = run(reader, latest)
+
+    delays = landing(flights_project, "Departure")["dep_delay"].cast(float)
+    assert (
+        rows(result, "latest")["dep_delay"].to_list()
+        == sorted(delays.drop_nulls(), reverse=True)[:5]
+    )
+    assert result.steps["latest"].truncated
+
+
 def test_truncation_is_told_down_the_line(reader: SnapshotReader) -> None:
     count = step("table.aggregate", "count", rows={"ref": "flights"})
     result = run(reader, *late(reader, limit=5), count).steps

@@ -100,6 +100,12 @@ def test_truncation_is_told_down_the_line(reader: SnapshotReader) -> None:
     assert result["flights"].notes == [
         "who is truncated to 40 rows: what follows from its others is missing"
     ]
+    whole = run(reader, *late(reader), count).steps
+    assert [(one.truncated, one.partial) for one in whole.values()] == [
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
     assert result["count"].notes == [
         "flights is truncated to 5 rows: what follows from its others is missing"
     ]

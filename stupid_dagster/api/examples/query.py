@@ -72,7 +72,7 @@ QUERY: dict[str, Any] = {
         "truncated": True,
         "question": _QUESTION,
         "session": _SESSION["id"],
-        "text": "ExpressJet Airlines Inc. cancelled most, 122 flights.",
+        "text": "ExpressJet Airlines Inc. cancelled most, 88 flights.",
         "text_by": "ollama/some-model",
         "sentences_removed": 0,
         "usage": {"prompt_tokens": 5120, "completion_tokens": 187},
@@ -88,7 +88,7 @@ QUERY: dict[str, Any] = {
             "title": "Cancellations by carrier",
             "y": [],
         },
-        "rows": [{"carrier_name": "ExpressJet Airlines Inc.", "count": 122}],
+        "rows": [{"carrier_name": "ExpressJet Airlines Inc.", "count": 88}],
     },
     "session": {**ONE, "session": _SESSION},
     "sessions": {
@@ -97,6 +97,6 @@ QUERY: dict[str, Any] = {
     },
 }
 EVENTS = (
-    'event: text\ndata: {"text":"ExpressJet Airlines Inc. cancelled most, 122 flights.",'
+    'event: text\ndata: {"text":"ExpressJet Airlines Inc. cancelled most, 88 flights.",'
     '"replaces":false}\n\n'
 )

@@ -167,7 +167,9 @@ class Evidence:
         return at < len(self.numbers) and self.numbers[at] <= value + slack
 
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+# Two sentences taken for one are checked together; half a sentence could lose its other half.
+_NO_END = "".join(rf"(?<!\b{word}\.)" for word in ("Inc", "Co", "Ltd", "Corp", "No", "vs", "St"))
+_END = re.compile(rf"(?<=[.!?]){_NO_END}[\"')\]]*\s+(?![a-z\s])|\n+")
 
 
 def split_sentences(text: str) -> tuple[list[str], str]:

@@ -79,4 +79,6 @@ def test_sentences() -> None:
     done, rest = split_sentences("B6 had 4.5 flights. Was it 3.5? Yes!\n- one\nAnd the re")
     assert done == ["B6 had 4.5 flights. ", "Was it 3.5? ", "Yes!\n", "- one\n"]
     assert rest == "And the re"
+    kept = split_sentences("Delta Air Lines Inc. United and Envoy Inc. had 5. Others, e.g. B6, 4.")
+    assert kept == (["Delta Air Lines Inc. United and Envoy Inc. had 5. "], "Others, e.g. B6, 4.")
     assert split_sentences("Ended. ") == ([], "Ended. ")

@@ -12,7 +12,7 @@ from stupid_dagster.api.server import bound_socket, is_loopback
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.project import Project
 from stupid_dagster.settings import Settings
-from tests.api.urls import OTHERS, POSTS, STREAMS, URLS
+from tests.api.urls import OTHERS, POSTS, QUESTIONS, STREAMS, URLS
 
 KEY = "schlüssel-7"
 OPEN = {"/health", "/ready"}
@@ -27,7 +27,7 @@ def locked(flights_project: Project) -> Iterator[TestClient]:
 
 def test_no_route_but_health_and_ready_answers_without_the_key(locked: TestClient) -> None:
     paths = set(locked.get("/openapi.json").json()["paths"])
-    assert paths == set(URLS) | set(POSTS) | STREAMS | OTHERS
+    assert paths == set(URLS) | set(POSTS) | STREAMS | QUESTIONS | OTHERS
     for path, url in URLS.items():
         response = locked.get(url)
         assert response.status_code == (200 if path in OPEN else 401), path

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jsonschema
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 from stupid_dagster.api import create_app
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
+from tests.api.urls import QUESTIONS
 from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Served
 from tests.query.landing import landing
 from tests.questions.replay import replayed
@@ -136,6 +138,29 @@ def test_a_conversation(flights_project: Project, cancelled: dict[str, int]) -> 
     assert "the data can't answer this: The data are of the past." in unanswerable.json()["detail"]
     assert gone == [204, 404]
     assert no_session.status_code == 404
+
+
+def test_answers_and_examples_are_as_the_page_says(flights_project: Project) -> None:
+    with asked(flights_project, 0, 3) as (client, _):
+        begun = client.post("/sessions")
+        session = begun.json()["session"]["id"]
+        body = {"question": QUESTION, "session": session}
+        answers = {
+            ("/query", "post"): client.post("/query", json=body),
+            ("/sessions", "post"): begun,
+            ("/sessions", "get"): client.get("/sessions"),
+            ("/sessions/{session_id}", "get"): client.get(f"/sessions/{session}"),
+        }
+        page = client.get("/openapi.json").json()
+    for (path, method), answer in answers.items():
+        operation = page["paths"][path][method]
+        assert len(operation["description"]) > 10
+        content = operation["responses"]["200"]["content"]["application/json"]
+        schema = content["schema"] | {"components": page["components"]}
+        for tree in (answer.json(), content["example"]):
+            assert [*jsonschema.Draft202012Validator(schema).iter_errors(tree)] == []
+    assert "text/event-stream" in page["paths"]["/query"]["post"]["responses"]["200"]["content"]
+    assert {path for path, _ in answers} == QUESTIONS
 
 
 def test_a_plan_is_made_once(flights_project: Project) -> None:

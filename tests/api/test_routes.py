@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
-from tests.api.urls import OTHERS, POSTS, ROUTES, STREAMS, URLS
+from tests.api.urls import OTHERS, POSTS, QUESTIONS, ROUTES, STREAMS, URLS
 from tests.query.landing import landing
 
 ITEMS = {
@@ -47,7 +47,7 @@ def get(client: TestClient, url: str) -> dict[str, Any]:
 
 
 def test_every_route_is_known_to_these_tests(page: dict[str, Any]) -> None:
-    assert set(page["paths"]) == set(URLS) | set(POSTS) | STREAMS | OTHERS
+    assert set(page["paths"]) == set(URLS) | set(POSTS) | STREAMS | QUESTIONS | OTHERS
     operations = [operation for found in page["paths"].values() for operation in found.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(set(names)) == len(names)

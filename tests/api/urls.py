@@ -45,6 +45,8 @@ URLS = {
     "/knowledge/trends/{trend}": "/knowledge/trends/day/2013-02-08T05:00:00Z/cancellations",
     "/knowledge/contrast": "/knowledge/contrast?community=community:0",
 }
+QUESTIONS = {"/query", "/sessions", "/sessions/{session_id}"}
+"""Routes that need a language model, or remember: test_query.py asks them."""
 STREAMS = {"/insights/stream"}
 """Routes that never end; tests of their own read them."""
 

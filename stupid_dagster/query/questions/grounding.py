@@ -168,7 +168,8 @@ class Evidence:
 
 
 # Two sentences taken for one are checked together; half a sentence could lose its other half.
-_NO_END = "".join(rf"(?<!\b{word}\.)" for word in ("Inc", "Co", "Ltd", "Corp", "No", "vs", "St"))
+_SHORT = ("Inc", "Co", "Ltd", "Corp", "No", "vs", "St", r"e\.g", r"i\.e")
+_NO_END = "".join(rf"(?<!\b{word}\.)" for word in _SHORT)
 _END = re.compile(rf"(?<=[.!?]){_NO_END}[\"')\]]*\s+(?![a-z\s])|\n+")
 
 

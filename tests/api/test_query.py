@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
 import jsonschema
 import polars as pl
 import pytest
@@ -15,10 +18,11 @@ from fastapi.testclient import TestClient
 from stupid_dagster.api import create_app
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
+from tests.api.serving import served
 from tests.api.urls import QUESTIONS
-from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Served
+from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Say, Served, model_server
 from tests.query.landing import landing
-from tests.questions.replay import replayed
+from tests.questions.replay import replayed, with_model
 
 QUESTION = "Which carriers cancelled most flights on 8 February?"
 STREAM = {"Accept": "text/event-stream"}
@@ -226,3 +230,27 @@ def test_what_was_found_in_a_snapshot_that_is_gone_is_forgotten(
         questions.keep_only({"another snapshot"})
         assert questions.sessions.find(begun).turns == []
         assert len(questions.plans) == 0
+
+
+def test_nothing_more_is_asked_for_a_client_that_has_left(flights_project: Project) -> None:
+    asked_model, client_left = threading.Event(), threading.Event()
+
+    def answer(_: dict[str, Any]) -> Say:
+        asked_model.set()
+        client_left.wait(10)
+        plan = {"steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "clusters"}}]}
+        return Say(json.dumps({"plan": plan, "unanswerable": None}))
+
+    with model_server("openai", answer) as model:
+        project = with_model(flights_project, model, {"api_port": 0})
+        with served(project) as url:
+            body = {"question": QUESTION}
+            with httpx2.stream("POST", f"{url}/query", json=body, headers=STREAM) as response:
+                assert response.status_code == 200
+                assert asked_model.wait(10)
+            time.sleep(0.3)
+            client_left.set()
+            time.sleep(0.7)
+            assert len(model.requests) == 1, "no summary for nobody"
+        assert project.language_model
+        project.language_model.close()

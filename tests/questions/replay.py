@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,12 @@ def replayed(project: Project, first: int = 0, last: int | None = None) -> Itera
         yield with_model(project, server), server
 
 
-def with_model(project: Project, server: Served) -> Project:
-    """Return the project with the language model of a server."""
+def with_model(
+    project: Project, server: Served, overrides: Mapping[str, Any] | None = None
+) -> Project:
+    """Return the project with the language model of a server, and other settings."""
     overrides = {
+        **(overrides or {}),
         "llm": "openai",
         "llm_openai_model": "recorded",
         "llm_openai_url": server.url,

@@ -93,10 +93,13 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
     queue: asyncio.Queue[str | None] = asyncio.Queue()
     loop, left = asyncio.get_running_loop(), threading.Event()
 
+    def put(event: str | None) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, event)
+
     def send(name: str, data: dict[str, Any]) -> None:
         if left.is_set():
             raise _Left
-        loop.call_soon_threadsafe(queue.put_nowait, f"event: {name}\ndata: {_json(data)}\n\n")
+        put(_event(name, data))
 
     def work() -> None:
         try:
@@ -107,12 +110,13 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
         except _Left:
             log.info("question left", path=request.url.path)
         except StupidError as error:
-            send("error", {"status": status_of(error), "detail": str(error)})
+            put(_event("error", {"status": status_of(error), "detail": str(error)}))
         except Exception:
             log.exception("question failed", path=request.url.path)
-            send("error", {"status": 500, "detail": "the server failed; its log has the reason"})
+            failed = {"status": 500, "detail": "the server failed; its log has the reason"}
+            put(_event("error", failed))
         finally:
-            loop.call_soon_threadsafe(queue.put_nowait, None)
+            put(None)
 
     working = asyncio.create_task(anyio.to_thread.run_sync(work, limiter=_THREADS))
     try:
@@ -176,10 +180,11 @@ def _session(found: Any) -> dict[str, Any]:
     }
 
 
-def _json(data: dict[str, Any]) -> str:
+def _event(name: str, data: dict[str, Any]) -> str:
     plain = {
         name: json.loads(part.write_json()) if isinstance(part, pl.DataFrame) else part
         for name, part in data.items()
     }
-    # One line: a line's end would end the event's data.
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    # JSON on one line: a line's end would end the event's data.
+    told = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {told}\n\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,14 +55,18 @@ class Event:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question in plain words.
+    """What a plan or a question was answered with.
 
-    `plan` is what was run, `tables` the rows of each of its steps that gave some, `session` what
-    to give with the next question, so that "them" is understood; `raw` is all that was sent.
+    `rows` are those of the step that is shown, `steps` says how each ended, and `tables` has the
+    rows of all of them, where they were sent. Of a question also: `text`, the `plan` that was made
+    of it, and its `session`. `raw` is all that was sent.
     """
 
+    rows: pl.DataFrame
+    truncated: bool
+    steps: Sequence[Mapping[str, Any]]
+    tables: Mapping[str, pl.DataFrame]
     text: str | None
     plan: Mapping[str, Any] | None
-    tables: Mapping[str, pl.DataFrame]
     session: str | None
     raw: Mapping[str, Any]

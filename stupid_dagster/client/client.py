@@ -13,6 +13,7 @@ import polars as pl
 from stupid_dagster.client.answers import Answer, Event, Subgraph, Table, TruncatedWarning
 from stupid_dagster.client.connection import Connection, Parameters, parameter
 from stupid_dagster.client.reading import TABULAR, answer_of, frame, table_of, table_of_json
+from stupid_dagster.errors import ApiError
 
 Condition = str | tuple[str, str, Any]
 """`"dep_delay:gt:60"`, or `("origin", "in", ["JFK", "LGA"])`."""
@@ -34,7 +35,7 @@ class Client:
             api.search("cancelled flight from Newark in the evening", limit=3)
             api.neighbors("airport:JFK", edge_types=["StartsAt"])
             api.plan({"steps": [{"id": "s1", "op": "knowledge.read",
-                                 "params": {"table": "anomalies"}}]}).tables["s1"]
+                                 "params": {"table": "anomalies"}}]}).rows
 
     `key` is the server's `api_key`; `timeout` the seconds that an answer may take to begin or to go
     on; `as_of` the last day of an earlier window to answer from. Days and times may be texts, as
@@ -254,11 +255,11 @@ class Client:
 
     def contrast(self, actors: Sequence[str], *, limit: int | None = None) -> pl.DataFrame:
         """Return what sets actors apart from all others, strongest first."""
-        body = {"actors": list(actors)} | ({} if limit is None else {"limit": limit})
-        reply = self._connection.post(
-            "/knowledge/contrast", body, parameters=self._head, accept=TABULAR
-        )
-        return table_of(reply).rows
+        asked = self._head | {"limit": limit}
+        body = {"actors": list(actors)}
+        return table_of(
+            self._connection.post("/knowledge/contrast", body, parameters=asked, accept=TABULAR)
+        ).rows
 
     def insights_stream(self) -> Generator[Event, None, None]:
         """Yield the current insights, then new and resolved ones as snapshots appear; no end."""
@@ -281,14 +282,26 @@ class Client:
 
     def ask(self, question: str, session: str | None = None) -> Answer:
         """Answer a question in plain words."""
-        body = _question(question, session)
+        body = self._question(question, session)
         reply = self._connection.post("/query", body, quiet_seconds=SECONDS_TO_THINK)
         return answer_of(reply.json())
 
     def ask_stream(self, question: str, session: str | None = None) -> Generator[Event, None, None]:
-        """Yield what happens while a question is answered: plan, progress, text, render, done."""
-        body = _question(question, session)
-        return self._connection.events("POST", "/query", body=body, quiet_seconds=SECONDS_TO_THINK)
+        """Yield what happens while a question is answered: plan, progress, render, text, done.
+
+        Raises ApiError for the event `error` too.
+        """
+        body = self._question(question, session)
+        for event in self._connection.events(
+            "POST", "/query", body=body, quiet_seconds=SECONDS_TO_THINK
+        ):
+            if event.name == "error":
+                raise ApiError(event.data["detail"], status=event.data["status"])
+            yield event
+
+    def begin_session(self) -> str:
+        """Begin a conversation; returns the session to ask with, so that "them" is understood."""
+        return self._connection.post("/sessions", None).json()["session"]["id"]
 
     def send_events(
         self, events: Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -296,6 +309,12 @@ class Client:
         """Hand in one or many events, which are durable when this returns."""
         body = events if isinstance(events, Mapping) else list(events)
         return self._connection.post("/events", body).json()
+
+    def _question(self, question: str, session: str | None) -> dict[str, Any]:
+        as_of = self._head["as_of"]
+        asked = {"question": question, "session": session}
+        asked |= {"as_of": parameter(as_of) if as_of else None}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def _rows(self, path: str, asked: Parameters) -> pl.DataFrame:
         found = self.table(path, **asked)
@@ -337,10 +356,6 @@ def _condition(one: Condition) -> str:
     field, operator, value = one
     values = value if isinstance(value, list | tuple) else [value]
     return f"{field}:{operator}:{','.join(parameter(each) for each in values)}"
-
-
-def _question(question: str, session: str | None) -> dict[str, Any]:
-    return {"question": question} | ({"session": session} if session else {})
 
 
 def _quoted(part: str) -> str:

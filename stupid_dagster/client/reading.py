@@ -65,15 +65,16 @@ def _plain(value: Any) -> Any:
 
 
 def answer_of(body: Mapping[str, Any]) -> Answer:
-    """Return what a plan or a question was answered with, its steps' rows as frames."""
+    """Return what a plan or a question was answered with; raises ApiError."""
+    shown = table_of_json(body)
+    steps = body.get("steps") or ()
     return Answer(
+        rows=shown.rows,
+        truncated=shown.truncated,
+        steps=steps,
+        tables={step["id"]: frame(step["rows"]) for step in steps if step.get("rows") is not None},
         text=body.get("text"),
         plan=body.get("plan"),
-        tables={
-            step["id"]: frame(step["rows"])
-            for step in body.get("steps") or ()
-            if step.get("rows") is not None
-        },
         session=body.get("session"),
         raw=body,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import warnings
@@ -168,6 +169,19 @@ class _Tagged(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.headers["Accept"] == "text/event-stream"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        last = '{"status": 503, "detail": "no model"}' if "session" in body else '{"ok": true}'
+        name = "error" if "session" in body else "done"
+        pieces = ('event: plan\ndata: {"steps"', ": []}\n\n: ping\n\n", f"event: {name}\n")
+        for piece in (*pieces, f"data: {last}\n\n"):
+            self.wfile.write(piece.encode())
+            self.wfile.flush()
+
     def log_message(self, *_: Any) -> None:
         return
 
@@ -212,3 +226,16 @@ def test_an_error_that_is_no_problem_of_ours_is_shown_as_it_is(tagged: str) -> N
         api.get("/proxy")
     with Client(tagged) as api, pytest.raises(ApiError, match="no rows but path, tag"):
         api.table("/a")
+
+
+def test_events_come_as_they_are_told(tagged: str) -> None:
+    with Client(tagged) as api:
+        events = [*api.ask_stream("how many?")]
+        assert [(event.name, event.data) for event in events] == [
+            ("plan", {"steps": []}),
+            ("done", {"ok": True}),
+        ]
+        told = api.ask_stream("and of them?", session="s")
+        assert next(told).name == "plan"
+        with pytest.raises(ApiError, match="HTTP 503: no model"):
+            next(told)

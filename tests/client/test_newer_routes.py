@@ -62,7 +62,10 @@ def test_plans_are_checked_explained_and_run(api: Client) -> None:
     plan = {"steps": [STEP]}
     assert api.validate(plan)["valid"]
     assert api.explain(plan)["steps"]
-    assert api.plan(plan).tables["s1"].height == 2
+    answer = api.plan(plan)
+    assert answer.rows.height == 2 and answer.truncated
+    assert answer.tables["s1"].equals(answer.rows)
+    assert [step["status"] for step in answer.steps] == ["ok"]
     wrong = {"steps": [STEP | {"params": {"table": "insight"}}]}
     checked = api.validate(wrong)
     assert not checked["valid"] and "insights" in str(checked["problems"])

@@ -24,6 +24,7 @@ SCAN_ROWS = 1000
 TIMELINE_DAYS = 7
 ARROW = "application/vnd.apache.arrow.stream"
 FIVE_STEPS = Path(__file__).parent / "plans" / "five_steps.json"
+FIVE_STEPS_MODEL = "gaming"
 _PAGES = ("pagerank", "degrees", "communities", "clusters", "trends", "insights")
 
 
@@ -75,7 +76,7 @@ class _Lots:
                 for source, target in zip(some_actors, self._some(actors["actor"]), strict=True)
             ],
         }
-        if FIVE_STEPS.exists():
+        if self.catalog["event_model"] == FIVE_STEPS_MODEL and FIVE_STEPS.exists():
             kinds["plan"] = [Request("/plans", FIVE_STEPS.read_bytes())] * self.each
         nodes_of = sum(entity["nodes"] for entity in self.catalog["entities"].values())
         documents = sum(event["documents"] for event in self.catalog["events"].values())

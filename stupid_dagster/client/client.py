@@ -150,32 +150,31 @@ class Client:
         *,
         first_day: Day | None = None,
         last_day: Day | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
         event_types: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> pl.DataFrame:
-        """Return what an actor did, by time."""
-        return self._rows(
-            f"/actors/{_quoted(actor)}/timeline",
-            {
-                "first_day": first_day,
-                "last_day": last_day,
-                "event_type": event_types,
-                "limit": limit,
-            },
-        )
+        """Return what an actor did, earliest first; without days or `since` in the last 7 days."""
+        asked = {"first_day": first_day, "last_day": last_day, "since": since, "until": until}
+        asked |= {"event_type": event_types, "limit": limit}
+        return self._rows(f"/actors/{_quoted(actor)}/timeline", asked)
 
     def search(
         self,
-        text: str,
+        text: str | None = None,
         *,
+        document: str | None = None,
         mode: Literal["vector", "text", "hybrid"] = "vector",
+        of: Literal["texts", "events"] = "texts",
         event_types: Sequence[str] | None = None,
         first_day: Day | None = None,
         last_day: Day | None = None,
         limit: int = 10,
     ) -> pl.DataFrame:
-        """Return the window's distinct texts nearest to a text, best first."""
-        asked = {"text": text, "mode": mode, "event_type": event_types, "limit": limit}
+        """Return the window's distinct texts, or events, nearest to a text or a document's text."""
+        asked = {"text": text, "document": document, "mode": mode, "event_type": event_types}
+        asked |= {"of": None if of == "texts" else of, "limit": limit}
         return self._rows("/search", asked | {"first_day": first_day, "last_day": last_day})
 
     # The graph.

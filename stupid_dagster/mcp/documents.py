@@ -23,6 +23,8 @@ EventTypes = Annotated[list[str] | None, Field(description="Only these event typ
 FirstDay = Annotated[date | None, Field(description="First day, such as 2013-02-08.")]
 LastDay = Annotated[date | None, Field(description="Last day, included.")]
 Actor = Annotated[str, Field(description="Entity id of the actor, `<prefix>:<key>`.")]
+NextCursor = Annotated[str | None, Field(description="next_cursor of the answer before.")]
+_NEXT = "give next_cursor as cursor for the next ones, or narrow the question"
 
 
 class DocumentTools(SnapshotTools):
@@ -58,9 +60,7 @@ class DocumentTools(SnapshotTools):
             list[str] | None, Field(description="Fields to return; without: all.")
         ] = None,
         limit: Limit = DEFAULT_ROWS,
-        cursor: Annotated[
-            str | None, Field(description="next_cursor of the answer before.")
-        ] = None,
+        cursor: NextCursor = None,
     ) -> RowsResult:
         """Find events of a type, by day, and within a day by actor and time."""
         with self._reading() as reader:
@@ -74,8 +74,7 @@ class DocumentTools(SnapshotTools):
                 limit=limit,
                 cursor=cursor,
             )
-            hint = "give next_cursor as cursor for the next ones, or narrow the question"
-            return rows_result(reader, page, hint, next_cursor=page.next_cursor)
+            return rows_result(reader, page, _NEXT, next_cursor=page.next_cursor)
 
     def document(
         self, doc_id: Annotated[str, Field(description="`<day>/<event type>/<row>`.")]
@@ -92,17 +91,18 @@ class DocumentTools(SnapshotTools):
         last_day: LastDay = None,
         event_types: EventTypes = None,
         limit: Limit = DEFAULT_ROWS,
+        cursor: NextCursor = None,
     ) -> RowsResult:
-        """List what an actor did, of all event types, in order of time."""
+        """List what an actor did, of all event types, in order of time; without days the last week.
+
+        `fields` has what each event states itself.
+        """
+        from stupid_dagster.query.timeline import TimelineQuery
+
+        asked = TimelineQuery(actor, first_day, last_day, event_types=event_types or ())
         with self._reading() as reader:
-            page = reader.timeline(
-                actor,
-                first_day=first_day,
-                last_day=last_day,
-                event_types=event_types,
-                limit=limit,
-            )
-            return rows_result(reader, page, "narrow the days or raise limit", actor=actor)
+            page = reader.timeline(asked, limit=limit, cursor=cursor)
+            return rows_result(reader, page, _NEXT, actor=actor, next_cursor=page.next_cursor)
 
     def search(
         self,

@@ -44,6 +44,12 @@ def test_an_actors_timeline(api: Client) -> None:
     assert found["timestamp"].is_sorted()
 
 
+def test_a_document_finds_its_like(api: Client) -> None:
+    found = api.search(document="2013-02-08/Departure/17", of="events", limit=3)
+    assert found.height == 3
+    assert "2013-02-08/Departure/17" not in found["doc_id"].to_list()
+
+
 def test_walks_paths_and_subgraphs(api: Client) -> None:
     walked = api.traverse("airport:JFK", depth=1, limit=20)
     assert walked["entity_id"].to_list()[0] == "airport:JFK"

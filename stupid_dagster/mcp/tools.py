@@ -10,6 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import StupidError
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
 
@@ -34,7 +35,8 @@ class SnapshotTools:
     def _reading(self) -> Iterator[SnapshotReader]:
         """Lend the reader; the project's own errors become the tool's, with their messages."""
         try:
-            with self._snapshots.use() as reader:
+            seconds = self._snapshots.project.settings.step_seconds
+            with self._snapshots.use() as reader, deadline(seconds):
                 yield reader
         except StupidError as error:
             raise ToolError(str(error)) from error

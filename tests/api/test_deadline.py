@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from stupid_dagster.api import create_app
 from stupid_dagster.api.dependencies import PublishedAnswers, SnapshotAnswers
-from stupid_dagster.project import Project
 from stupid_dagster.deadline import remaining
+from stupid_dagster.project import Project
 from stupid_dagster.query.frames import collected
 from tests.api.urls import URLS
 

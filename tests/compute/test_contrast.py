@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA, Population, contrast
 
 from stupid_dagster.compute.graph.adjacency import number_graph
 from stupid_dagster.compute.graph.incidence import Incidence
-from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA, Population, contrast
 
 TYPES = {"m": "Member", "g": "Game", "d": "Device"}
 Links = set[tuple[str, str, str]]

@@ -11,10 +11,10 @@ import networkx as nx
 import pytest
 
 from stupid_dagster.compute.graph.traversal import traverse
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
-from stupid_dagster.query.deadline import deadline
 from stupid_dagster.stores.snapshots import open_snapshot
 
 

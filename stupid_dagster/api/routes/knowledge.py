@@ -194,7 +194,7 @@ def cooccurrence(
     min_lift: Annotated[float | None, Query(ge=0, description="Least lift.", examples=[2])] = None,
     min_npmi: Annotated[
         float | None,
-        Query(ge=-1, le=1, description="Least normalised mutual information.", examples=[0.1]),
+        Query(ge=-1, le=1, description="Least npmi: -1 never together, 1 always.", examples=[0.1]),
     ] = None,
     min_actors: Annotated[
         int | None, Query(ge=0, description="Fewest actors linked to both.", examples=[10])

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA, Population, contrast
 
+from stupid_dagster.compute.contrast import CONTRAST_SCHEMA, Population, contrast
 from stupid_dagster.compute.graph.adjacency import number_graph
 from stupid_dagster.compute.graph.incidence import Incidence
 

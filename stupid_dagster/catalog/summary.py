@@ -16,7 +16,6 @@ from typing import Any
 MOST_CHARACTERS = 6000
 _LONGEST_VALUE = 40
 _PLAIN_NAME = re.compile(r"[\w .:/+-]{1,80}")
-_LINE_BREAKS = ("Zl", "Zp")
 _NUMBERS = ("integer", "float")
 _FEW = 50
 """Up to so many values a field is taken for a category."""
@@ -242,8 +241,8 @@ def _line(text: str) -> str:
 
 def _visible(text: Iterable[str]) -> Iterator[str]:
     for character in text:
-        category = unicodedata.category(character)
-        if character.isspace() or category in _LINE_BREAKS:
+        # Line breaks are control characters too.
+        if character.isspace():
             yield " "
-        elif not category.startswith("C"):
+        elif not unicodedata.category(character).startswith("C"):
             yield character

@@ -145,6 +145,10 @@ def test_a_value_stays_a_quoted_value(catalog: dict[str, Any], value: str) -> No
     check_harmless(catalog, [value])
 
 
+def test_lines_of_a_value_stay_words_apart(catalog: dict[str, Any]) -> None:
+    assert '"line separator paragraph next"' in summarise(hostile(catalog, [HOSTILE[4]]))
+
+
 @given(values=st.lists(st.text(max_size=60), min_size=1, max_size=3, unique=True))
 def test_no_values_break_out(catalog: dict[str, Any], values: list[str]) -> None:
     check_harmless(catalog, values)

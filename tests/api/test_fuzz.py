@@ -60,7 +60,7 @@ def test_whatever_is_asked_is_answered_as_the_page_says(
     @settings(
         max_examples=CASES,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         # The same cases each time, unless many are asked for.
         derandomize=CASES <= 50,
         database=None,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
+import polars as pl
 import structlog
 
 from stupid_dagster.compute.graph.incidence import Direction, Incidence, View
@@ -54,6 +55,12 @@ class SnapshotGraph:
                     seconds=round(time.perf_counter() - started, 2),
                 )
             return self._graph
+
+    def warm(self) -> None:
+        """Open it and look at all its arrays, so that the first walk waits for no file."""
+        graph = self.open()
+        for array in (graph.ends, graph.weights, graph.kinds, graph.edges):
+            array.max(initial=0)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -103,7 +110,9 @@ class SnapshotGraph:
         nodes = np.array([at for at in numbers if at is not None], dtype=np.int64)
         found = heaviest_edges(view, nodes, limit + 1)
         truncated = found.height > limit
-        rows = found.head(limit) if several else found.head(limit).drop("entity_id")
+        rows = found.head(limit)
+        if not several:
+            rows = pl.DataFrame(rows.get_columns()[1:])
         return Page(rows, limit, truncated, None if truncated else found.height)
 
     def view(

@@ -83,7 +83,7 @@ class SnapshotReader:
         """
         for name, ask in {
             "documents": lambda: actor_timeline(self._documents, TimelineQuery(""), 1),
-            "graph": lambda: self.neighbors("", limit=1),
+            "graph": lambda: [self._graph.warm(), self.neighbors("", limit=1)],
             "search": lambda: self.search("ready", limit=1),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
         }.items():

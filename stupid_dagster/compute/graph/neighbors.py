@@ -8,33 +8,35 @@ import polars as pl
 from stupid_dagster.compute.graph.incidence import Numbers, View
 from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
 
+SCHEMA = pl.Schema({"entity_id": pl.String, **NEIGHBOR_SCHEMA})
+_SIDES = pl.Series(["out", "in"])
+
 
 def heaviest_edges(view: View, nodes: Numbers, limit: int) -> pl.DataFrame:
     """Return the `limit` heaviest edges at the nodes, heaviest first, with their other ends.
 
-    `entity_id`, the node that an edge is at, then columns as in `NEIGHBOR_SCHEMA`. Ties are
+    Columns as in `SCHEMA`; `entity_id` is the node that an edge is at. Ties are
     ordered by neighbor, edge type, direction (`in`, `out`) and entity. An edge between two of the
     nodes is found at both, one from a node to itself in both directions.
     """
     graph = view.graph
     entries = _heaviest(view, view.entries(np.unique(nodes)), limit)
     ends, kinds, weights = graph.ends[entries], graph.kinds[entries], graph.weights[entries]
-    owners = np.searchsorted(graph.starts, entries, side="right") - 1
+    owners = graph.owners(entries)
     order = np.lexsort((owners, kinds ^ 1, ends, ~weights))[:limit]
     entries, ends, kinds = entries[order], ends[order], kinds[order]
-    sides = pl.Series(["out", "in"])
-    details = graph.details[graph.edges[entries]]
-    return pl.DataFrame(
-        {
-            "entity_id": graph.ids.gather(owners[order]),
-            "neighbor": graph.ids.gather(ends),
-            "neighbor_type": graph.types.gather(ends),
-            "edge_type": pl.Series(graph.edge_types, dtype=pl.String).gather(kinds // 2),
-            "direction": sides.gather(kinds % 2),
-            "weight": weights[order],
-            **{name: details[name] for name in ("days", "first_seen", "last_seen")},
-        },
-    ).cast({"entity_id": pl.String, **NEIGHBOR_SCHEMA})
+    edges = graph.edges[entries]
+    # Column by column: as expressions they would take Polars four times as long.
+    columns = {
+        "entity_id": graph.ids[owners[order]],
+        "neighbor": graph.ids[ends],
+        "neighbor_type": graph.types[ends],
+        "edge_type": pl.Series(graph.edge_types, dtype=pl.String)[kinds // 2],
+        "direction": _SIDES[kinds % 2],
+        "weight": pl.Series(weights[order]),
+        **{name: pl.Series(values[edges]) for name, values in graph.described.items()},
+    }
+    return pl.DataFrame([columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items()])
 
 
 def _heaviest(view: View, entries: Numbers, limit: int) -> Numbers:

@@ -102,7 +102,7 @@ def _links(view: View, nodes: Numbers) -> pl.DataFrame:
     kinds = graph.kinds[entries]
     used = (kinds % 2 == 0) & types[kinds // 2]
     entries = entries[used]
-    sources = np.searchsorted(graph.starts, entries, side="right") - 1
+    sources = graph.owners(entries)
     links = pl.DataFrame(
         {
             "source": graph.ids.gather(sources),

@@ -18,6 +18,7 @@ from stupid_dagster.api.metrics import Metrics
 from stupid_dagster.api.observing import HeadAsGet, Observed
 from stupid_dagster.api.page import DescribedApp
 from stupid_dagster.api.routes import (
+    actors,
     catalog,
     documents,
     events,
@@ -115,6 +116,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
         events,
         query,
         insights,
+        actors,
     ):
         guards = [Depends(check_key), Depends(check_parameters)]
         app.include_router(module.router, dependencies=guards)

@@ -26,6 +26,7 @@ from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
 from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
+from stupid_dagster.query.segments import segments
 from stupid_dagster.query.timeline import TimelineQuery, actor_timeline
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 
@@ -145,6 +146,10 @@ class SnapshotReader:
     def document(self, doc_id: str) -> tuple[dict[str, Any], str | None]:
         """Return a document's columns, and its text; raises NotFoundError."""
         return self._documents.document(doc_id)
+
+    def segments(self) -> pl.DataFrame:
+        """Return what each day holds, as `stupid_dagster.query.segments` says."""
+        return segments(self.snapshot, self._catalog["events"])
 
     def timeline(
         self, query: TimelineQuery, *, limit: int | None = None, cursor: str | None = None

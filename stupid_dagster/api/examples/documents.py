@@ -37,6 +37,36 @@ DOCUMENTS: dict[str, Any] = {
         "text": "United Air Lines Inc. flight from Newark Liberty Intl to San Diego Intl in the "
         "morning, on time",
     },
+    "timeline": {
+        **PAGE,
+        "next_cursor": "WyIyMDEzLTAyLTA4IiwyODMsIjIwMjYxMTIyVDIyNDEzNTk5OC0wNmQ4NjUiXQ",
+        "rows": [
+            {
+                "doc_id": "2013-02-06/Departure/243",
+                "timestamp": "2013-02-06T15:30:00+00:00",
+                "event_type": "Departure",
+                "text": "American Airlines Inc. flight from John F Kennedy Intl to Los Angeles "
+                "Intl in the morning, early",
+                "fields": '{"carrier":"AA","origin":"JFK","dest":"LAX","dep_delay":-9.0}',
+            }
+        ],
+    },
+    "segments": {
+        **ONE,
+        "total": 1,
+        "limit": 1,
+        "truncated": False,
+        "rows": [
+            {
+                "day": "2013-02-08",
+                "event_type": "Departure",
+                "documents": 458,
+                "bytes": 24820,
+                "version": "20261123T112803939-1baad5",
+                "day_rejects": 0,
+            }
+        ],
+    },
     "search": {
         **ONE,
         "limit": 1,

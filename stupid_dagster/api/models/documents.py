@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
 
-from stupid_dagster.api.models.shapes import Answer, Page
+from stupid_dagster.api.models.shapes import Answer, Page, Shape
 
 
 class DocumentPage(Page):
@@ -14,6 +15,23 @@ class DocumentPage(Page):
 
     next_cursor: str | None = Field(description="`cursor` of the next page.")
     rows: list[dict[str, Any]]
+
+
+class TimelineRow(Shape):
+    """A document of an actor."""
+
+    doc_id: str
+    timestamp: datetime
+    event_type: str
+    text: str | None = Field(description="Its text, as it is embedded and searched.")
+    fields: str = Field(description="What the event states itself: a JSON object.")
+
+
+class TimelinePage(Page):
+    """An actor's documents, earliest first."""
+
+    next_cursor: str | None = Field(description="`cursor` of the next page.")
+    rows: list[TimelineRow]
 
 
 class DocumentAnswer(Answer):

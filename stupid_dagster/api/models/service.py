@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from stupid_dagster.api.models.shapes import Answer, Shape
+from stupid_dagster.api.models.shapes import Answer, Page, Shape
 
 
 class Health(Shape):
@@ -69,3 +69,22 @@ class Accepted(Shape):
     )
     accepted: int = Field(description="Events that were kept.", examples=[1])
     parts: list[AcceptedEvents]
+
+
+class Segment(Shape):
+    """An event type's documents of a day."""
+
+    day: date = Field(examples=["2013-02-08"])
+    event_type: str = Field(examples=["Departure"])
+    documents: int
+    bytes: int = Field(description="Size of their file.")
+    version: str = Field(description="Version of the day's documents.")
+    day_rejects: int = Field(
+        description="Rows and columns of the day's files that were rejected, of all event types."
+    )
+
+
+class SegmentPage(Page):
+    """What the window consists of, by day and event type."""
+
+    rows: list[Segment]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from stupid_dagster.api.dependencies import LiveAnswers, kept_snapshots
-from stupid_dagster.api.models.service import SnapshotAnswer
+from stupid_dagster.api.dependencies import LiveAnswers, SnapshotAnswers, kept_snapshots
+from stupid_dagster.api.examples import example
+from stupid_dagster.api.models.service import SegmentPage, SnapshotAnswer
+from stupid_dagster.query import Page
 from stupid_dagster.tables import TABLES
 
 router = APIRouter(tags=["snapshot"])
@@ -39,3 +41,10 @@ def snapshot(request: Request, answers: LiveAnswers) -> Response:
         code_version=manifest.code_version,
         tables=tables,
     )
+
+
+@router.get("/segments", response_model=SegmentPage, responses=example("segments"))
+def segments(answers: SnapshotAnswers) -> Response:
+    """Say what the window consists of: each day's documents by event type, oldest day first."""
+    rows = answers.reader.segments()
+    return answers.page(Page(rows, rows.height, truncated=False, total=rows.height))

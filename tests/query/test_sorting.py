@@ -1,0 +1,73 @@
+"""Documents in the order of a column, whole and page by page."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from stupid_dagster.errors import InvalidQueryError
+from stupid_dagster.query import SnapshotReader, parse_filter
+from stupid_dagster.query.paging import Cursor
+
+
+def in_order(reader: SnapshotReader, column: str, descending: bool, **more: Any) -> list[str]:
+    rows = reader.documents("Departure", **more).rows
+    order = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
+    return order["doc_id"].to_list()
+
+
+# A number with missing values, a text, a time, a hash, and one with many ties.
+@pytest.mark.parametrize(
+    "sort", ["dep_delay", "-dep_delay", "dest", "-timestamp", "-text_id", "is_test"]
+)
+def test_sorted_documents_page_by_page(reader: SnapshotReader, sort: str) -> None:
+    expected = in_order(reader, sort.removeprefix("-"), sort.startswith("-"))
+    found, cursor = [], None
+    while not found or cursor:
+        page = reader.documents("Departure", sort=sort, columns=["dest"], limit=700, cursor=cursor)
+        assert page.rows.columns == ["doc_id", "dest"]
+        assert page.total == (None if found else len(expected))
+        found += page.rows["doc_id"].to_list()
+        cursor = page.next_cursor
+    assert found == expected
+
+
+def test_missing_values_come_last_and_are_paged(reader: SnapshotReader) -> None:
+    columns = reader.documents("Departure").rows
+    sparse = max(columns.columns, key=lambda name: columns[name].null_count())
+    assert columns[sparse].null_count() > 0
+    missing = columns[sparse].null_count()
+    page = reader.documents("Departure", sort=f"-{sparse}", limit=columns.height - missing + 1)
+    assert page.rows[sparse].null_count() == 1
+    rest = reader.documents("Departure", sort=f"-{sparse}", cursor=page.next_cursor)
+    assert rest.rows.height == missing - 1
+
+
+def test_sorted_with_conditions(reader: SnapshotReader) -> None:
+    more: dict[str, Any] = {
+        "filters": [parse_filter("origin:eq:JFK")],
+        "first_day": date(2013, 2, 8),
+    }
+    page = reader.documents("Departure", sort="-dep_delay", limit=5, **more)
+    assert page.rows["doc_id"].to_list() == in_order(reader, "dep_delay", True, **more)[:5]
+    assert page.truncated and page.total is None
+    none = reader.documents("Departure", sort="dest", filters=[parse_filter("dest:eq:nowhere")])
+    assert none.rows.is_empty() and not none.truncated
+    assert "dest" in none.rows.columns
+
+
+def test_what_can_not_be_sorted_or_continued(reader: SnapshotReader) -> None:
+    with pytest.raises(InvalidQueryError, match="did you mean 'dep_delay'"):
+        reader.documents("Departure", sort="dep_dely")
+    by_delay = reader.documents("Departure", sort="dep_delay", limit=1).next_cursor
+    plain = reader.documents("Departure", limit=1).next_cursor
+    for sort, cursor in [("-dep_delay", by_delay), ("dep_delay", plain), (None, by_delay)]:
+        with pytest.raises(InvalidQueryError, match="cursor"):
+            reader.documents("Departure", sort=sort, cursor=cursor)
+    given = Cursor.parse(by_delay or "")
+    for value in ("x", [1], {}, "9" * 400):
+        forged = str(Cursor(given.day, given.row, given.version, (value,)))
+        with pytest.raises(InvalidQueryError, match="not one that"):
+            reader.documents("Departure", sort="dep_delay", cursor=forged)

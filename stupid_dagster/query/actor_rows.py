@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,17 @@ class ActorRuns:
 
         Another actor's hash can be the same, so look at the actor of what is read.
         """
-        wanted = pl.Series([actor], dtype=pl.String).hash()[0]
-        at = int(np.searchsorted(self._hashes, np.uint64(wanted)))
+        wanted = _hash(actor)
+        at = int(np.searchsorted(self._hashes, wanted))
         if at == len(self._hashes) or self._hashes[at] != wanted:
             return 0, 0
         return int(self._starts[at]), int(self._lengths[at])
+
+
+# A request asks dozens of files for the same actor, and making a series takes its time.
+@lru_cache(maxsize=1024)
+def _hash(actor: str) -> np.uint64:
+    return pl.Series([actor], dtype=pl.String).hash().to_numpy()[0]
 
 
 class ActorRows:

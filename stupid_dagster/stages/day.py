@@ -38,8 +38,9 @@ def make_documents(
     }
 
     def fill(writer: VersionWriter) -> None:
+        writer.group_rows = GROUP_ROWS
         for event_type, frame in made.documents.items():
-            writer.write(frame, quote(event_type, safe=" "), group_rows=GROUP_ROWS)
+            writer.write(frame, quote(event_type, safe=" "))
 
     stage.files(
         "documents",

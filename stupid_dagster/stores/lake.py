@@ -71,22 +71,15 @@ class VersionWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
+        self.group_rows: int | None = None  # Of a row group; None: as Polars likes it.
         self.metadata: dict[str, Any] = {}
         self.version: Version | None = None
 
-    def write(
-        self,
-        frame: pl.DataFrame,
-        name: str = "part",
-        *,
-        deltas: Sequence[str] = (),
-        group_rows: int | None = None,
-    ) -> None:
+    def write(self, frame: pl.DataFrame, name: str = "part", *, deltas: Sequence[str] = ()) -> None:
         """Write a frame as `<name>.parquet` and count its rows.
 
         `deltas` are Parquet columns of integers or times that are near their neighbours: written
-        as differences they take less room. `group_rows` is the size of a row group, unset: as
-        Polars likes it; without effect beside `deltas`.
+        as differences they take less room.
         """
         file = self.path / f"{name}.parquet"
         if deltas:
@@ -97,7 +90,7 @@ class VersionWriter:
             }
             frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=options)
         else:
-            frame.write_parquet(file, compression="zstd", row_group_size=group_rows)
+            frame.write_parquet(file, compression="zstd", row_group_size=self.group_rows)
         self.rows += frame.height
 
     @property

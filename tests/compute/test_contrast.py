@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stupid_dagster.compute.profiles.contrast import CONTRAST_SCHEMA, Population, contrast
 
 from stupid_dagster.compute.contrast import CONTRAST_SCHEMA, Population, contrast
 from stupid_dagster.compute.graph.adjacency import number_graph

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from stupid_dagster.errors import InvalidQueryError, hint
-from stupid_dagster.query.days import utc
+from stupid_dagster.query.days import day_bounds, utc
 from stupid_dagster.query.frames import is_hash
 
 Operator = Literal["eq", "ne", "in", "lt", "le", "gt", "ge", "contains", "starts_with", "is_null"]
@@ -55,6 +56,21 @@ def parse_filter(text: str) -> Filter:
     return Filter.model_validate(
         {"field": field, "op": op, "value": value.split(",") if op == "in" else value}
     )
+
+
+def times_of_days(
+    column: str, first: date | None, last: date | None, zone: ZoneInfo
+) -> list[Filter]:
+    """Return the conditions that a time is in the zone's days from `first` to `last`."""
+    bounds = [
+        ("ge", day_bounds(first, zone)[0] if first else None),
+        ("lt", day_bounds(last, zone)[1] if last else None),
+    ]
+    return [
+        Filter.model_validate({"field": column, "op": op, "value": time.isoformat()})
+        for op, time in bounds
+        if time
+    ]
 
 
 def condition(filters: Iterable[Filter], schema: Mapping[str, pl.DataType]) -> pl.Expr | None:

@@ -17,9 +17,9 @@ from stupid_dagster.errors import InvalidQueryError, SnapshotError, StupidError
 from stupid_dagster.project import Project
 from stupid_dagster.query.catalog import catalog_part
 from stupid_dagster.query.contrast import MOST_ACTORS, ContrastPage, Contrasts
-from stupid_dagster.query.days import day_bounds, snapshot_days
+from stupid_dagster.query.days import snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
-from stupid_dagster.query.filters import Filter
+from stupid_dagster.query.filters import Filter, times_of_days
 from stupid_dagster.query.frames import hex_ids, schema_of
 from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
@@ -333,16 +333,7 @@ class SnapshotReader:
         Raises InvalidQueryError for days outside the window.
         """
         snapshot_days(self.manifest, first, last)
-        zone = ZoneInfo(self._catalog["timezone"])
-        bounds = [
-            ("ge", day_bounds(first, zone)[0] if first else None),
-            ("lt", day_bounds(last, zone)[1] if last else None),
-        ]
-        return [
-            Filter.model_validate({"field": column, "op": op, "value": time.isoformat()})
-            for op, time in bounds
-            if time
-        ]
+        return times_of_days(column, first, last, ZoneInfo(self._catalog["timezone"]))
 
     def cluster(
         self, cluster_id: str, *, limit: int | None = None, offset: int = 0

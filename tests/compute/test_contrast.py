@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -22,7 +23,7 @@ Links = set[tuple[str, str, str]]
 def population(
     ids: list[str],
     links: Links,
-    features: dict[str, tuple[float | None, float | None]],
+    features: Mapping[str, tuple[float | None, float | None]],
     properties: dict[str, str],
     tests: set[str] = frozenset(),  # type: ignore[assignment]
 ) -> Population:
@@ -53,7 +54,7 @@ def expected(
     chosen: set[str],
     people: set[str],
     links: Links,
-    features: dict[str, tuple[float | None, float | None]],
+    features: Mapping[str, tuple[float | None, float | None]],
     properties: dict[str, str],
 ) -> dict[tuple[str, str, str | None], tuple[float, float, float, float | None, int]]:
     """Return set, rest, z, lift and actors of each row, by kind, name and value."""
@@ -61,7 +62,11 @@ def expected(
     if not chosen or not rest:
         return {}
     for place, name in enumerate(("games", "gap")):
-        has = {a: v[place] for a, v in features.items() if a in people and v[place] is not None}
+        has = {
+            a: number
+            for a, v in features.items()
+            if a in people and (number := v[place]) is not None
+        }
         inside, outside = ([has[a] for a in side if a in has] for side in (chosen, rest))
         if (
             len(inside) < min(3, len(chosen))

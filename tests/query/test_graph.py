@@ -82,7 +82,8 @@ def test_the_graph_database_says_the_same(reader: SnapshotReader) -> None:
             assert reader.node(entity_id) == graph.node(entity_id)
             for direction in ("both", "in"):
                 asked: Any = {"direction": direction, "limit": 20, "edge_types": ["FlewTo"]}
-                for narrowed in (asked, {"limit": 40}):
+                narrower: tuple[dict[str, Any], ...] = (asked, {"limit": 40})
+                for narrowed in narrower:
                     page = reader.neighbors(entity_id, **narrowed)
                     assert page.rows.equals(graph.neighbors(entity_id, **narrowed))
 

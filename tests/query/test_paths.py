@@ -161,7 +161,8 @@ def test_a_subgraph_is_drawn(reader: SnapshotReader, flown: nx.Graph) -> None:
     total = reader.subgraph("carrier:HA", limit=2000)
     assert not total.truncated
     assert set(total.nodes["id"]) == {"carrier:HA", *flown["carrier:HA"]}
-    for asked in ({"limit": 2001}, {"limit": 0}, {"depth": 6}):
+    wrong: tuple[dict[str, Any], ...] = ({"limit": 2001}, {"limit": 0}, {"depth": 6})
+    for asked in wrong:
         with pytest.raises(InvalidQueryError):
             reader.subgraph("carrier:HA", **asked)
 

@@ -28,6 +28,9 @@ def serve(project: Project) -> None:
         Server(server_config(app)).run(sockets=[listener])
 
 
+STOPPING_SECONDS = 5
+
+
 class Server(uvicorn.Server):
     """uvicorn, which ends the app's streams when it stops: it would wait for them for ever."""
 
@@ -41,7 +44,14 @@ class Server(uvicorn.Server):
 def server_config(app: FastAPI) -> uvicorn.Config:
     """Return how uvicorn serves the API."""
     # Of its parsers of HTTP, h11 is the one that limits what comes before a body: to 64 KB.
-    return uvicorn.Config(app, http="h11", log_config=None, access_log=False)
+    return uvicorn.Config(
+        app,
+        http="h11",
+        log_config=None,
+        access_log=False,
+        # A client that doesn't read its answer must not keep the server from ending.
+        timeout_graceful_shutdown=STOPPING_SECONDS,
+    )
 
 
 def allowed_hosts(settings: Settings) -> list[str] | None:

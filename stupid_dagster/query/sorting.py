@@ -80,6 +80,11 @@ def _after(begin: Cursor, day: str, dtype: pl.DataType, descending: bool) -> pl.
         last = pl.Series([value], dtype=physical, strict=True).cast(dtype).item()
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
         raise no_cursor() from None
+    except BaseException as error:
+        # Polars panics, with what is no Exception, at times that no datetime can state.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise no_cursor() from None
     literal = pl.lit(last, dtype=dtype)
     beyond = column < literal if descending else column > literal
     return beyond | ((column == literal) & tie) | column.is_null()

@@ -50,7 +50,7 @@ ROUTES = [
     (path, method)
     for path, operations in create_app(Project(Settings())).openapi()["paths"].items()
     for method in operations
-    if path not in STREAMS
+    if path not in STREAMS | {"/query"}  # That needs a language model: test_query.py.
 ]
 
 

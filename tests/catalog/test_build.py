@@ -144,7 +144,7 @@ def test_knowledge_tables_are_described(catalog: dict[str, Any], flights_project
     assert told["search_index"]["columns"] == []
     # What a stage recorded, and not how versions are tied to each other.
     assert told["features"]["parameters"] == {"days": DAYS}
-    assert told["clusters"]["parameters"] == {}
+    assert told["clusters"]["parameters"] == {"settings": {"max_clusters": 20, "seed": 7}}
     assert told["window_days"]["parameters"] == {}
 
 

@@ -127,7 +127,7 @@ def test_a_time_without_offset_is_utc() -> None:
         ("time:gt:0001-01-01T00:00:00+14:00", "range"),
         ("text_id:eq:12", "16 hexadecimal"),
         ("text_id:gt:000000000000000c", "no order"),
-        ("list:eq:a", "is_null only"),
+        ("list:eq:a", "allows is_null"),
         ("whole:contains:1", "texts only"),
         ("name:is_null:perhaps", "true or false"),
         ("name:in:" + "," * MOST_VALUES, f"from 1 to {MOST_VALUES}"),

@@ -154,7 +154,7 @@ def _loads(text: str) -> Any:
     """Return what a text says; a _NoJson where it says nothing."""
     try:
         tree = json.loads(text, parse_constant=_no_number)
-        json.dumps(tree)
+        json.dumps(tree, allow_nan=False)
     except (ValueError, RecursionError) as error:
         return _NoJson(f"it is no JSON: {error}")
     return tree

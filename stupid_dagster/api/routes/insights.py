@@ -116,8 +116,14 @@ async def insights_socket(
 async def _let_in(websocket: WebSocket) -> bool:
     """Accept a client that may follow; another is told why not."""
     origin, host = websocket.headers.get("origin"), websocket.headers.get("host", "")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-        return await _refuse(websocket, 403, f"pages of {origin[:200]!r} may not follow {host!r}")
+    try:
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    except ValueError:
+        foreign = True
+    if foreign:
+        return await _refuse(
+            websocket, 403, f"pages of {(origin or '')[:200]!r} may not follow {host!r}"
+        )
     settings = websocket.app.state.project.settings
     given = websocket.headers.get("x-api-key")
     if given is not None and not is_key(settings, given.encode("latin-1")):

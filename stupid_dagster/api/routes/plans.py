@@ -91,6 +91,10 @@ def explain(answers: SnapshotAnswers, plan: PlanBody) -> Response:
     return answers.data(**explained.as_dict())
 
 
+MOST_ROWS_A_STEP = 1_000
+"""Rows of each step that `steps=all` gives; `count` tells how many there are."""
+
+
 def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
     count = None if one.rows is None else one.rows.height
     told = {
@@ -105,4 +109,8 @@ def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
         "error": one.error,
         "notes": one.notes,
     }
-    return {**told, "rows": None if one.rows is None else one.rows.to_dicts()} if whole else told
+    return (
+        {**told, "rows": None if one.rows is None else one.rows.head(MOST_ROWS_A_STEP).to_dicts()}
+        if whole
+        else told
+    )

@@ -134,9 +134,8 @@ class _Run:
         try:
             result = self._ended.get(timeout=max(0.0, latest - time.perf_counter()))
         except queue.Empty:
-            return [
-                self._overdue(name) for name, begun in [*self._begun.items()] if begun <= latest
-            ]
+            over = time.perf_counter() - self.seconds - _GRACE_SECONDS
+            return [self._overdue(name) for name, at in [*self._begun.items()] if at <= over]
         # Of one that was given up, nothing is wanted any more.
         return [result] if self._begun.pop(result.id, None) else []
 

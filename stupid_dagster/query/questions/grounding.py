@@ -105,6 +105,8 @@ def _number(match: re.Match[str], number: str) -> Token:
     plain = re.sub(r"[,'\u2019_\u00a0\u202f+]", "", number).replace("\u2212", "-")
     scale = _SCALES.get(glued) or _SCALES.get((match["scale"] or "").lower(), 1.0)
     mantissa, _, exponent = plain.lower().partition("e")
+    if len(exponent) > 3 or len(plain) > 300:  # More than a float can tell.
+        return Token("id", match.group().lower(), start=at)
     decimals = len(mantissa.partition(".")[2])
     unit = scale * 10.0 ** (int(exponent or 0) - decimals)
     kind: Kind = "percent" if match["percent"] else "number"

@@ -44,7 +44,7 @@ def tell(
     fails, or says more that doesn't hold than what does, the rule tells.
     """
     data = results_text(result)
-    evidence = Evidence.of(question, result.plan.model_dump_json(exclude_defaults=True), data)
+    evidence = Evidence.of(result.plan.model_dump_json(exclude_defaults=True), data)
     kept: list[str] = []
     removed = 0
 

@@ -71,6 +71,11 @@ def test_any_rounding_of_a_number_is_supported(value: float, decimals: int) -> N
 
 
 @given(st.text(max_size=200))
+def test_numbers_that_no_float_can_state_are_words_like_any_other() -> None:
+    for said in ("1e400", "1e-999", "9" * 5000, "7e99999"):
+        assert Evidence.of(said).unsupported(f"it is {said}") == []
+
+
 def test_any_text_supports_itself(text: str) -> None:
     Evidence.of(text).unsupported(text)  # Whatever it says: it raises nothing.
 

@@ -52,7 +52,7 @@ class PlanCache:
 
 def cache_key(model_id: str, messages: Sequence[Message], question: str) -> str:
     """Return what a plan depends on: model, catalog and conversation, and the question's words."""
-    asked = re.sub(r"\s+", " ", question).strip(" ?.!")
+    asked = re.sub(r"\s+", " ", question).strip(" ?.!").casefold()
     # The last message is the question as it was typed.
     told = [model_id, *(message.content for message in messages[:-1]), asked]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

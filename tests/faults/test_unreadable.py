@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stupid_dagster.compute.graph.stored import FOLDER as ADJACENCY
 from stupid_dagster.errors import SnapshotError, StoreError, StupidError
 from stupid_dagster.project import Project
 from stupid_dagster.query.reader import SnapshotReader
@@ -144,19 +145,19 @@ def succeed_in_collecting(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "ask"),
+    ("table", "part", "ask"),
     [
-        ("search_index", lambda reader: reader.search("cancelled flight", limit=3)),
-        ("graph_database", lambda reader: reader.neighbors("carrier:ua", limit=3)),
-        ("graph_statistics", lambda reader: reader.statistics()),
+        ("search_index", "", lambda reader: reader.search("cancelled flight", limit=3)),
+        ("graph_database", ADJACENCY, lambda reader: reader.neighbors("carrier:ua", limit=3)),
+        ("graph_statistics", "", lambda reader: reader.statistics()),
     ],
 )
 @pytest.mark.parametrize("name", [name for name in DAMAGES if name != "flip"])
 def test_a_damaged_store_of_the_window_leaves_the_others_served(
-    project: Project, table: str, name: str, ask: Callable[[SnapshotReader], object]
+    project: Project, table: str, part: str, name: str, ask: Callable[[SnapshotReader], object]
 ) -> None:
     version = open_snapshot(project.lake).window(table)
-    DAMAGES[name](largest(project.lake.version_path(version)))
+    DAMAGES[name](largest(project.lake.version_path(version) / part))
     with SnapshotReader(project, open_snapshot(project.lake)) as reader:
         with pytest.raises(StupidError, match=f"{table}|damaged"):
             ask(reader)

@@ -18,7 +18,8 @@
     │   ├── NotFoundError          ... because it isn't there
     │   ├── InvalidQueryError      ... because it's malformed
     │   │   └── InvalidPlanError       a query plan has mistakes (all of them are in `.problems`)
-    │   └── TimedOutError          ... in the time that it may take
+    │   ├── TimedOutError          ... in the time that it may take
+    │   └── BusyError              ... now, for too much else is being worked on
     ├── ApiError               the Python client: a server refused a request or can't be reached
     └── InstanceError          the Dagster instance lacks what is needed
 
@@ -119,6 +120,10 @@ class InvalidPlanError(InvalidQueryError):
 
 class TimedOutError(QueryError):
     """The answer takes longer than it may."""
+
+
+class BusyError(QueryError):
+    """Too much else is being worked on: asking again later helps."""
 
 
 class ApiError(StupidError):

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from stupid_dagster.errors import (
+    BusyError,
     EmbedderError,
     InvalidPlanError,
     InvalidQueryError,
@@ -34,6 +35,7 @@ STATUSES: dict[type[StupidError], int] = {
     NotFoundError: 404,
     InvalidQueryError: 422,
     TimedOutError: 504,
+    BusyError: 503,
     QueryError: 400,
     StoreError: 503,
     EmbedderError: 503,
@@ -130,7 +132,8 @@ def _expected(request: Request, error: Exception) -> Response:
     mistakes = None
     if isinstance(error, InvalidPlanError):
         mistakes = [{"where": where, "message": what} for where, what in error.problems]
-    return problem(request, status, str(error), errors=mistakes)
+    headers = {"Retry-After": "10"} if isinstance(error, BusyError) else None
+    return problem(request, status, str(error), errors=mistakes, headers=headers)
 
 
 def _not_modified(request: Request, error: Exception) -> Response:

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import polars as pl
 
-from stupid_dagster.deadline import check, remaining, timed_out
+from stupid_dagster.deadline import remaining
 from stupid_dagster.errors import SnapshotError
+from stupid_dagster.query.workers import Workers
 
-# Where queries with a deadline run, as many as requests at once and those that nobody awaits any
-# more: Polars 2.1 can't stop a query within a scan. Its own background queries can't be used:
-# cancelled ones go on too, and the process aborts when one is dropped before it has ended.
-_THREADS = ThreadPoolExecutor(64, thread_name_prefix="query")
+MOST_ABANDONED = 16
+"""Queries that ran out of time and still run, at which no other one begins."""
+# Where queries with a deadline run: Polars 2.1 can't stop one within a scan. Its own background
+# queries can't be used: cancelled ones go on too, and the process aborts when one is dropped
+# before it has ended.
+_WORKERS = Workers(MOST_ABANDONED)
 
 
 def collected(scan: pl.LazyFrame) -> pl.DataFrame:
-    """Return the rows of a scan of a snapshot's files; raises SnapshotError, TimedOutError."""
-    return collected_all([scan])[0]
+    """Return the rows of a scan of a snapshot's files; raises as `collected_all` does."""
+    with reading():
+        return scan.collect() if remaining() is None else _WORKERS.run(scan.collect)
 
 
 def collected_all(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Return the rows of each scan, read side by side; raises SnapshotError, TimedOutError."""
+    """Return the rows of each scan, read side by side.
+
+    Raises SnapshotError, and with a deadline TimedOutError and BusyError.
+    """
     with reading():
         if remaining() is None:
             return pl.collect_all(scans)
-        check()
-        running = [_THREADS.submit(scan.collect) for scan in scans]
-        try:
-            return [query.result(remaining()) for query in running]
-        except TimeoutError:
-            raise timed_out() from None
-        finally:
-            for query in running:
-                query.cancel()
+        return _WORKERS.run(partial(pl.collect_all, scans))
 
 
 def schema_of(scan: pl.LazyFrame) -> dict[str, pl.DataType]:

@@ -10,12 +10,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
+from stupid_dagster.api import create_app
 from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import SnapshotError, TimedOutError
-from stupid_dagster.query import SnapshotReader
+from stupid_dagster.project import Project
+from stupid_dagster.query import SnapshotReader, frames
 from stupid_dagster.query.frames import collected, collected_all
+from stupid_dagster.query.workers import Workers
 from stupid_dagster.stores.graph import GraphReader
+from tests.api.serving import seconds_until
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,19 @@ def test_a_search_is_cut_off(reader: SnapshotReader) -> None:
         reader.search("cancelled flight from Newark in the evening")
     with deadline(60):
         assert reader.search("cancelled flight", limit=1).height == 1
+
+
+def test_abandoned_queries_are_few_and_refusals_say_so(
+    endless: pl.LazyFrame, monkeypatch: pytest.MonkeyPatch, flights_project: Project
+) -> None:
+    workers = Workers(1)
+    monkeypatch.setattr(frames, "_WORKERS", workers)
+    with deadline(0.05), pytest.raises(TimedOutError):
+        collected(endless)
+    with TestClient(create_app(flights_project)) as client:
+        refused = client.get("/documents?event_type=Departure&filter=dep_delay:gt:1")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "10"
+        assert "still run" in refused.json()["detail"]
+        seconds_until(lambda: workers.abandoned == 0)
+        assert client.get("/documents?event_type=Departure").status_code == 200

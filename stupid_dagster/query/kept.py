@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from stupid_dagster.stores.snapshots import (
 SECONDS_BETWEEN_LOOKS = 0.5
 EARLIER_WINDOWS_OPEN = 2
 """Windows other than the published one that stay open when nobody reads them."""
+CLOSING_SECONDS = 2.0
+"""Time for which who closes a reader waits for it: a query that nobody awaits may hold a store."""
 log = structlog.get_logger(__name__)
 
 
@@ -194,8 +197,8 @@ class KeptSnapshots:
             done = [r for r, users in self._users.items() if not users and r not in wanted]
             for reader in done:
                 del self._users[reader]
-        for reader in done:
-            reader.close()
+        if done:
+            _close_aside(done)
 
     def _crowd_out(self) -> Mapping[str, SnapshotReader]:
         """Return the readers of earlier windows that stay; the lock must be held."""
@@ -216,3 +219,18 @@ class KeptSnapshots:
             except Exception:
                 # Whatever it is must not end the following: the next look may succeed.
                 log.exception("the kept snapshots can't be followed")
+
+
+def _close_aside(readers: Sequence[SnapshotReader]) -> None:
+    """Close readers in a thread of its own, and wait a while for it, but not in an event loop."""
+
+    def close() -> None:
+        for reader in readers:
+            reader.close()
+
+    closing = threading.Thread(target=close, name="closing", daemon=True)
+    closing.start()
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        closing.join(CLOSING_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from stupid_dagster.errors import GraphStoreError, NotFoundError, SnapshotError
 from stupid_dagster.project import Project
-from stupid_dagster.query import KeptSnapshots, SnapshotReader
+from stupid_dagster.query import KeptSnapshots, SnapshotReader, kept
 from stupid_dagster.query.kept import EARLIER_WINDOWS_OPEN
 from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stores.snapshots import publish, published_id
@@ -345,3 +346,43 @@ def test_many_threads_and_many_windows(
     snapshots.close()
     assert len(closed) > 10
     assert sorted(map(id, closed)) == sorted(map(id, opened))
+
+
+def test_a_store_that_is_busy_holds_up_nobody_when_its_reader_is_replaced(
+    flights_copy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing waits for the graph's queries: neither an event loop nor what follows waits too."""
+    monkeypatch.setattr(kept, "CLOSING_SECONDS", 0.2)
+    over, ended = threading.Event(), threading.Event()
+    close = SnapshotReader.close
+
+    def slow(reader: SnapshotReader) -> None:
+        over.wait(20)
+        close(reader)
+        ended.set()
+
+    monkeypatch.setattr(SnapshotReader, "close", slow)
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+
+    async def ask() -> float:
+        with snapshots.use() as reader:
+            newer = publish_again(flights_copy)
+            await asyncio.to_thread(snapshots.refresh)
+            assert reader.id != newer
+            started = time.monotonic()
+        took = time.monotonic() - started
+        with snapshots.use() as reader:
+            assert reader.id == newer
+        return took
+
+    assert asyncio.run(ask()) < 0.1
+    started = time.monotonic()
+    third = publish_again(flights_copy)
+    snapshots.refresh()
+    assert time.monotonic() - started < 5
+    with snapshots.use() as reader:
+        assert reader.id == third
+    over.set()
+    assert ended.wait(5)
+    snapshots.close()

@@ -7,10 +7,11 @@ from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from stupid_dagster.api.app import create_app
 from stupid_dagster.api.dependencies import is_loopback
+from stupid_dagster.api.sending import SendingProtocol
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.project import Project
 from stupid_dagster.settings import Settings
@@ -41,12 +42,11 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server_config(app: FastAPI) -> uvicorn.Config:
-    """Return how uvicorn serves the API."""
-    # Of its parsers of HTTP, h11 is the one that limits what comes before a body: to 64 KB.
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """Return how uvicorn serves an app."""
     return uvicorn.Config(
         app,
-        http="h11",
+        http=SendingProtocol,
         log_config=None,
         access_log=False,
         # A client that doesn't read its answer must not keep the server from ending.

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stupid_dagster import __version__
-from stupid_dagster.api.server import bound_socket
+from stupid_dagster.api.server import bound_socket, server_config
 from stupid_dagster.errors import StupidError
 from stupid_dagster.mcp.documents import DocumentTools
 from stupid_dagster.mcp.graph import GraphTools
@@ -89,7 +89,7 @@ def serve_http(project: Project) -> None:
         app: ASGIApp = build_server(snapshots).streamable_http_app(host=settings.api_host)
         if settings.api_key:
             app = _Keyed(app, settings.api_key)
-        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listener])
+        uvicorn.Server(server_config(app)).run([listener])
 
 
 def _log_plainly() -> None:

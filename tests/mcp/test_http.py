@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -92,3 +94,43 @@ def test_a_page_of_another_site_is_not_let_in(url: str) -> None:
     headers = {b"X-API-Key": KEY.encode(), b"Origin": b"https://evil.example"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     assert httpx2.post(url, json=body, headers=headers).status_code == 403
+
+
+def test_the_server_ends_though_a_client_keeps_its_stream(flights_project: Project) -> None:
+    root = flights_project.settings.root
+    with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
+        port = free.getsockname()[1]
+    command = ["-m", "stupid_dagster.cli", "--root", str(root), "mcp", "--http", "--port"]
+    hello = {
+        **{"jsonrpc": "2.0", "id": 1, "method": "initialize"},
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    url = f"http://127.0.0.1:{port}/mcp"
+    with subprocess.Popen(
+        [sys.executable, *command, str(port)], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            with httpx2.Client(timeout=30) as client:
+                seconds_until(lambda: _is_there(port), 60)
+                accept = {"Accept": "application/json, text/event-stream"}
+                answer = client.post(url, json=hello, headers=accept)
+                session = {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
+                accept = {"Accept": "text/event-stream"}
+                with client.stream("GET", url, headers=session | accept) as stream:
+                    assert stream.status_code == 200
+                    started = time.monotonic()
+                    server.send_signal(signal.SIGTERM)
+                    server.wait(20)
+                    assert time.monotonic() - started < 9
+        finally:
+            server.kill()
+
+
+def _is_there(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

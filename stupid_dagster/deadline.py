@@ -19,19 +19,22 @@ from stupid_dagster.errors import TimedOutError
 class _Deadline:
     at: float
     seconds: float
+    setting: str
 
 
 _DEADLINE: ContextVar[_Deadline | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
-def deadline(seconds: float | None) -> Iterator[None]:
+def deadline(seconds: float | None, setting: str = "step_seconds") -> Iterator[None]:
     """Let what is done inside take so many seconds at most; None: as long as it likes.
 
+    `setting` is where they come from, which who runs out of time is told.
     Inside another deadline the inner one counts alone: each step of a plan has its own.
     """
     former = _DEADLINE.get()
-    _DEADLINE.set(None if seconds is None else _Deadline(time.monotonic() + seconds, seconds))
+    end = time.monotonic() + (seconds or 0)
+    _DEADLINE.set(None if seconds is None else _Deadline(end, seconds, setting))
     try:
         yield
     finally:
@@ -55,9 +58,10 @@ def check() -> None:
 def timed_out() -> TimedOutError:
     """Return the error that says how long the answer may take, and what to do."""
     current = _DEADLINE.get()
-    most = f"{current.seconds:g} seconds" if current else "the time"
+    most = f"{current.seconds:.3g} seconds" if current else "the time"
+    setting = current.setting if current else "step_seconds"
     return TimedOutError(
-        f"the answer takes longer than {most} that it may (setting step_seconds); ask for less: "
+        f"the answer takes longer than {most} that it may (setting {setting}); ask for less: "
         "fewer days, one event type, more conditions, fewer steps through the graph, or a lower "
         "limit"
     )

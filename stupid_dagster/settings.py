@@ -135,6 +135,9 @@ class Settings:
     step_seconds: float = _setting(
         30.0, "Seconds that a request or a step of a plan may take.", 0.001
     )
+    plan_seconds: float = _setting(
+        60.0, "Seconds that a plan may take, all its steps together.", 0.001
+    )
     plan_steps: int = _setting(20, "Steps that a query plan has at most.", 1, 100)
     llm: LanguageModels = _setting(
         (), "Language models' providers, the first that answers does: openai, anthropic, ollama."

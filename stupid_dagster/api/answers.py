@@ -25,6 +25,10 @@ from stupid_dagster.api.media import ARROW, CSV, JSON, Wanted
 from stupid_dagster.query import Page, SnapshotReader
 
 
+class Written(str):
+    """A part of an answer that is JSON already."""
+
+
 class Answers:
     """Answers a request from a snapshot: `reader` reads it; `served` is told how many rows went."""
 
@@ -123,6 +127,8 @@ def _json(part: Any) -> str:
     if isinstance(part, pl.DataFrame):
         # Polars writes NaN and infinity as null, and times in ISO 8601.
         return part.write_json()
+    if isinstance(part, Written):
+        return part
     return json.dumps(_plain(part), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

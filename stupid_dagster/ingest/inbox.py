@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -22,7 +23,7 @@ from typing import Any
 
 import polars as pl
 
-from stupid_dagster.errors import hint
+from stupid_dagster.errors import StoreError, hint
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.timestamps import parse_timestamps
@@ -30,6 +31,8 @@ from stupid_dagster.ingest.landing import timestamp_columns
 from stupid_dagster.ingest.routing import match_event_type
 from stupid_dagster.stores.full_disk import full_disk_told
 
+_LEFT_SECONDS = 3600.0
+"""After which a hidden file is nobody's any more: writing one takes far less."""
 Event = Mapping[str, Any]
 Lines = Mapping[tuple[str, str], Sequence[str]]
 """Events as lines of JSON, by event type and day."""
@@ -94,6 +97,7 @@ class Inbox:
     folder: Path
     _turn: threading.Condition = field(default_factory=threading.Condition)
     _writing: bool = False
+    _tidied: bool = False
     _pending: list[tuple[Lines, Future[str]]] = field(default_factory=list)
 
     def add(self, lines: Lines) -> str:
@@ -126,17 +130,25 @@ class Inbox:
         name = f"{datetime.now(UTC):%H%M%S%f}-{secrets.token_hex(4)}"
         try:
             with full_disk_told(self.folder):
+                if not self._tidied:
+                    _remove_leftovers(self.folder)
+                    self._tidied = True
                 _write_files(self.folder, joined, name)
         except Exception as error:
             for _, kept in batch:
                 kept.set_exception(error)
             return
+        except BaseException:
+            # It ends this thread, and not those that wait for it.
+            for _, kept in batch:
+                kept.set_exception(StoreError("the writing was interrupted, and nothing was kept"))
+            raise
         for _, kept in batch:
             kept.set_result(name)
 
 
 def _write_files(folder: Path, lines: Lines, name: str) -> None:
-    """Write a file for each event type and day; raises OSError, and leaves none then."""
+    """Write a file for each event type and day; leaves none when it fails."""
     hidden: dict[Path, Path] = {}
     try:
         for (event_type, day), found in lines.items():
@@ -153,12 +165,21 @@ def _write_files(folder: Path, lines: Lines, name: str) -> None:
             temporary.rename(file)
         for place in {file.parent for file in hidden}:
             _sync_folder(place)
-    except OSError:
+    except BaseException:
         for file, temporary in hidden.items():
             for left in (temporary, file):
                 with suppress(OSError):
                     left.unlink(missing_ok=True)
         raise
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the hidden files of writers that crashed; another server's may be in use yet."""
+    now = time.time()
+    for file in folder.glob("*/.*.jsonl"):
+        with suppress(OSError):
+            if now - file.stat().st_mtime > _LEFT_SECONDS:
+                file.unlink()
 
 
 def _make_folder(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,6 +25,7 @@ from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 from stupid_dagster.stores.documents import scan_event_type
+from tests.api.serving import seconds_until
 from tests.pipeline import make_day
 
 DAY = "2013-02-09"
@@ -260,6 +263,55 @@ def test_a_crash_leaves_nothing_to_see(
             box.add({("Departure", DAY): ["{}"]})
     assert [file.path for file in project.landing_index().files] == before
     assert all(file.name.startswith(".") for file in files(project))
+
+
+def test_an_interrupted_writer_leaves_nobody_waiting(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited for it is told that nothing was kept; who comes later is served."""
+    box = inbox.Inbox(project.settings.root / "inbox")
+    begun, over, write = threading.Event(), threading.Event(), inbox._write_files
+
+    def interrupted(*given: Any) -> None:
+        if begun.is_set():
+            # The second time, for all who came during the first.
+            monkeypatch.setattr(inbox, "_write_files", write)
+            raise KeyboardInterrupt
+        begun.set()
+        over.wait(10)
+        write(*given)
+
+    monkeypatch.setattr(inbox, "_write_files", interrupted)
+
+    def add(number: int) -> str:
+        try:
+            return box.add({("Departure", DAY): [f'{{"n": {number}}}']})
+        except BaseException as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(add, 0)
+        begun.wait(10)
+        others = [pool.submit(add, number) for number in range(1, 4)]
+        seconds_until(lambda: len(box._pending) == 3)
+        over.set()
+        ended = sorted(one.result(10) for one in others)
+    assert ended == ["KeyboardInterrupt", "StoreError", "StoreError"]
+    assert files(project) == [Path("Departure") / f"{DAY}-{first.result()}.jsonl"]
+    assert len(add(5)) > 12
+    assert len(files(project)) == 2
+
+
+def test_what_a_crash_left_is_removed(project: Project) -> None:
+    folder = project.settings.root / "inbox" / "Departure"
+    folder.mkdir(parents=True)
+    old, new = folder / f".{DAY}-old.jsonl", folder / f".{DAY}-new.jsonl"
+    for file in (old, new):
+        file.write_text("{")
+    os.utime(old, (1, 1))
+    inbox.Inbox(folder.parent).add({("Departure", DAY): ["{}"]})
+    assert not old.exists()
+    assert new.exists(), "another server may be writing it"
 
 
 def test_what_was_renamed_is_taken_back_when_the_rest_fails(

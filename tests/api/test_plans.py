@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from stupid_dagster.api.examples.plans import PLAN_BODY
+from stupid_dagster.api.routes import plans
+from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.query import Page
 from stupid_dagster.query.plans import ops
@@ -122,3 +125,42 @@ def test_a_failed_step_is_told_in_json_and_refused_as_csv(
     refused = client.post("/plans", json=PLAN_BODY, headers={"Accept": "text/csv"})
     assert refused.status_code == 400
     assert "late" in refused.json()["detail"]
+
+
+def test_answers_have_a_bound_of_bytes(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = client.post("/plans?steps=all", json=PLAN_BODY).json()
+    monkeypatch.setattr(plans, "MOST_BYTES", 20)
+    monkeypatch.setattr(plans, "MOST_BYTES_A_STEP", 300)
+
+    cut = client.post("/plans?steps=all", json=PLAN_BODY).json()
+
+    assert 0 < len(cut["rows"]) < len(whole["rows"])
+    assert cut["truncated"] and not whole["truncated"]
+    for step, before in zip(cut["steps"], whole["steps"], strict=True):
+        assert step["count"] == before["count"]
+        assert step["rows"] == before["rows"][: len(step["rows"])]
+    assert 0 < len(cut["steps"][1]["rows"]) < len(whole["steps"][1]["rows"])
+
+
+def test_long_lists_do_not_make_answers_huge(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pl.DataFrame({"n": range(1_000), "ids": [["x" * 50] * 2_000] * 1_000})
+    monkeypatch.setitem(ops._OPS, "documents.scan", lambda *_: Page(rows, 1_000, False, 1_000))
+    body = {"steps": [PLAN_BODY["steps"][0], PLAN_BODY["steps"][1]]}
+
+    answer = client.post("/plans?steps=all", json=body)
+
+    assert len(answer.content) < plans.MOST_BYTES + 3 * plans.MOST_BYTES_A_STEP
+    step = answer.json()["steps"][1]
+    assert step["count"] == 1_000
+    assert 0 < len(step["rows"]) <= 20
+    assert step["rows"][0] == {"n": 0, "ids": ["x" * 50] * 2_000}
+
+
+def test_no_time_is_left_for_writing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_fitting", lambda rows, _: (time.sleep(0.05), rows)[1])
+    monkeypatch.setattr(plans, "deadline", lambda seconds: deadline(min(seconds, 0.01)))
+    for path in ("/plans", "/plans?steps=all"):
+        answer = client.post(path, json=PLAN_BODY)
+        assert answer.status_code == 504

@@ -21,7 +21,9 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
+from fastapi.testclient import TestClient
 
+from stupid_dagster.api import create_app
 from stupid_dagster.automation.arrivals import Memory
 from stupid_dagster.automation.jobs import newest_window_sensor
 from stupid_dagster.dagster_home import ensure_dagster_home
@@ -275,3 +277,21 @@ def test_a_thousand_files_in_one_tick(ticking: Ticking) -> None:
     assert cold < 30 and warm < 10  # Dagster waits for 60 seconds.
     touch(landing / f"{days[7]}-7.parquet", 7)
     assert ticking.asked() == days[::-1]
+
+
+def test_events_that_were_handed_in_become_documents(ticking: Ticking) -> None:
+    """From POST /events by the sensor and the run that it asks for; they needn't lie still."""
+    ticking = configured(ticking, inbox='"inbox"', arrival_stable_seconds=600)
+    event = {"event_type": "Login", "@timestamp": f"{DAYS[0]}T05:00:00Z", "memberCode": "m1"}
+    with TestClient(create_app(ticking.project)) as client:
+        answer = client.post("/events", json=[event, {**event, "memberCode": "m2"}])
+        assert answer.status_code == 202, answer.text
+        (request,) = ticking.tick().run_requests or []
+        assert request.partition_key == DAYS[0]
+        assert ticking.run(request)
+        assert ticking.project.lake.live("documents", DAYS[0]).rows == 2
+        assert ticking.asked() == []
+        assert client.post("/events", json={**event, "memberCode": "m3"}).status_code == 202
+    (request,) = ticking.tick().run_requests or []
+    assert ticking.run(request)
+    assert ticking.project.lake.live("documents", DAYS[0]).rows == 3

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 import polars as pl
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BeforeValidator, SkipValidation
 
+from stupid_dagster.api.answers import Written
 from stupid_dagster.api.dependencies import SnapshotAnswers
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.plans import PLAN_BODY
 from stupid_dagster.api.media import JSON
 from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, ValidationAnswer
+from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import InvalidPlanError, QueryError
 from stupid_dagster.query import Page
 from stupid_dagster.query.plans import StepResult, explain_plan, run_plan, validate_plan
@@ -48,22 +51,33 @@ def run(
     """Run a plan, and give the rows of the step that it shows; of the others how they ended.
 
     Steps run side by side where they can. One that fails skips those that depend on it; the
-    others' results are given all the same. As CSV or Arrow, the shown step's rows alone.
+    others' results are given all the same. As CSV or Arrow, the shown step's rows alone. Rows of
+    more than 64 MB are cut off; of all steps, 1,000 rows each and 1 MB are given.
     """
-    result = run_plan(answers.reader, validate_plan(answers.reader, plan))
+    reader = answers.reader
+    result = run_plan(reader, validate_plan(reader, plan))
     shown = result.rendered
     if shown.rows is None and answers.wanted.media != JSON:
         raise QueryError(f"step {shown.id} of the plan, which it shows: {shown.error}")
-    rows = pl.DataFrame() if shown.rows is None else shown.rows
-    return answers.page(
-        Page(rows, shown.limit, shown.truncated, shown.total),
-        render=result.render.model_dump(),
-        status=shown.status,
-        error=shown.error,
-        notes=shown.notes,
-        seconds=round(result.seconds, 4),
-        steps=[_step(one, whole=steps == "all") for one in result.steps.values()],
-    )
+    # The plan had its time; writing has that of a step.
+    with deadline(reader.project.settings.step_seconds):
+        rows = pl.DataFrame() if shown.rows is None else _fitting(shown.rows, MOST_BYTES)
+        steps_written = [_step(one, whole=steps == "all") for one in result.steps.values()]
+        check()
+        return answers.page(
+            Page(
+                rows,
+                shown.limit,
+                shown.truncated or (shown.rows is not None and rows.height < shown.rows.height),
+                shown.total,
+            ),
+            render=result.render.model_dump(),
+            status=shown.status,
+            error=shown.error,
+            notes=shown.notes,
+            seconds=round(result.seconds, 4),
+            steps=Written(f"[{','.join(steps_written)}]"),
+        )
 
 
 @router.post("/validate", response_model=ValidationAnswer, responses=example("plan_validated"))
@@ -91,17 +105,20 @@ def explain(answers: SnapshotAnswers, plan: PlanBody) -> Response:
     return answers.data(**explained.as_dict())
 
 
+MOST_BYTES = 64 << 20
+"""Of the shown step's rows; beyond, they are truncated."""
 MOST_ROWS_A_STEP = 1_000
 """Rows of each step that `steps=all` gives; `count` tells how many there are."""
+MOST_BYTES_A_STEP = 1 << 20
 
 
-def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
-    count = None if one.rows is None else one.rows.height
+def _step(one: StepResult, *, whole: bool) -> str:
+    """Return a step as JSON; raises TimedOutError."""
     told = {
         "id": one.id,
         "op": one.op,
         "status": one.status,
-        "count": count,
+        "count": None if one.rows is None else one.rows.height,
         "total": one.total,
         "truncated": one.truncated,
         "partial": one.partial,
@@ -109,8 +126,18 @@ def _step(one: StepResult, *, whole: bool) -> dict[str, Any]:
         "error": one.error,
         "notes": one.notes,
     }
-    return (
-        {**told, "rows": None if one.rows is None else one.rows.head(MOST_ROWS_A_STEP).to_dicts()}
-        if whole
-        else told
-    )
+    text = json.dumps(told, ensure_ascii=False)
+    if not whole:
+        return text
+    check()
+    rows = one.rows
+    if rows is not None:
+        rows = _fitting(rows.head(MOST_ROWS_A_STEP), MOST_BYTES_A_STEP)
+    return f'{text[:-1]},"rows":{"null" if rows is None else rows.write_json()}}}'
+
+
+def _fitting(rows: pl.DataFrame, most_bytes: int) -> pl.DataFrame:
+    """Return the first rows, halved until they take so much memory at most."""
+    while rows.height and rows.estimated_size() > most_bytes:
+        rows = rows.head(rows.height // 2)
+    return rows

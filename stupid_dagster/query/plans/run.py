@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 import structlog
@@ -82,24 +82,38 @@ def run_plan(
     """Return the results of a plan that `validate_plan` returned.
 
     A step that fails, or takes longer than the setting `step_seconds`, skips those that depend on
-    it; all others run. `on_step` is called in the caller's thread as each step ends; what it
-    raises ends the run.
+    it; all others run. After `plan_seconds` those that run fail, and the rest is skipped: what was
+    done until then is the result. `on_step` is called in the caller's thread as each step ends;
+    what it raises ends the run.
     """
     return _Run(reader, plan).finish(on_step)
+
+
+class _Begun(NamedTuple):
+    at: float
+    seconds: float
+    setting: str
+    """Which of the settings gives it so many seconds."""
+
+    @property
+    def over(self) -> float:
+        return self.at + self.seconds + _GRACE_SECONDS
 
 
 class _Run:
     def __init__(self, reader: SnapshotReader, plan: Plan) -> None:
         self.reader = reader
         self.plan = plan
-        self.seconds = reader.project.settings.step_seconds
+        self.settings = reader.project.settings
         self.results: dict[str, StepResult] = {}
+        self._end = 0.0
         self._waiting = {step.id: step for step in plan.steps}
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, _Begun] = {}
         self._ended: queue.SimpleQueue[StepResult] = queue.SimpleQueue()
 
     def finish(self, on_step: Callable[[StepResult], None] | None) -> PlanResult:
         started = time.perf_counter()
+        self._end = started + self.settings.plan_seconds
         while self._waiting or self._begun:
             for result in self._start_ready() or self._wait():
                 self.results[result.id] = result
@@ -111,6 +125,15 @@ class _Run:
 
     def _start_ready(self) -> list[StepResult]:
         """Start what can be; return what can't be any more."""
+        now = time.perf_counter()
+        if self._waiting and now >= self._end:
+            steps = [*self._waiting.values()]
+            self._waiting.clear()
+            why = (
+                f"skipped, for the plan's {self.settings.plan_seconds:g} seconds are over "
+                "(setting plan_seconds)"
+            )
+            return [StepResult(step.id, step.op, "skipped", error=why) for step in steps]
         skipped = []
         for step in [*self._waiting.values()]:
             before = [self.results.get(name) for name in step.depends_on]
@@ -120,37 +143,46 @@ class _Run:
                 skipped.append(StepResult(step.id, step.op, "skipped", error=why))
             elif None not in before and len(self._begun) < MOST_AT_ONCE:
                 del self._waiting[step.id]
-                self._begun[step.id] = time.perf_counter()
+                begun = self._begun[step.id] = min(
+                    _Begun(now, self.settings.step_seconds, "step_seconds"),
+                    _Begun(now, self._end - now, "plan_seconds"),
+                )
                 # A thread of its own, which nobody waits for: a store that doesn't notice its
                 # deadline can't keep the plan's other steps, or the process, from ending.
                 run = contextvars.copy_context().run
                 name = f"plan step {step.id}"
-                threading.Thread(target=run, args=(self._run, step), name=name, daemon=True).start()
+                threading.Thread(
+                    target=run, args=(self._run, step, begun), name=name, daemon=True
+                ).start()
         return skipped
 
     def _wait(self) -> list[StepResult]:
         """Return the next step to end, or those whose time is over."""
-        latest = min(self._begun.values()) + self.seconds + _GRACE_SECONDS
+        # The plan's end too: steps that wait for others are told then.
+        latest = min(begun.over for begun in self._begun.values())
+        if self._waiting:
+            latest = min(latest, self._end)
         try:
             result = self._ended.get(timeout=max(0.0, latest - time.perf_counter()))
         except queue.Empty:
-            over = time.perf_counter() - self.seconds - _GRACE_SECONDS
-            return [self._overdue(name) for name, at in [*self._begun.items()] if at <= over]
+            now = time.perf_counter()
+            return [self._overdue(name) for name, b in [*self._begun.items()] if b.over <= now]
         # Of one that was given up, nothing is wanted any more.
         return [result] if self._begun.pop(result.id, None) else []
 
     def _overdue(self, name: str) -> StepResult:
-        seconds = time.perf_counter() - self._begun.pop(name)
-        why = f"the step didn't end within {self.seconds:g} seconds (setting step_seconds)"
+        begun = self._begun.pop(name)
+        seconds = time.perf_counter() - begun.at
+        why = f"the step didn't end within {begun.seconds:.3g} seconds (setting {begun.setting})"
         return StepResult(name, self._op(name), "failed", seconds=seconds, error=why)
 
     def _op(self, name: str) -> str:
         return next(step.op for step in self.plan.steps if step.id == name)
 
-    def _run(self, step: Step) -> None:
+    def _run(self, step: Step, begun: _Begun) -> None:
         started = time.perf_counter()
         try:
-            with deadline(self.seconds):
+            with deadline(begun.seconds, begun.setting):
                 result = _result(step, self.reader, self.results, started)
         except StupidError as error:
             seconds = time.perf_counter() - started

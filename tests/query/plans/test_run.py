@@ -340,3 +340,42 @@ def test_a_caller_that_gives_up_ends_the_run(reader: SnapshotReader, slow: dict[
     plan = validate_plan(reader, {"steps": [search("a"), search("b", "a")]})
     with pytest.raises(ConnectionResetError):
         run_plan(reader, plan, on_step=gone)
+
+
+def test_only_steps_over_their_time_are_given_up(
+    flights_project: Project, slow: dict[str, Any]
+) -> None:
+    """One that began later has its own time, though an earlier one's is over."""
+    settings = dataclasses.replace(flights_project.settings, step_seconds=0.6)
+    over = threading.Event()
+    slow |= {"stuck": lambda: over.wait(20), "first": lambda: time.sleep(0.4)}
+    slow |= {"late": lambda: time.sleep(1.4)}  # Longer than its time, within its grace.
+    with SnapshotReader(Project(settings), open_snapshot(flights_project.lake)) as reader:
+        result = run(reader, search("stuck"), search("first"), search("late", "first"))
+    over.set()
+
+    statuses = {name: one.status for name, one in result.steps.items()}
+    assert statuses == {"stuck": "failed", "first": "ok", "late": "ok"}
+
+
+def test_a_plan_has_its_time_as_a_whole(flights_project: Project, slow: dict[str, Any]) -> None:
+    settings = dataclasses.replace(flights_project.settings, plan_seconds=0.4)
+    over = threading.Event()
+    slow |= {"stuck": lambda: over.wait(20), "good": int, "after": int, "free": int}
+    slow |= {name: lambda: time.sleep(0.3) for name in "ab"}
+    with SnapshotReader(Project(settings), open_snapshot(flights_project.lake)) as reader:
+        steps = [search("stuck"), search("a"), search("b", "a"), search("free", "b")]
+        started = time.monotonic()
+        result = run(reader, *steps, search("after", "stuck"), search("good"))
+        took = time.monotonic() - started
+    over.set()
+
+    assert took < 3
+    statuses = {name: one.status for name, one in result.steps.items()}
+    assert statuses.pop("b") in ("ok", "failed")
+    assert statuses == {
+        **{"stuck": "failed", "a": "ok", "good": "ok"},
+        **{"free": "skipped", "after": "skipped"},
+    }
+    assert "plan_seconds" in str(result.steps["stuck"].error)
+    assert "plan_seconds" in str(result.steps["free"].error)

@@ -250,7 +250,9 @@ def test_sockets_of_other_sites_and_without_the_key_are_refused(project: Project
         address, host = f"{url.replace('http', 'ws')}/ws/insights", url.removeprefix("http://")
         assert httpx2.get(f"{url}/insights/stream").status_code == 401
 
-        for origin in ("http://evil.example", f"http://{host}.evil", "null", f"http://x@{host}"):
+        foreign = ("http://evil.example", f"http://{host}.evil", "null", f"http://x@{host}")
+        malformed = ("http://[", "http://[::1", "[", "http://a]b", "http://[x]:y", "://", "")
+        for origin in (*foreign, *malformed):
             with pytest.raises(InvalidStatus) as refused:
                 connect(address, additional_headers={"Origin": origin, "X-API-Key": key})
             assert refused.value.response.status_code == 403

@@ -116,6 +116,16 @@ def test_another_hosts_name_is_refused(url: str, host: str) -> None:
     assert b"application/problem+json" in answer
 
 
+@pytest.mark.parametrize("host", ["[", "a@b:1", "[::1", "a:b", "", "x]"])
+def test_a_malformed_host_breaks_nothing_where_any_is_served(project: Project, host: str) -> None:
+    """With a key the name isn't checked, and answers say nothing of it."""
+    locked = Project.load(project.settings.root, {"api_port": 0, "api_key": "k"})
+    with served(locked) as url:
+        for path, status in (("/health", 200), ("/snapshot", 401), ("/nothing", 404)):
+            answer = raw(url, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer.startswith(f"HTTP/1.1 {status}".encode()), answer[:300]
+
+
 def test_this_hosts_names_are_answered(url: str) -> None:
     for host in ("localhost", "127.0.0.1", "LocalHost:80", "[::1]:8000", "[::1]"):
         answer = raw(url, f"GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -48,22 +48,24 @@ async def check_key(request: Request, given: Annotated[str | None, Security(_KEY
         )
 
 
+KEY_NEEDED = "send the key of the setting api_key as X-API-Key, or as a bearer token"
+
+
+def has_key(settings: Settings, headers: Mapping[str, str]) -> bool:
+    """Return whether these have the key, as `X-API-Key` or as a bearer token, or none is set."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return is_key(settings, (headers.get("x-api-key") or bearer).encode("latin-1"))
+
+
 async def check_scraper(request: Request) -> None:
     """Refuse a scrape without the key, where one is set and others than this machine can ask.
 
     Prometheus sends it as `authorization: {credentials: ...}`.
     """
-    project: Project = request.app.state.project
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
-    if not is_loopback(project.settings.api_host) and not is_key(
-        project.settings, (given or "").encode("latin-1")
-    ):
-        raise HTTPException(
-            401,
-            "send the key of the setting api_key as X-API-Key, or as a bearer token",
-            {"WWW-Authenticate": "Bearer"},
-        )
+    settings = request.app.state.project.settings
+    if not is_loopback(settings.api_host) and not has_key(settings, request.headers):
+        raise HTTPException(401, KEY_NEEDED, {"WWW-Authenticate": "Bearer"})
 
 
 def is_loopback(host: str) -> bool:

@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """Return how uvicorn serves an app."""
+    """Return how uvicorn serves the API, or the MCP server."""
     return uvicorn.Config(
         app,
         http=SendingProtocol,

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import click
 
-from stupid_dagster.settings import Settings, load_settings
-
-DEFAULT_PORT = 8001
+from stupid_dagster.cli.address import address_options, addressed
+from stupid_dagster.settings import Settings
 
 
 @click.command()
 @click.option("--http", is_flag=True, help="Serve streamable HTTP under /mcp instead of stdio.")
-@click.option("--host", help="Address to bind to with --http; default: the setting api_host.")
-@click.option("--port", type=int, default=DEFAULT_PORT, show_default=True, help="Port of --http.")
+@address_options
 @click.pass_obj
-def mcp(settings: Settings, http: bool, host: str | None, port: int) -> None:
+def mcp(settings: Settings, http: bool, host: str | None, port: int | None) -> None:
     """Offer the snapshot to agents as tools (Model Context Protocol)."""
     from stupid_dagster.mcp import serve_http, serve_stdio
     from stupid_dagster.project import Project
 
     if not http:
+        if host is not None or port is not None:
+            raise click.UsageError("--host and --port are of --http: add it, or leave them out")
         # Nothing may be printed: standard output is the protocol's.
         serve_stdio(Project(settings))
         return
-    loaded = load_settings(settings.root, overrides={"api_host": host, "api_port": port})
+    loaded = addressed(settings, host, port)
     click.echo(f"MCP: http://{loaded.api_host}:{loaded.api_port}/mcp", err=True)
     serve_http(Project(loaded))

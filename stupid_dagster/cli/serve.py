@@ -9,22 +9,21 @@ from pathlib import Path
 
 import click
 
+from stupid_dagster.cli.address import address_options, addressed
 from stupid_dagster.cli.as_of import as_of_option
 from stupid_dagster.cli.console import console
-from stupid_dagster.settings import Settings, load_settings
+from stupid_dagster.settings import Settings
 
 
 @click.command()
-@click.option("--host", help="Address to bind to; default: the setting api_host.")
-@click.option("--port", type=int, help="Port; default: the setting api_port.")
+@address_options
 @click.pass_obj
 def serve(settings: Settings, host: str | None, port: int | None) -> None:
     """Serve the query API; the documentation is at /docs."""
     from stupid_dagster.api.server import serve as serve_api
     from stupid_dagster.project import Project
 
-    overrides = {"api_host": host, "api_port": port}
-    loaded = load_settings(settings.root, overrides=overrides)
+    loaded = addressed(settings, host, port)
     console.print(f"query API: http://{loaded.api_host}:{loaded.api_port}/docs")
     serve_api(Project(loaded))
 

@@ -71,7 +71,7 @@ class Connection:
         Raises ApiError.
         """
         request = self._http.build_request(
-            "GET", path, params=_query(parameters or {}), headers={"Accept": accept}
+            "GET", path, params=query_of(parameters or {}), headers={"Accept": accept}
         )
         place = (str(request.url), accept)
         with self._lock:
@@ -102,7 +102,7 @@ class Connection:
             "POST",
             path,
             json=body,
-            params=_query(parameters or {}),
+            params=query_of(parameters or {}),
             headers={"Accept": accept},
             timeout=self._patient(quiet_seconds),
         )
@@ -126,7 +126,7 @@ class Connection:
             with self._http.sse(
                 path,
                 method=method,
-                params=_query(parameters or {}),
+                params=query_of(parameters or {}),
                 json=body,
                 timeout=self._patient(quiet_seconds),
                 max_event_size=None,
@@ -174,7 +174,7 @@ class Connection:
         )
 
 
-def _query(parameters: Parameters) -> httpx2.QueryParams:
+def query_of(parameters: Parameters) -> httpx2.QueryParams:
     """Return the query: what is None left out, a list's values each on their own."""
     query = httpx2.QueryParams()
     for name, value in parameters.items():

@@ -1,52 +1,158 @@
-"""What all tools share: the snapshot that they read, and how they are told to the client."""
+"""The tools: routes of the query API, with its parameters, its limits and its words.
+
+What a tool takes and says of itself is what the API's OpenAPI page says of its route. A call is a
+request to the API within the process, so that an agent is refused, cut short and timed out as any
+other client, and told so in the same words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.tools import Tool
-from mcp.types import ToolAnnotations
+import httpx2
+from fastapi import FastAPI
+from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 
-from stupid_dagster.deadline import deadline
-from stupid_dagster.errors import StupidError
-from stupid_dagster.query import KeptSnapshots, SnapshotReader
+from stupid_dagster.client.connection import query_of
+from stupid_dagster.errors import hint
+from stupid_dagster.mcp.answers import DEFAULT_ROWS, MOST_ROWS, OUTPUT, answer_of
+from stupid_dagster.query.plans.model import Plan
 
+PLAN_SCHEMA = Plan.model_json_schema()
+ROUTES = {
+    "catalog": ("get", "/catalog"),
+    "describe_event_type": ("get", "/catalog/events/{event_type}"),
+    "find_documents": ("get", "/documents"),
+    "document": ("get", "/documents/{doc_id}"),
+    "timeline": ("get", "/actors/{actor_id}/timeline"),
+    "search": ("get", "/search"),
+    "node": ("get", "/graph/nodes/{entity_id}"),
+    "neighbors": ("get", "/graph/neighbors"),
+    "traverse": ("get", "/graph/traverse"),
+    "path": ("get", "/graph/path"),
+    "knowledge": ("get", "/knowledge/tables/{table}"),
+    "insights": ("get", "/knowledge/insights"),
+    "contrast": ("get", "/knowledge/contrast"),
+    "validate_plan": ("post", "/plans/validate"),
+    "run_plan": ("post", "/plans"),
+}
+_LIMITED = ("run_plan",)
+"""Tools of routes without a limit: what they answer is cut here."""
 _READS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
-class SnapshotTools:
-    """Tools that read the published snapshot; the public methods of a subclass are they."""
+@dataclass(frozen=True)
+class RouteTool:
+    """A tool, and the route that it asks; `places` says where in a request each argument goes."""
 
-    def __init__(self, snapshots: KeptSnapshots) -> None:
-        self._snapshots = snapshots
+    method: str
+    path: str
+    places: Mapping[str, str]
+    told: Tool
 
-    def tools(self) -> list[Tool]:
-        """Return the tools, in the order that they are defined in."""
-        return [
-            tool_of(getattr(self, name))
-            for name, found in vars(type(self)).items()
-            if callable(found) and not name.startswith("_")
-        ]
+    @property
+    def limit(self) -> int | None:
+        """How many rows are asked for unless it is said; None where it has no limit."""
+        return self.told.input_schema["properties"].get("limit", {}).get("default")
 
-    @contextmanager
-    def _reading(self) -> Iterator[SnapshotReader]:
-        """Lend the reader; the project's own errors become the tool's, with their messages."""
-        try:
-            seconds = self._snapshots.project.settings.step_seconds
-            with self._snapshots.use() as reader, deadline(seconds):
-                yield reader
-        except StupidError as error:
-            raise ToolError(str(error)) from error
+    async def call(self, api: httpx2.AsyncClient, arguments: Mapping[str, Any]) -> CallToolResult:
+        """Return the API's answer, or its refusal as an error."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        if mistake := self._mistake(given):
+            return refusal(mistake)
+        limit = given.setdefault("limit", self.limit) if self.limit else None
+        path = self.path
+        for name in [name for name, place in self.places.items() if place == "path"]:
+            path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
+        body = given.pop("plan", None) if self.method == "post" else None
+        if self.told.name in _LIMITED:
+            del given["limit"]
+        reply = await api.request(self.method.upper(), path, params=query_of(given), json=body)
+        if not reply.is_success:
+            return refusal(reply.json()["detail"])
+        return answer_of(self.told.name, reply.json(), limit)
+
+    def _mistake(self, given: Mapping[str, Any]) -> str | None:
+        """Return what the API couldn't be asked, or wouldn't see."""
+        properties = self.told.input_schema["properties"]
+        for name, value in given.items():
+            if name not in properties:
+                known = ", ".join(properties)
+                near = hint(name[:80], properties)
+                return f"{self.told.name} has no argument {name[:80]!r}{near}; it has {known}"
+            if isinstance(value, list) and not _takes(properties[name], "array"):
+                return f"{name}: give one value, no list"
+        for name in self.told.input_schema["required"]:
+            if given.get(name, "") == "":
+                return f"{name} is needed: {properties[name]['description']}"
+        limit = given.get("limit")
+        if isinstance(limit, int) and limit > MOST_ROWS:
+            return f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less, or page on"
+        return None
 
 
-def tool_of(method: Callable[..., Any]) -> Tool:
-    """Return the tool that calls a method; arguments that it doesn't have are refused."""
-    tool = Tool.from_function(method, annotations=_READS_ONLY)
-    arguments = tool.fn_metadata.arg_model
-    # Ignored, as the SDK has it, a misspelt filter would mislead.
-    arguments.model_config["extra"] = "forbid"
-    arguments.model_rebuild(force=True)
-    return tool.model_copy(update={"parameters": arguments.model_json_schema(by_alias=True)})
+def route_tools(app: FastAPI) -> dict[str, RouteTool]:
+    """Return the tools by name, as the API's OpenAPI page describes their routes."""
+    paths = app.openapi()["paths"]
+    return {
+        name: _tool(name, method, path, paths[path][method])
+        for name, (method, path) in ROUTES.items()
+    }
+
+
+def refusal(text: str) -> CallToolResult:
+    """Return what tells why a call isn't answered."""
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+
+def _tool(name: str, method: str, path: str, operation: Mapping[str, Any]) -> RouteTool:
+    parameters = operation["parameters"]
+    schema: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+    schema["required"] = [one["name"] for one in parameters if one["required"]]
+    places = {one["name"]: one["in"] for one in parameters}
+    if method == "post":
+        plan = {"type": "object", "description": "A query plan, as run_plan takes it."}
+        if name == "run_plan":
+            # Once is enough: agents read all schemas.
+            plan = _untitled(PLAN_SCHEMA)
+            schema["$defs"] = plan.pop("$defs")
+        schema["properties"]["plan"] = plan
+        schema["required"].append("plan")
+    schema["properties"] |= {one["name"]: _untitled(one["schema"]) for one in parameters}
+    if "limit" in places or name in _LIMITED:
+        usual = schema["properties"].get("limit", {}).get("default") or DEFAULT_ROWS
+        schema["properties"]["limit"] = {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_ROWS,
+            "default": min(usual, DEFAULT_ROWS),
+            "description": "Most rows.",
+        }
+    told = Tool(
+        name=name,
+        description=operation["description"],
+        input_schema=schema,
+        output_schema=OUTPUT,
+        annotations=_READS_ONLY,
+    )
+    return RouteTool(method, path, places, told)
+
+
+def _untitled(schema: Any) -> Any:
+    """Return a schema without titles, which but repeat names: agents read all of it."""
+    if isinstance(schema, list):
+        return [_untitled(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _untitled(value)
+        for key, value in schema.items()
+        if key != "title" or not isinstance(value, str)
+    }
+
+
+def _takes(schema: Mapping[str, Any], kind: str) -> bool:
+    return any(one.get("type") == kind for one in (schema, *schema.get("anyOf", ())))

@@ -84,7 +84,7 @@ def test_the_key_opens_the_tools(
             httpx2.AsyncClient(headers=headers) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
-            return said(await client.call_tool("neighbors", {"entity_id": "airport:JFK"}))
+            return said(await client.call_tool("neighbors", {"id": "airport:JFK"}))
 
     assert "airport:JFK" in portal.call(call)
 

@@ -8,14 +8,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import jsonschema
 import pytest
 from anyio.from_thread import BlockingPortal
+from fastapi.testclient import TestClient
 from mcp import Client
 
 from stupid_dagster import __version__
+from stupid_dagster.api import create_app
 from stupid_dagster.mcp.answers import MOST_CHARACTERS
+from stupid_dagster.mcp.tools import ROUTES
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.query.plans.model import Plan
@@ -25,7 +29,7 @@ from tests.mcp.conftest import Ask, said, structured
 DAY = "2013-02-08"
 TOOLS = (
     *("catalog", "describe_event_type", "find_documents", "document", "timeline", "search"),
-    *("neighbors", "traverse", "path", "knowledge", "insights", "contrast"),
+    *("node", "neighbors", "traverse", "path", "knowledge", "insights", "contrast"),
     *("validate_plan", "run_plan"),
 )
 
@@ -53,7 +57,27 @@ def test_every_tool_says_what_it_does_and_changes_nothing(
         jsonschema.Draft202012Validator.check_schema(tool.input_schema)
         assert tool.input_schema["additionalProperties"] is False
         for name, parameter in tool.input_schema.get("properties", {}).items():
-            assert parameter.get("description") or name == "plan", (tool.name, name)
+            assert parameter.get("description"), (tool.name, name)
+
+
+def test_arguments_are_named_as_the_apis_parameters(
+    agent: Client, portal: BlockingPortal, flights_project: Project
+) -> None:
+    paths = create_app(flights_project).openapi()["paths"]
+    for tool in portal.call(agent.list_tools).tools:
+        method, path = ROUTES[tool.name]
+        known = {one["name"] for one in paths[path][method]["parameters"]}
+        if method == "post":
+            known |= {"plan"} | ({"limit"} if tool.name == "run_plan" else set())
+        assert set(tool.input_schema["properties"]) == known
+        assert "as_of" in known
+
+
+def test_all_schemas_together_leave_room_for_the_questions(
+    agent: Client, portal: BlockingPortal
+) -> None:
+    tools = portal.call(agent.list_tools).tools
+    assert len(json.dumps([tool.model_dump(mode="json") for tool in tools])) < 45_000
 
 
 def test_run_plan_is_told_the_form_of_a_plan(agent: Client, portal: BlockingPortal) -> None:
@@ -61,6 +85,7 @@ def test_run_plan_is_told_the_form_of_a_plan(agent: Client, portal: BlockingPort
     check = jsonschema.Draft202012Validator(tool.input_schema)
     step = {"id": "s1", "op": "knowledge.read", "params": {"table": "insights"}}
     check.validate({"plan": {"steps": [step]}})
+    assert "title" in check.schema["$defs"]["Render"]["properties"]
     for wrong in ({}, {"steps": []}, {"steps": [step | {"op": "rm"}]}):
         assert not check.is_valid({"plan": wrong}), wrong
 
@@ -83,8 +108,8 @@ def test_documents_are_found_page_by_page(ask: Ask, reader: SnapshotReader) -> N
         "event_type": "Departure",
         "first_day": DAY,
         "last_day": DAY,
-        "filters": [{"field": "dep_delay", "op": "gt", "value": 60}],
-        "columns": ["origin", "dep_delay"],
+        "filter": ["dep_delay:gt:60"],
+        "columns": "origin,dep_delay",
     }
     first = ask("find_documents", **asked, limit=10)
     page = structured(first)
@@ -97,11 +122,11 @@ def test_documents_are_found_page_by_page(ask: Ask, reader: SnapshotReader) -> N
     assert all(row["doc_id"].startswith(DAY) and row["dep_delay"] > 60 for row in found)
     read = structured(ask("document", doc_id=found[0]["doc_id"]))
     assert read["document"]["dep_delay"] == found[0]["dep_delay"]
-    assert read["event_text"]
+    assert read["text"]
 
 
 def test_the_text_has_the_rows_too_up_to_its_most(ask: Ask) -> None:
-    result = ask("find_documents", event_type="Cancellation", columns=["origin"], limit=5)
+    result = ask("find_documents", event_type="Cancellation", columns="origin", limit=5)
     _, beside, table = said(result).split("\n", 2)
     assert json.loads(beside) == {"next_cursor": structured(result)["next_cursor"]}
     assert [*csv.DictReader(io.StringIO(table))] == structured(result)["rows"]
@@ -115,22 +140,24 @@ def test_texts_nodes_and_knowledge_are_what_the_snapshot_has(
     ask: Ask, reader: SnapshotReader
 ) -> None:
     found = structured(
-        ask("search", text="cancelled flight", event_types=["Cancellation"], limit=3)
+        ask("search", text="cancelled flight", event_type=["Cancellation"], limit=3)
     )
     assert [row["event_type"] for row in found["rows"]] == ["Cancellation"] * 3
     assert found["truncated"]
-    near = structured(ask("neighbors", entity_id="airport:JFK", limit=500))
-    assert near["node"]["entity_id"] == "airport:JFK"
+    node = structured(ask("node", entity_id="airport:JFK"))["node"]
+    assert node["entity_id"] == "airport:JFK"
+    near = structured(ask("neighbors", id="airport:JFK", limit=500))
     assert len(near["rows"]) == reader.neighbors("airport:JFK", limit=500).rows.height
-    walked = structured(ask("traverse", entity_id="airport:JFK", depth=1, limit=7))
+    walked = structured(ask("traverse", id=["airport:JFK"], depth=1, limit=7))
     assert walked["truncated"] and walked["rows"][0]["entity_id"] == "airport:JFK"
     way = structured(ask("path", source="airport:JFK", target="carrier:B6"))
-    assert way["entities"][0] == "airport:JFK" and way["entities"][-1] == "carrier:B6"
+    ends = [way["nodes"][end]["entity_id"] for end in (0, -1)]
+    assert ends == ["airport:JFK", "carrier:B6"]
     ranks = structured(
         ask(
             "knowledge",
             table="pagerank",
-            filters=[{"field": "type", "op": "eq", "value": "Airport"}],
+            filter=["type:eq:Airport"],
             sort="-rank",
             limit=3,
         )
@@ -141,15 +168,39 @@ def test_texts_nodes_and_knowledge_are_what_the_snapshot_has(
     assert told["total"] == reader.knowledge("insights").rows.height
 
 
-def test_mistakes_are_told_as_the_tools_errors(ask: Ask) -> None:
-    missing = ask("neighbors", entity_id="airprt:JFK")
-    assert missing.is_error and "did you mean 'airport'" in said(missing)
-    table = ask("knowledge", table="cluster")
-    assert table.is_error and "did you mean 'clusters'" in said(table)
-    many = ask("knowledge", table="clusters", limit=501)
-    assert many.is_error and "less than or equal to 500" in said(many)
-    misspelt = ask("search", text="x", event_type=["Departure"])
-    assert misspelt.is_error and "Extra inputs are not permitted" in said(misspelt)
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("neighbors", {"id": "airprt:JFK"}, "did you mean 'airport'"),
+        ("knowledge", {"table": "cluster"}, "did you mean 'clusters'"),
+        ("knowledge", {"table": "clusters", "filter": ["siz:gt:1"]}, "did you mean 'size'"),
+        ("knowledge", {"table": "clusters", "limit": 501}, "at most 500 rows"),
+        ("search", {"text": "x", "event_types": ["a"]}, "did you mean 'event_type'"),
+        ("find_documents", {"event_type": "Departure", "columns": ["origin"]}, "columns: give one"),
+        ("find_documents", {"event_type": ""}, "event_type is needed"),
+        ("insights", {"as_of": "2013-02-01"}, "there are those ending on 2013-02-09"),
+        ("run_plan", {}, "plan is needed"),
+        ("insigts", {}, "did you mean 'insights'"),
+    ],
+)
+def test_mistakes_are_told_in_the_apis_words(
+    ask: Ask, tool: str, arguments: dict[str, Any], told: str
+) -> None:
+    refused = ask(tool, **arguments)
+    assert refused.is_error and told in said(refused), said(refused)
+    assert "pydantic" not in said(refused)
+
+
+def test_a_refusal_is_the_apis(ask: Ask, flights_project: Project) -> None:
+    with TestClient(create_app(flights_project)) as api:
+        reply = api.get("/documents?event_type=Departure&limit=x&first_day=today")
+    refused = ask("find_documents", event_type="Departure", limit="x", first_day="today")
+    assert refused.is_error and said(refused) == reply.json()["detail"]
+
+
+def test_another_window_can_be_asked(ask: Ask) -> None:
+    answer = structured(ask("insights", as_of="2013-02-09", limit=1))
+    assert answer["window"]["last_day"] == "2013-02-09"
 
 
 def test_the_plans_form_is_a_resource(agent: Client, portal: BlockingPortal) -> None:

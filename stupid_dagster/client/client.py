@@ -12,7 +12,14 @@ import polars as pl
 
 from stupid_dagster.client.answers import Answer, Event, Subgraph, Table, TruncatedWarning
 from stupid_dagster.client.connection import Connection, Parameters, parameter
-from stupid_dagster.client.reading import TABULAR, answer_of, frame, table_of, table_of_json
+from stupid_dagster.client.reading import (
+    TABULAR,
+    answer_of,
+    fields_of,
+    frame,
+    table_of,
+    table_of_json,
+)
 from stupid_dagster.errors import ApiError
 
 Condition = str | tuple[str, str, Any]
@@ -155,10 +162,13 @@ class Client:
         event_types: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> pl.DataFrame:
-        """Return what an actor did, earliest first; without days or `since` in the last 7 days."""
+        """Return what an actor did, earliest first; without days or `since` in the last 7 days.
+
+        `fields` are structs of what the events state themselves, of all their types together.
+        """
         asked = {"first_day": first_day, "last_day": last_day, "since": since, "until": until}
         asked |= {"event_type": event_types, "limit": limit}
-        return self._rows(f"/actors/{_quoted(actor)}/timeline", asked)
+        return fields_of(self._rows(f"/actors/{_quoted(actor)}/timeline", asked))
 
     def search(
         self,
@@ -243,9 +253,15 @@ class Client:
         offset: int = 0,
         **filters: Any,
     ) -> pl.DataFrame:
-        """Return rows of a knowledge table, such as "clusters"; `filters` as the route has them."""
+        """Return rows of any knowledge table, such as "clusters"; `filters` as its route has."""
         asked = filters | {"sort": sort, "limit": limit, "offset": offset or None}
-        return self._rows(f"/knowledge/{_quoted(table)}", asked)
+        try:
+            return self._rows(f"/knowledge/{_quoted(table)}", asked)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        # Tables that are less often asked for have no route of their own.
+        return self._rows(f"/knowledge/tables/{_quoted(table)}", asked)
 
     def knowledge_item(self, table: str, item_id: str, *, limit: int | None = None) -> Table:
         """Return one item of a knowledge table in `more`, and in `rows` its members, if any."""

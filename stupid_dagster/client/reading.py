@@ -16,6 +16,14 @@ from stupid_dagster.errors import ApiError
 ARROW = "application/vnd.apache.arrow.stream"
 TABULAR = f"{ARROW}, application/json;q=0.5"
 """What a table is asked for as: Arrow, whose columns have types, else JSON."""
+_TYPES: dict[str, pl.DataType] = {
+    "time": pl.Datetime("ms", "UTC"),
+    "date": pl.Date(),
+    "string": pl.String(),
+    "integer": pl.Int64(),
+    "float": pl.Float64(),
+    "boolean": pl.Boolean(),
+}
 _STATED = {"snapshot", "window", "total", "limit", "truncated", "next_cursor", "rows"}
 
 
@@ -37,12 +45,15 @@ def table_of(reply: Reply) -> Table:
     )
 
 
-def table_of_json(body: Mapping[str, Any]) -> Table:
-    """Return the table that an answer in JSON is; raises ApiError."""
+def table_of_json(body: Mapping[str, Any], columns: Mapping[str, str] | None = None) -> Table:
+    """Return the table that an answer in JSON is; raises ApiError.
+
+    `columns` says the types, where the answer told them: JSON has no times.
+    """
     if "rows" not in body:
         raise ApiError(f"the answer has no rows but {', '.join(body)}")
     return Table(
-        rows=frame(body["rows"]),
+        rows=frame(body["rows"], columns),
         snapshot=body.get("snapshot"),
         truncated=bool(body.get("truncated")),
         total=body.get("total"),
@@ -51,13 +62,28 @@ def table_of_json(body: Mapping[str, Any]) -> Table:
     )
 
 
-def frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return rows of JSON as a frame; values that are objects of several forms become JSON text."""
+def frame(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Return rows of JSON as a frame; values that are objects of several forms become JSON text.
+
+    `columns` are their types as the API tells them, where it does.
+    """
+    told = {name: _TYPES[kind] for name, kind in (columns or {}).items() if kind in _TYPES}
     try:
-        return pl.DataFrame(rows, infer_schema_length=None)
+        found = pl.DataFrame(rows, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError):
         plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
-        return pl.DataFrame(plain, infer_schema_length=None, strict=False)
+        found = pl.DataFrame(plain, infer_schema_length=None, strict=False)
+    if columns is not None and not rows:
+        return pl.DataFrame(schema={name: told.get(name, pl.Null) for name in columns})
+    return found.with_columns(_typed(name, dtype) for name, dtype in told.items() if name in found)
+
+
+def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        return pl.col(name).cast(pl.String).str.strptime(dtype)
+    return pl.col(name).cast(dtype)
 
 
 def _plain(value: Any) -> Any:
@@ -66,15 +92,28 @@ def _plain(value: Any) -> Any:
 
 def answer_of(body: Mapping[str, Any]) -> Answer:
     """Return what a plan or a question was answered with; raises ApiError."""
-    shown = table_of_json(body)
     steps = body.get("steps") or ()
+    columns = {step["id"]: step.get("columns") for step in steps}
+    shown = table_of_json(body, columns.get((body.get("render") or {}).get("step")))
     return Answer(
         rows=shown.rows,
         truncated=shown.truncated,
         steps=steps,
-        tables={step["id"]: frame(step["rows"]) for step in steps if step.get("rows") is not None},
+        tables={
+            step["id"]: frame(step["rows"], step.get("columns"))
+            for step in steps
+            if step.get("rows") is not None
+        },
         text=body.get("text"),
         plan=body.get("plan"),
         session=body.get("session"),
         raw=body,
     )
+
+
+def fields_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of a timeline with `fields` as structs, where they are JSON in texts."""
+    if rows.schema.get("fields") != pl.String:
+        return rows
+    fields = frame([{"fields": json.loads(text)} for text in rows["fields"]])
+    return rows.with_columns(fields) if rows.height else rows

@@ -88,10 +88,7 @@ def _cell(value: Any) -> Any:
 def _cut(text: str, rows: int | None = None) -> str:
     if len(text) <= MOST_CHARACTERS:
         return text
-    if rows is None:
-        whole = f"all {len(text)} characters"
-    else:
-        # A cell may have line breaks of its own, so that lines aren't rows: none are counted.
-        whole = f"all {rows} rows"
+    # A cell may have line breaks of its own, so that lines aren't rows: none are counted.
+    whole = f"all {len(text)} characters" if rows is None else f"all {rows} rows"
     text = text[: text.rfind("\n", 0, MOST_CHARACTERS) + 1 or MOST_CHARACTERS]
     return f"{text}[cut at {MOST_CHARACTERS} characters: the structured content has {whole}]"

@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from stupid_dagster.client.connection import query_of
-from stupid_dagster.errors import hint
 from stupid_dagster.mcp.answers import DEFAULT_ROWS, MOST_ROWS, OUTPUT, answer_of
 from stupid_dagster.query.plans.model import Plan
 
@@ -76,21 +75,18 @@ class RouteTool:
         return answer_of(self.told.name, reply.json(), limit)
 
     def _mistake(self, given: Mapping[str, Any]) -> str | None:
-        """Return what the API couldn't be asked, or wouldn't see."""
-        properties = self.told.input_schema["properties"]
-        for name, value in given.items():
-            if name not in properties:
-                known = ", ".join(properties)
-                near = hint(name[:80], properties)
-                return f"{self.told.name} has no argument {name[:80]!r}{near}; it has {known}"
-            if isinstance(value, list) and not _takes(properties[name], "array"):
-                return f"{name}: give one value, no list"
-        for name in self.told.input_schema["required"]:
+        """Return what keeps the API from being asked; all else it tells itself."""
+        asked = [name for name, place in self.places.items() if place == "path"]
+        asked += ["plan"] if self.method == "post" else []
+        for name in asked:
             if given.get(name, "") == "":
-                return f"{name} is needed: {properties[name]['description']}"
+                described = self.told.input_schema["properties"][name]["description"]
+                return f"{name} is needed: {described}"
         limit = given.get("limit")
         if isinstance(limit, int) and limit > MOST_ROWS:
-            return f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less, or page on"
+            return (
+                f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less"
+            )
         return None
 
 
@@ -115,8 +111,7 @@ def _tool(name: str, method: str, path: str, operation: Mapping[str, Any]) -> Ro
     places = {one["name"]: one["in"] for one in parameters}
     if method == "post":
         plan = {"type": "object", "description": "A query plan, as run_plan takes it."}
-        if name == "run_plan":
-            # Once is enough: agents read all schemas.
+        if name == "run_plan":  # Once is enough: agents read all schemas.
             plan = _untitled(PLAN_SCHEMA)
             schema["$defs"] = plan.pop("$defs")
         schema["properties"]["plan"] = plan
@@ -152,7 +147,3 @@ def _untitled(schema: Any) -> Any:
         for key, value in schema.items()
         if key != "title" or not isinstance(value, str)
     }
-
-
-def _takes(schema: Mapping[str, Any], kind: str) -> bool:
-    return any(one.get("type") == kind for one in (schema, *schema.get("anyOf", ())))

@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from stupid_dagster.client import ApiError, Client
+from stupid_dagster.client.reading import fields_of
 from stupid_dagster.project import Project
+from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 from tests.api.serving import served
 
 STEP = {"id": "s1", "op": "knowledge.read", "params": {"table": "insights", "limit": 2}}
@@ -42,6 +44,30 @@ def test_an_actors_timeline(api: Client) -> None:
     found = api.timeline(actor, limit=50)
     assert not found.is_empty()
     assert found["timestamp"].is_sorted()
+    departures = found.filter(event_type="Departure")
+    first = departures.row(0, named=True)
+    document = api.document(first["doc_id"])["document"]
+    assert first["fields"]["origin"] == document["origin"]
+    assert first["fields"]["dep_delay"] == document["dep_delay"]
+    assert api.timeline(actor, last_day="2013-02-09", event_types=["WeatherReport"]).is_empty()
+
+
+def test_fields_that_come_nested_are_left_as_they_are() -> None:
+    nested = pl.DataFrame({"fields": [{"origin": "JFK", "seats": 1}]})
+    assert fields_of(nested).equals(nested)
+    told = pl.DataFrame({"fields": ['{"origin": "JFK", "seats": 1}']})
+    assert fields_of(told).equals(nested)
+
+
+def test_every_knowledge_table_is_read_by_its_name(api: Client) -> None:
+    members = api.knowledge("cluster_members", filter="cluster_id:eq:cluster:0", limit=5)
+    assert members["cluster_id"].unique().to_list() == ["cluster:0"] and members.height == 5
+    for table in KNOWLEDGE_TABLES:
+        assert api.knowledge(table, limit=1).width
+    with pytest.raises(ApiError, match=r"there is no /knowledge/tables/\.\./health"):
+        api.knowledge("../health")
+    with pytest.raises(ApiError, match="did you mean 'cluster_members'"):
+        api.knowledge("cluster_member")
 
 
 def test_a_document_finds_its_like(api: Client) -> None:
@@ -79,6 +105,37 @@ def test_plans_are_checked_explained_and_run(api: Client) -> None:
         api.plan(wrong)
     assert refused.value.status == 422
     assert refused.value.errors
+
+
+def test_rows_of_plans_have_the_types_of_the_documents(api: Client) -> None:
+    scan = {"event_type": "Departure", "limit": 5, "columns": ["timestamp", "origin", "dep_delay"]}
+    steps = [
+        {"id": "found", "op": "documents.scan", "params": scan},
+        {
+            "id": "none",
+            "op": "table.filter",
+            "params": {
+                "rows": {"ref": "found"},
+                "filters": [{"field": "origin", "op": "eq", "value": "XYZ"}],
+            },
+        },
+        {
+            "id": "days",
+            "op": "table.timeline",
+            "params": {"rows": {"ref": "found"}, "time": "timestamp", "every": "1d"},
+        },
+        {"id": "kept", "op": "knowledge.read", "params": {"table": "history", "limit": 3}},
+    ]
+    plan = {"steps": steps, "render": {"type": "table", "step": "found"}}
+    answer = api.plan(plan)
+    by_arrow = api.documents("Departure", columns=scan["columns"], limit=5)
+    assert answer.rows.equals(by_arrow.select(answer.rows.columns))
+    assert answer.rows.schema["timestamp"] == pl.Datetime("ms", "UTC")
+    none = answer.tables["none"]
+    assert none.is_empty() and none.schema == answer.rows.schema
+    assert answer.tables["days"].schema["timestamp"] == pl.Datetime("ms", "UTC")
+    kept = api.knowledge("history", limit=3, sort=None)
+    assert answer.tables["kept"].schema == kept.schema
 
 
 def test_questions_without_a_language_model_say_what_to_set(api: Client) -> None:

@@ -26,6 +26,9 @@ class StepAnswer(Shape):
     seconds: float
     error: str | None = Field(default=None, description="Why it failed or was skipped.")
     notes: list[str] = Field(description="What whoever reads its rows should know.")
+    columns: dict[str, str] | None = Field(
+        default=None, description="Its columns with their types; of the type `time` are times."
+    )
     rows: list[dict[str, Any]] | None = Field(
         default=None, description="Its rows, where those of all steps were asked for."
     )

@@ -60,6 +60,9 @@ class AskedStep(Shape):
     seconds: float
     error: str | None = None
     notes: list[str]
+    columns: dict[str, str] | None = Field(
+        default=None, description="Its columns with their types; of the type `time` are times."
+    )
 
 
 class QueryAnswer(Page):

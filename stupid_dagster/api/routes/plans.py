@@ -20,6 +20,7 @@ from stupid_dagster.errors import InvalidPlanError, QueryError
 from stupid_dagster.query import Page
 from stupid_dagster.query.plans import StepResult, explain_plan, run_plan, validate_plan
 from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.questions.asking import step_told
 
 router = APIRouter(prefix="/plans", tags=["plans"])
 
@@ -114,19 +115,7 @@ MOST_BYTES_A_STEP = 1 << 20
 
 def _step(one: StepResult, *, whole: bool) -> str:
     """Return a step as JSON; raises TimedOutError."""
-    told = {
-        "id": one.id,
-        "op": one.op,
-        "status": one.status,
-        "count": None if one.rows is None else one.rows.height,
-        "total": one.total,
-        "truncated": one.truncated,
-        "partial": one.partial,
-        "seconds": round(one.seconds, 4),
-        "error": one.error,
-        "notes": one.notes,
-    }
-    text = json.dumps(told, ensure_ascii=False)
+    text = json.dumps(step_told(one), ensure_ascii=False)
     if not whole:
         return text
     check()

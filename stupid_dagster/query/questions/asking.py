@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from stupid_dagster.catalog.knowledge import type_name
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.project import Project
@@ -138,7 +139,10 @@ def plan_told(planned: Planned) -> dict[str, Any]:
 
 
 def step_told(one: StepResult) -> dict[str, Any]:
-    """Return how a step ended as plain data, without its rows."""
+    """Return how a step ended as plain data: its rows' columns and types, without the rows."""
+    columns = None
+    if one.rows is not None:
+        columns = {name: type_name(dtype) for name, dtype in one.rows.schema.items()}
     return {
         "id": one.id,
         "op": one.op,
@@ -150,6 +154,7 @@ def step_told(one: StepResult) -> dict[str, Any]:
         "seconds": round(one.seconds, 4),
         "error": one.error,
         "notes": one.notes,
+        "columns": columns,
     }
 
 

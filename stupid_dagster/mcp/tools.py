@@ -84,9 +84,7 @@ class RouteTool:
                 return f"{name} is needed: {described}"
         limit = given.get("limit")
         if isinstance(limit, int) and limit > MOST_ROWS:
-            return (
-                f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less"
-            )
+            return f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less"
         return None
 
 

@@ -42,7 +42,7 @@ bench: $(READY) ## the benchmarks
 bench-month: $(READY) ## the benchmark of 30 full days; stop it, and it goes on next time
 	@$(BIN)/python -m benchmarks month
 
-bench-api: $(READY) ## the query API over those 30 days: latency and load
+bench-api: $(READY) ## the query API over those 30 days (after bench-month): latency, load
 	@$(BIN)/python -m benchmarks api
 
 clean: ## remove the lake and Dagster's history (not data/landing, not .venv)

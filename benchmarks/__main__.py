@@ -81,7 +81,8 @@ def main(
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
 
-    Without any: flights, and gaming, which includes naive and dagster.
+    Without any: flights, and gaming, which includes naive and dagster. `evict` and `api` need what
+    `month` leaves, or --project.
     """
     folder = data or default_folder()
     try:
@@ -143,7 +144,9 @@ def _measure_api(
     from benchmarks import api  # It loads the engine, which others do in processes of their own.
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with tempfile.TemporaryDirectory(dir=project.parent) as folder:
+    # Beside the project, for links; where that isn't there, it is told.
+    beside = project.parent if project.parent.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
         return api.measure(machine, project, Path(folder), requests, seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Mapping
@@ -97,13 +98,13 @@ class Connection:
         accept: str = "application/json",
         quiet_seconds: float | None = None,
     ) -> Reply:
-        """Return the answer to a POST of JSON; raises ApiError."""
+        """Return the answer to a POST of JSON, which may have days and times; raises ApiError."""
         request = self._http.build_request(
             "POST",
             path,
-            json=body,
+            content=None if body is None else json.dumps(body, default=_in_json),
             params=query_of(parameters or {}),
-            headers={"Accept": accept},
+            headers={"Accept": accept, "Content-Type": "application/json"},
             timeout=self._patient(quiet_seconds),
         )
         response = self._send(request)
@@ -190,6 +191,12 @@ def parameter(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+def _in_json(value: Any) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} can't be sent as JSON: {value!r}")
 
 
 def _problem(response: httpx2.Response) -> ApiError:

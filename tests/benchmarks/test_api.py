@@ -62,12 +62,37 @@ def test_a_report_says_what_was_met(
     monkeypatch.setattr(api, "PUBLICATIONS", 1)
     former = open_snapshot(flights_project.lake).manifest.id
     text, figures = api.measure(describe(), flights_project.settings.root, tmp_path, 5, 7)
-    assert "| node |" in text and "| search over all days (10 texts) |" in text
+    assert (
+        "above the thread's floor" in text
+        and "| node |" in text
+        and "| search over all days (10 texts) |" in text
+    )
     assert figures["recall"] > 0.9
     assert all(one["load_errors"] == 0 for one in figures["answers"])
     assert figures["first_after_publication"]["node"]
     # Publications were of the copy.
     assert open_snapshot(flights_project.lake).manifest.id == former
+
+
+def test_a_new_snapshot_has_files_of_its_own(flights_copy: Project) -> None:
+    old = open_snapshot(flights_copy.lake).manifest
+    api._publish_again(flights_copy.settings.root)
+    new = open_snapshot(flights_copy.lake).manifest
+    assert new.id != old.id
+    for table, found in new.versions.items():
+        for partition, version in found.items():
+            former = old.versions[table][partition]
+            assert (version == former) == (partition != old.last_day)
+            for one in (version, former):
+                assert not flights_copy.lake.damaged(one, checksums=True)
+                assert flights_copy.lake.find(table, partition, one.name) == one
+    with SnapshotReader(flights_copy, open_snapshot(flights_copy.lake)) as reader:
+        assert reader.node("airport:JFK") and reader.search("late", limit=1).height
+
+
+def test_a_project_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"make bench-month.*--project"):
+        api.measure(describe(), tmp_path / "none", tmp_path / "work", 5, 7)
 
 
 def test_a_project_without_a_snapshot_is_refused(tmp_path: Path) -> None:

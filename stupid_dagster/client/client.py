@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import quote
 
 import polars as pl
@@ -30,6 +30,18 @@ Day = date | str
 Time = datetime | str
 SECONDS_TO_THINK = 300.0
 """How long a stream of events may be quiet: a language model may take its time."""
+
+
+class DocumentFilters(TypedDict, total=False):
+    """Which documents, and what of them: `until` is excluded, all `filters` must hold."""
+
+    first_day: Day | None
+    last_day: Day | None
+    since: Time | None
+    until: Time | None
+    actor: str | None
+    filters: Sequence[Condition]
+    columns: Sequence[str] | None
 
 
 class Client:
@@ -109,42 +121,25 @@ class Client:
         self,
         event_type: str,
         *,
-        first_day: Day | None = None,
-        last_day: Day | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        actor: str | None = None,
-        filters: Sequence[Condition] = (),
-        columns: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
+        **asked: Unpack[DocumentFilters],
     ) -> pl.DataFrame:
-        """Return documents of an event type; `until` is excluded, all filters must hold."""
-        asked = _documents(event_type, first_day, last_day, since, until, actor, filters, columns)
-        return self._rows("/documents", asked | {"sort": sort, "limit": limit})
+        """Return documents of an event type that meet all conditions."""
+        return self._rows("/documents", _documents(event_type, asked, sort=sort, limit=limit))
 
     def iter_documents(
-        self,
-        event_type: str,
-        *,
-        first_day: Day | None = None,
-        last_day: Day | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        actor: str | None = None,
-        filters: Sequence[Condition] = (),
-        columns: Sequence[str] | None = None,
-        page_rows: int | None = None,
+        self, event_type: str, *, page_rows: int | None = None, **asked: Unpack[DocumentFilters]
     ) -> Iterator[pl.DataFrame]:
         """Yield all documents that `documents` would find, page by page.
 
         A snapshot that replaces another meanwhile may end it with an ApiError: begin anew then.
         """
-        asked = _documents(event_type, first_day, last_day, since, until, actor, filters, columns)
-        page = self.table("/documents", **asked, limit=page_rows)
+        parameters = _documents(event_type, asked, limit=page_rows)
+        page = self.table("/documents", **parameters)
         yield page.rows
         while page.next_cursor:
-            page = self.table("/documents", **asked, limit=page_rows, cursor=page.next_cursor)
+            page = self.table("/documents", **parameters, cursor=page.next_cursor)
             yield page.rows
 
     def document(self, doc_id: str) -> dict[str, Any]:
@@ -343,26 +338,11 @@ class Client:
         return found.rows
 
 
-def _documents(
-    event_type: str,
-    first_day: Day | None,
-    last_day: Day | None,
-    since: Time | None,
-    until: Time | None,
-    actor: str | None,
-    filters: Sequence[Condition],
-    columns: Sequence[str] | None,
-) -> dict[str, Any]:
-    return {
-        "event_type": event_type,
-        "first_day": first_day,
-        "last_day": last_day,
-        "since": since,
-        "until": until,
-        "actor": actor,
-        "filter": [_condition(one) for one in filters],
-        "columns": ",".join(columns) if columns else None,
-    }
+def _documents(event_type: str, asked: DocumentFilters, **more: Any) -> dict[str, Any]:
+    columns = asked.pop("columns", None)
+    filters = [_condition(one) for one in asked.pop("filters", ())]
+    parameters = {"event_type": event_type, **asked, **more, "filter": filters}
+    return parameters | {"columns": ",".join(columns) if columns else None}
 
 
 def _condition(one: Condition) -> str:

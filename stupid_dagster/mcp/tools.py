@@ -82,9 +82,9 @@ class RouteTool:
             if given.get(name, "") == "":
                 described = self.told.input_schema["properties"][name]["description"]
                 return f"{name} is needed: {described}"
-        limit = given.get("limit")
-        if isinstance(limit, int) and limit > MOST_ROWS:
-            return f"limit = {limit}: an answer has at most {MOST_ROWS} rows; ask for less"
+        limit = given.get("limit", DEFAULT_ROWS)
+        if not isinstance(limit, int) or not 1 <= limit <= MOST_ROWS:
+            return f"limit = {str(limit)[:80]}: a tool's answer has 1 to {MOST_ROWS} rows"
         return None
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import httpx2
 import pytest
 from anyio.from_thread import BlockingPortal
+from click.testing import CliRunner
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from stupid_dagster.api.server import bound_socket
+from stupid_dagster.cli.main import main
+from stupid_dagster.cli.mcp import mcp
+from stupid_dagster.cli.serve import serve
 from stupid_dagster.project import Project
 from stupid_dagster.settings import load_settings
 from tests.api.serving import seconds_until
@@ -32,13 +34,13 @@ def url(flights_project: Project) -> Iterator[str]:
     root = flights_project.settings.root
     with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
         port = free.getsockname()[1]
-    command = ["-v", "--root", str(root), "mcp", "--http", "--port", str(port)]
+    command = ["-v", "--root", str(root), "mcp", "--http"]
     with subprocess.Popen(
         [sys.executable, "-m", "stupid_dagster.cli", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"STUPID_API_KEY": KEY},
+        env=os.environ | {"STUPID_API_KEY": KEY, "STUPID_API_PORT": str(port)},
     ) as server:
         assert server.stderr
         said_first = server.stderr.readline()
@@ -69,7 +71,8 @@ def test_nobody_is_let_in_without_the_key(url: str, headers: dict[bytes, bytes])
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     refused = httpx2.post(url, json=body, headers=headers)
     assert refused.status_code == 401
-    assert "X-API-Key" in refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "X-API-Key" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -96,46 +99,24 @@ def test_a_page_of_another_site_is_not_let_in(url: str) -> None:
     assert httpx2.post(url, json=body, headers=headers).status_code == 403
 
 
-def test_the_server_ends_though_a_client_does_not_read(flights_project: Project) -> None:
-    root = flights_project.settings.root
-    with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
-        port = free.getsockname()[1]
-    command = ["-m", "stupid_dagster.cli", "--root", str(root), "mcp", "--http", "--port"]
-    hello = {
-        **{"jsonrpc": "2.0", "id": 1, "method": "initialize"},
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
-    url = f"http://127.0.0.1:{port}/mcp"
-    with subprocess.Popen(
-        [sys.executable, *command, str(port)], stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            with httpx2.Client(timeout=30) as client:
-                seconds_until(lambda: _is_there(port), 60)
-                accept = {"Accept": "application/json, text/event-stream"}
-                answer = client.post(url, json=hello, headers=accept)
-                session = {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
-                ask = client.build_request(
-                    "POST", url, json=hello | {"method": "tools/list"}, headers=accept | session
-                )
-            head = "".join(f"{name}: {value}\r\n" for name, value in ask.headers.items())
-            with socket.create_connection(("127.0.0.1", port)) as line:
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                line.sendall((f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + ask.content) * 300)
-                time.sleep(4)
-                started = time.monotonic()
-                server.send_signal(signal.SIGTERM)
-                server.wait(20)
-                assert time.monotonic() - started < 9
-        finally:
-            server.kill()
+def test_it_is_bound_as_serve_is(flights_project: Project) -> None:
+    """The same options with the same help and defaults, and the same refusals."""
+    options = [
+        {one.name: one.to_info_dict() for one in command.params if one.name in ("host", "port")}
+        for command in (mcp, serve)
+    ]
+    assert options[0] == options[1] and len(options[0]) == 2
+    root = ["--root", str(flights_project.settings.root)]
+    for command in (["mcp", "--http"], ["serve"]):
+        for address, told in (
+            (["--host", "0.0.0.0"], "api_key isn't set"),
+            (["--port", "70000"], "ports are from 0"),
+        ):
+            refused = CliRunner().invoke(main, [*root, *command, *address])
+            assert refused.exit_code and told in str(refused.exception) + refused.output
 
 
-def _is_there(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+def test_an_address_without_http_is_refused(flights_project: Project) -> None:
+    root = ["--root", str(flights_project.settings.root)]
+    refused = CliRunner().invoke(main, [*root, "mcp", "--port", "8001"])
+    assert refused.exit_code == 2 and "--http" in refused.output

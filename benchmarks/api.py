@@ -202,9 +202,10 @@ def _first_after(server: Server, root: Path, requests: Sequence[Request]) -> tup
 
 
 def _snapshot(reply: Reply, unless: str = "") -> str:
+    if reply.snapshot:
+        return reply.snapshot
     # Looked for as bytes: parsing each answer would slow the client down.
-    # Of an Arrow stream nothing is told: the next answer in JSON will.
-    if unless and (unless.encode() in reply.content[:200] or reply.content[:1] != b"{"):
+    if unless and unless.encode() in reply.content[:200]:
         return unless
     return json.loads(reply.content)["snapshot"]
 

@@ -30,11 +30,15 @@ class Request:
 
 @dataclass
 class Reply:
-    """An answer, and the seconds from the request's first byte to the answer's last."""
+    """An answer, and the seconds from the request's first byte to the answer's last.
+
+    `snapshot` is what the headers say of an Arrow stream; JSON says it itself.
+    """
 
     status: int
     content: bytes
     seconds: float
+    snapshot: str | None = None
 
 
 @dataclass
@@ -99,7 +103,8 @@ def ask(connection: http.client.HTTPConnection, request: Request) -> Reply:
     connection.request(method, request.target, request.body, headers)
     response = connection.getresponse()
     content = response.read()
-    return Reply(response.status, content, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Reply(response.status, content, seconds, response.getheader("X-Snapshot"))
 
 
 def one_by_one(server: Server, requests: Sequence[Request]) -> list[Reply]:

@@ -110,10 +110,10 @@ def test_it_is_bound_as_serve_is(flights_project: Project) -> None:
     for command in (["mcp", "--http"], ["serve"]):
         for address, told in (
             (["--host", "0.0.0.0"], "api_key isn't set"),
-            (["--port", "70000"], "ports are from 0"),
+            (["--port", "70000"], "at most 65535"),
         ):
             refused = CliRunner().invoke(main, [*root, *command, *address])
-            assert refused.exit_code and told in str(refused.exception) + refused.output
+            assert refused.exit_code and told in refused.output
 
 
 def test_an_address_without_http_is_refused(flights_project: Project) -> None:

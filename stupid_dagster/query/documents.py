@@ -22,6 +22,7 @@ from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
 from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_order
 from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
+from stupid_dagster.query.texts import WindowTexts
 from stupid_dagster.stores.documents import file_of, parse_document_id
 from stupid_dagster.stores.lake import Version
 from stupid_dagster.stores.snapshots import Snapshot
@@ -64,6 +65,7 @@ class DocumentReader:
         }
         self.fields = {name: list(event["fields"]) for name, event in catalog["events"].items()}
         """The event types' own columns."""
+        self.window_texts = WindowTexts(snapshot)
         self._changed: dict[tuple[str, str], list[pl.Expr]] = {}
 
     def schema(self, event_type: str) -> dict[str, pl.DataType]:
@@ -154,15 +156,15 @@ class DocumentReader:
                 f"{manifest.first_day} to {manifest.last_day} and of the event types "
                 f"{', '.join(self.schemas)}"
             )
-        scan = self.scan(version, event_type)
-        if scan is None or row >= row_count(version, event_type):
+        # Documents are numbered as they lie in the file, which ends the reading at the row.
+        stored = row < row_count(version, event_type)
+        scan = self.scan(version, event_type, run=(row, 1)) if stored else None
+        if scan is None:
             raise NotFoundError(
                 f"{doc_id[:400]!r}: that day has {row_count(version, event_type)} documents of "
                 f"{event_type}, counted from 0"
             )
-        # Documents are numbered as they lie in the file, which ends the reading at the row.
-        one = scan.slice(row, 1).select(doc_ids(day, event_type), *self.schemas[event_type])
-        found = collected(one)
+        found = collected(scan.select(doc_ids(day, event_type), *self.schemas[event_type]))
         texts = self.texts({day: found["text_id"]})
         return hex_ids(found).row(0, named=True), texts["text"].item(0) if texts.height else None
 
@@ -224,11 +226,16 @@ class DocumentReader:
         return pl.all_horizontal(conditions) if conditions else None
 
     def scan(
-        self, version: Version, event_type: str, actor: str | None = None
+        self,
+        version: Version,
+        event_type: str,
+        actor: str | None = None,
+        run: tuple[int, int] | None = None,
     ) -> pl.LazyFrame | None:
         """Return a day's rows in the catalog's columns, whatever event model made that day.
 
-        Where it is known which rows are the actor's, no others are read. None without a file.
+        Where it is known which rows are the actor's, no others are read. `run` is the first row
+        and the number of rows to read. None without a file.
         """
         file = file_of(self.snapshot.lake, version, event_type)
         if file is None:
@@ -247,6 +254,8 @@ class DocumentReader:
         if actor is not None:
             runs = ACTOR_ROWS.known(file)
             scan = (scan.slice(*runs.run(actor)) if runs else scan).filter(pl.col("actor") == actor)
+        if run:
+            scan = scan.slice(*run)
         return scan.with_columns(changed) if (changed := self._changed[key]) else scan
 
     def _cursor_after(self, doc_id: str) -> str:
@@ -255,17 +264,19 @@ class DocumentReader:
         return str(Cursor(day, row, version.name if version else ""))
 
     def texts(self, wanted: Mapping[str, pl.Series]) -> pl.DataFrame:
-        """Return day, text_id and text of each day's `text_id`s, as far as they are stored."""
+        """Return text_id and text of each day's `text_id`s, as far as they are stored."""
+        sought = pl.concat([pl.Series(dtype=pl.UInt64), *wanted.values()])
+        held = self.window_texts.find(sought)
         scans = []
         for day, text_ids in wanted.items():
-            version = self.snapshot.day("texts", day)
+            missing = text_ids.drop_nulls().unique()
+            missing = missing.filter(~missing.is_in(held["text_id"].implode()))
+            version = self.snapshot.day("texts", day) if len(missing) else None
             if version is not None:
-                ids = text_ids.drop_nulls().unique()
                 scan = self.snapshot.lake.scan_versions([version])
-                scan = scan.filter(pl.col("text_id").is_in(ids.implode()))
-                scans.append(scan.select(pl.lit(day).alias("day"), "text_id", "text"))
-        none = pl.DataFrame(schema={"day": pl.String, "text_id": pl.UInt64, "text": pl.String})
-        return pl.concat([none, *collected_all(scans)])
+                scan = scan.filter(pl.col("text_id").is_in(missing.implode()))
+                scans.append(scan.select("text_id", "text"))
+        return pl.concat([held, *collected_all(scans)]).unique("text_id") if scans else held
 
 
 def in_utc(query: DocumentQuery) -> DocumentQuery:

@@ -83,7 +83,10 @@ class SnapshotReader:
         A store that can't be opened is logged; asking it says what is wrong.
         """
         for name, ask in {
-            "documents": lambda: actor_timeline(self._documents, TimelineQuery(""), 1),
+            "documents": lambda: [
+                self._documents.window_texts.load(),
+                actor_timeline(self._documents, TimelineQuery(""), 1),
+            ],
             "graph": lambda: [self._graph.warm(), self.neighbors("", limit=1)],
             "search": lambda: self.search("ready", limit=1),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],

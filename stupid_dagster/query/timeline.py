@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from stupid_dagster.query.actor_rows import ACTOR_ROWS, ActorRuns
+from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of
-from stupid_dagster.query.documents import DocumentQuery, DocumentReader, doc_ids, in_utc
-from stupid_dagster.query.frames import collected_all, hex_ids
+from stupid_dagster.query.documents import DocumentQuery, DocumentReader, in_utc
+from stupid_dagster.query.frames import collected_all
 from stupid_dagster.query.paging import Cursor, Page, no_cursor
 from stupid_dagster.stores.documents import file_of, parse_document_id
 from stupid_dagster.stores.lake import Version
@@ -28,8 +30,15 @@ TIMELINE_SCHEMA = pl.Schema(
         "fields": pl.String,
     }
 )
+# The event's own fields may have any name.
+_TIME = "\x1ftime"
 _ROW = "\x1frow"
 _TEXT_ID = "\x1ftext_id"
+_ACTOR = "\x1factor"
+_OWN = 4
+"""Where the event's own fields begin, after those four."""
+_Part = tuple[str, str, pl.DataFrame]
+"""Day, event type, rows."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +75,15 @@ def actor_timeline(
         if (file := file_of(documents.snapshot.lake, version, event_type))
     ]
     runs = ACTOR_ROWS.read([file for *_, file in files])
-    days: dict[str, list[pl.LazyFrame]] = {}
+    days: dict[str, dict[str, pl.LazyFrame]] = {}
     most: dict[str, int] = {}
     for (version, event_type, _), known in zip(files, runs, strict=True):
-        rows = _most_rows(known, query.actor, limit)
-        if rows:
-            scan = _scan(documents, version, event_type, asked, begin)
-            days.setdefault(version.partition, []).append(scan.head(limit + 1))
-            most[version.partition] = most.get(version.partition, 0) + rows
-    parts = _read(days, most, limit + 1)
-    rows = _merged(parts, limit + 1)
+        run = known.run(query.actor) if known else None
+        if run is None or run[1]:
+            scan = _scan(documents, version, event_type, asked, begin, run)
+            days.setdefault(version.partition, {})[event_type] = scan.head(limit + 1)
+            most[version.partition] = most.get(version.partition, 0) + (run[1] if run else limit)
+    rows = _merged(_read(query.actor, days, most, limit + 1), limit + 1)
     truncated = rows.height > limit
     rows = _with_texts(documents, rows.head(limit))
     following = None
@@ -119,20 +127,19 @@ def _asked(documents: DocumentReader, query: TimelineQuery) -> DocumentQuery:
     return asked if first > end else replace(asked, first_day=first)
 
 
-def _most_rows(known: ActorRuns | None, actor: str, limit: int) -> int:
-    """Return how many rows a file has for the actor, or may have."""
-    return known.run(actor)[1] if known else limit
-
-
 def _scan(
     documents: DocumentReader,
     version: Version,
     event_type: str,
     asked: DocumentQuery,
     begin: Cursor | None,
+    run: tuple[int, int] | None,
 ) -> pl.LazyFrame:
-    """Return an actor's documents in a file, which come by time."""
-    scan = documents.scan(version, event_type, asked.actor)
+    """Return an actor's documents in a file, which come by time.
+
+    A run's may be another actor's, for whom `_read` looks: to ask the file takes longer.
+    """
+    scan = documents.scan(version, event_type, None if run else asked.actor, run)
     assert scan is not None
     time, dtype = pl.col("timestamp"), documents.schemas[event_type]["timestamp"]
     if asked.since:
@@ -149,72 +156,92 @@ def _scan(
             beyond = beyond | ((time == last) & (pl.col("row") > begin.row))
         scan = scan.filter(beyond)
     return scan.select(
-        doc_ids(version.partition, event_type),
-        "timestamp",
-        pl.lit(event_type).alias("event_type"),
+        pl.col("timestamp").alias(_TIME),
         pl.col("row").alias(_ROW),
         pl.col("text_id").alias(_TEXT_ID),
+        pl.col("actor").alias(_ACTOR),
         *documents.fields[event_type],
     )
 
 
 def _read(
-    days: Mapping[str, Sequence[pl.LazyFrame]], most: Mapping[str, int], wanted: int
-) -> list[pl.DataFrame]:
+    actor: str,
+    days: Mapping[str, Mapping[str, pl.LazyFrame]],
+    most: Mapping[str, int],
+    wanted: int,
+) -> list[_Part]:
     """Return the days' rows, of so many days as hold the rows that are wanted, and no others."""
-    parts: list[pl.DataFrame] = []
-    batch: list[pl.LazyFrame] = []
+    parts: list[_Part] = []
+    batch: list[tuple[str, str, pl.LazyFrame]] = []
     expected = found = 0
     left = len(days)
     for day, scans in days.items():
-        batch += scans
+        batch += [(day, event_type, scan) for event_type, scan in scans.items()]
         expected += most[day]
         left -= 1
         if not left or expected >= wanted - found:
-            read = collected_all(batch)
-            parts += read
-            found += sum(part.height for part in read)
+            read = collected_all([scan for *_, scan in batch])
+            parts += [
+                (day, event_type, rows)
+                for (day, event_type, _), rows in zip(batch, read, strict=True)
+                # All rows of a run have the same actor.
+                if rows.height and rows[_ACTOR][0] == actor
+            ]
+            found = sum(rows.height for *_, rows in parts)
             batch, expected = [], 0
             if found >= wanted:
                 break
     return parts
 
 
-def _merged(parts: Sequence[pl.DataFrame], most: int) -> pl.DataFrame:
+def _merged(parts: Sequence[_Part], most: int) -> pl.DataFrame:
     """Return the first rows of all parts, their fields as JSON."""
-    heads = [
-        part.select("doc_id", "timestamp", "event_type", _ROW, _TEXT_ID)
-        .with_columns(pl.lit(number).alias("part"))
-        .with_row_index("at")
-        for number, part in enumerate(parts)
-        if part.height
-    ]
-    if not heads:
+    if not parts:
         return pl.DataFrame(schema={**TIMELINE_SCHEMA, _TEXT_ID: pl.UInt64})
-    rows = pl.concat(heads).sort("timestamp", "event_type", _ROW).head(most)
+    heights = [rows.height for *_, rows in parts]
+    part = np.repeat(np.arange(len(parts)), heights)
+    # Each step on one of dozens of small frames takes Polars longer than the same on all rows.
+    heads = pl.concat(
+        pl.DataFrame([rows[_TIME].rename("timestamp"), rows[_ROW], rows[_TEXT_ID]])
+        for *_, rows in parts
+    )
+    heads = heads.with_columns(
+        part=part,
+        at=np.concatenate([np.arange(height) for height in heights]),
+        day=pl.Series([day for day, *_ in parts], dtype=pl.String).gather(part),
+        event_type=pl.Series([name for _, name, _ in parts], dtype=pl.String).gather(part),
+    )
+    rows = heads.sort("timestamp", "event_type", _ROW).head(most)
     fields: dict[tuple[int, int], str] = {}
-    for (number,), chosen in rows.group_by("part"):
-        part = parts[number].select(pl.exclude("doc_id", "timestamp", "event_type", _ROW, _TEXT_ID))
-        values = hex_ids(part[chosen["at"]])
-        for at, row in zip(chosen["at"], values.iter_rows(named=True), strict=True):
-            fields[number, at] = _json(row)
+    for number, places in rows.group_by("part").agg("at").iter_rows():
+        columns, chosen = parts[number][2].columns, parts[number][2][places]
+        for at, row in zip(places, chosen.rows(), strict=True):
+            fields[number, at] = _json(columns[_OWN:], row[_OWN:])
     pairs = zip(rows["part"], rows["at"], strict=True)
-    texts = pl.Series("fields", [fields[pair] for pair in pairs], dtype=pl.String)
-    return rows.with_columns(texts)
+    row = pl.col(_ROW).cast(pl.String)
+    return rows.with_columns(
+        pl.Series("fields", [fields[pair] for pair in pairs], dtype=pl.String),
+        doc_id=pl.concat_str("day", pl.lit("/"), "event_type", pl.lit("/"), row),
+    )
 
 
 def _with_texts(documents: DocumentReader, rows: pl.DataFrame) -> pl.DataFrame:
-    days = rows.with_columns(pl.col("doc_id").str.split("/").list.first().alias("day"))
     wanted = {
-        str(day): of_day[_TEXT_ID] for (day,), of_day in days.group_by("day", maintain_order=True)
+        str(day): of_day[_TEXT_ID]
+        for (day,), of_day in (rows.group_by("day") if rows.height else ())
     }
     texts = documents.texts(wanted).rename({"text_id": _TEXT_ID})
-    joined = days.select(pl.exclude("text"))
-    return joined.join(texts, on=["day", _TEXT_ID], how="left", maintain_order="left")
+    return rows.select(pl.exclude("text")).join(
+        texts, on=_TEXT_ID, how="left", maintain_order="left"
+    )
 
 
-def _json(row: Mapping[str, Any]) -> str:
-    given = {name: value for name, value in row.items() if value is not None and value == value}
+def _json(names: Sequence[str], values: Sequence[Any]) -> str:
+    given = {
+        name: value
+        for name, value in zip(names, values, strict=True)
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"), default=_iso)
 
 

@@ -71,7 +71,9 @@ class VersionWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
-        self.group_rows: int | None = None  # Of a row group; None: as Polars likes it.
+        # Of a row group and of a page in it; None: as Polars likes it.
+        self.group_rows: int | None = None
+        self.page_bytes: int | None = None
         self.metadata: dict[str, Any] = {}
         self.version: Version | None = None
 
@@ -90,7 +92,12 @@ class VersionWriter:
             }
             frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=options)
         else:
-            frame.write_parquet(file, compression="zstd", row_group_size=self.group_rows)
+            frame.write_parquet(
+                file,
+                compression="zstd",
+                row_group_size=self.group_rows,
+                data_page_size=self.page_bytes,
+            )
         self.rows += frame.height
 
     @property

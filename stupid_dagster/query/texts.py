@@ -1,0 +1,69 @@
+"""The window's texts in memory, found by their ids, so that no file is searched for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import polars as pl
+import structlog
+
+from stupid_dagster.query.frames import collected
+from stupid_dagster.stores.snapshots import Snapshot
+
+MOST_BYTES = 128 << 20
+"""Texts of the newest days, as far as they fit; older ones are read from their files."""
+_SCHEMA = pl.Schema({"text_id": pl.UInt64, "text": pl.String})
+log = structlog.get_logger(__name__)
+
+
+class WindowTexts:
+    """Texts of one snapshot; empty until `load`. Any number of threads may ask.
+
+    An id is the hash of event type and text, so it means the same text on every day.
+    """
+
+    def __init__(self, snapshot: Snapshot, most_bytes: int = MOST_BYTES) -> None:
+        self.snapshot = snapshot
+        self.most_bytes = most_bytes
+        self._lock = threading.Lock()
+        self._loaded = False
+        self._held = _SCHEMA.to_frame()
+
+    @property
+    def rows(self) -> int:
+        """Number of texts that are held."""
+        return self._held.height
+
+    def load(self) -> None:
+        """Read the days' texts, the newest first, as far as they fit; raises SnapshotError."""
+        with self._lock:
+            if self._loaded:
+                return
+            started = time.perf_counter()
+            held = _SCHEMA.to_frame()
+            for _, version in sorted(self.snapshot.manifest.of("texts").items(), reverse=True):
+                day = self.snapshot.lake.scan_versions([version]).select(_SCHEMA.names())
+                fresh = collected(day.join(held.lazy(), on="text_id", how="anti"))
+                if held.estimated_size() + fresh.estimated_size() > self.most_bytes:
+                    break
+                held.extend(fresh)
+            self._held = held.sort("text_id").rechunk()
+            self._loaded = True
+            log.info(
+                "texts read",
+                texts=held.height,
+                bytes=int(held.estimated_size()),
+                seconds=round(time.perf_counter() - started, 2),
+            )
+
+    def find(self, text_ids: pl.Series) -> pl.DataFrame:
+        """Return text_id and text of those of the ids, which may repeat, that are held."""
+        held = self._held
+        wanted = text_ids.drop_nulls().unique()
+        if held.is_empty() or wanted.is_empty():
+            return held.clear()
+        ids, sought = held["text_id"].to_numpy(), wanted.to_numpy()
+        places = np.searchsorted(ids, sought).clip(max=len(ids) - 1)
+        return held[places[ids[places] == sought]]

@@ -51,14 +51,17 @@ class Answers:
         self._served(0 if rows is None else len(rows))
         return self._response("{" + ",".join(pieces) + "}", JSON)
 
-    def page(self, page: Page, **parts: Any) -> Response:
+    def page(self, page: Page, nested: str | None = None, **parts: Any) -> Response:
         """Return a page's rows and how many there are, in the form that is wanted.
 
-        As JSON with `parts`, which may replace the rows.
+        As JSON with `parts`, which may replace the rows; the texts in the column `nested`, which
+        are JSON themselves, are then part of it.
         """
         counts = {"total": page.total, "limit": page.limit, "truncated": page.truncated}
         if self.wanted.media == JSON:
             rows = parts.pop("rows", page.rows)
+            if nested:
+                rows = _Written(rows, nested)
             return self.data(**counts, **parts, rows=rows)
         self._served(page.rows.height)
         head = self._head | counts
@@ -90,6 +93,24 @@ class Answers:
         return Response(
             content, headers=dict(self.wanted.headers) | (headers or {}), media_type=media
         )
+
+
+class _Written:
+    """Rows of which one column is JSON already."""
+
+    def __init__(self, rows: pl.DataFrame, nested: str) -> None:
+        self.rows = rows
+        self.nested = nested
+
+    def __len__(self) -> int:
+        return self.rows.height
+
+    def json(self) -> str:
+        """Return the rows with that column's texts as they stand."""
+        others = self.rows.drop(self.nested).write_ndjson().splitlines()
+        name = json.dumps(self.nested)
+        texts = zip(others, self.rows[self.nested], strict=True)
+        return "[" + ",".join(f"{other[:-1]},{name}:{text}}}" for other, text in texts) + "]"
 
 
 def _csv(frame: pl.DataFrame) -> bytes:
@@ -124,6 +145,8 @@ def _arrow(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
 
 
 def _json(part: Any) -> str:
+    if isinstance(part, _Written):
+        return part.json()
     if isinstance(part, pl.DataFrame):
         # Polars writes NaN and infinity as null, and times in ISO 8601.
         return part.write_json()

@@ -28,6 +28,7 @@ from stupid_dagster.errors import (
     TimedOutError,
     hint,
 )
+from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +157,11 @@ def _http(request: Request, error: Exception) -> Response:
     detail = error.detail
     if error.status_code == 404:
         path = request.url.path
-        near = hint(path[:200], request.app.openapi()["paths"])
+        pages = request.app.openapi()["paths"]
+        near = hint(path[:200], pages)
+        table = path.removeprefix("/knowledge/")
+        if table in KNOWLEDGE_TABLES:
+            near = f": /knowledge/tables/{table} has that table"
         detail = f"there is no {path[:200]}{near}; /docs lists what there is"
     return problem(request, error.status_code, detail, headers=error.headers)
 

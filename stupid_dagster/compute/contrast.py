@@ -23,6 +23,8 @@ CONTRAST_SCHEMA: dict[str, Any] = {
     "lift": pl.Float64,
     "actors": pl.UInt32,
 }
+_MANY = 5_000
+"""Ids from which all actors are asked whether they are among them, rather than each id sought."""
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
@@ -98,6 +100,9 @@ class Population:
         ids = self.graph.ids
         if not (self.size and len(actors)):
             return np.empty(0, dtype=np.int64)
+        if len(actors) >= _MANY:
+            own = ids.gather(self.nodes)
+            return own.is_in(actors.implode()).arg_true().to_numpy().astype(np.int64)
         # In order, a search finds what it needs where the last one left it.
         actors = actors.unique().sort()
         at = ids.search_sorted(actors).to_numpy().astype(np.int64).clip(max=len(ids) - 1)
@@ -185,12 +190,19 @@ def _deviation(values: pl.Series) -> float:
     return float(values.std(ddof=0) or 0) if values.min() != values.max() else 0.0  # type: ignore[arg-type]
 
 
-def _linked(graph: Incidence, nodes: Numbers) -> pl.DataFrame:
-    """Return how many of the nodes are linked to what: `link` is kind * size of graph + entity."""
+def _linked(
+    graph: Incidence, nodes: Numbers, entities: NDArray[np.bool_] | None = None
+) -> pl.DataFrame:
+    """Return how many of the nodes are linked to what: `link` is kind * size of graph + entity.
+
+    `entities` [size of graph] says which of them count; None: all.
+    """
     starts = graph.starts[nodes].astype(np.int64)
     counts = graph.starts[nodes + 1] - starts
     entries = np.repeat(starts - (np.cumsum(counts) - counts), counts)
     entries += np.arange(len(entries))
+    if entities is not None:
+        entries = entries[entities[graph.ends[entries]]]
     # As one number, by which grouping is several times faster than by two.
     links = graph.kinds[entries].astype(np.int64) * graph.size + graph.ends[entries]
     # `graph_edges` has one row for a type and two ends: each is another actor.
@@ -199,12 +211,14 @@ def _linked(graph: Incidence, nodes: Numbers) -> pl.DataFrame:
 
 def _entities(population: Population, places: Numbers) -> pl.DataFrame:
     graph, rest = population.graph, population.size - len(places)
-    mine = _linked(graph, population.nodes[places])
     # What neither side can have often enough, which is most, isn't looked at any further.
     least = MIN_SUPPORT_SHARE * min(len(places), rest)
+    common = population.linked.filter(pl.col("actors") >= least)
+    entities = np.zeros(graph.size, dtype=np.bool_)
+    entities[common["link"].to_numpy() % graph.size] = True
+    mine = _linked(graph, population.nodes[places], entities)
     counts = (
-        population.linked.filter(pl.col("actors") >= least)
-        .join(mine, on="link", how="left", suffix="_set")
+        common.join(mine, on="link", how="left", suffix="_set")
         .with_columns(pl.col("actors_set").fill_null(0))
         .select(
             "link",

@@ -12,6 +12,7 @@ import structlog
 
 from stupid_dagster.compute.contrast import Population, contrast
 from stupid_dagster.compute.graph.incidence import Incidence
+from stupid_dagster.deadline import check
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.query.frames import collected_all
 from stupid_dagster.query.paging import Page
@@ -49,6 +50,10 @@ class Contrasts:
         self._lock = threading.Lock()
         self._population: Population | None = None
 
+    def warm(self, actor: str) -> None:
+        """Make what all comparisons share; `actor` is the entity type of actors."""
+        self._open(actor)
+
     def close(self) -> None:
         """Give the memory back."""
         with self._lock:
@@ -61,6 +66,7 @@ class Contrasts:
         when none is left, or nobody to compare with.
         """
         population = self._open(actor)
+        check()
         asked = actors.drop_nulls().unique()
         places = population.places(asked)
         rest = population.size - len(places)
@@ -69,6 +75,7 @@ class Contrasts:
                 f"{len(places)} of the {len(asked)} ids are of the window's {population.size} "
                 f"actors (entity type {actor}); give some, but not all of them"
             )
+        check()
         found = contrast(population, places)
         return ContrastPage(
             found.head(limit),

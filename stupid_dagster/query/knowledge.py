@@ -43,6 +43,14 @@ _ORDERS: dict[str, list[Order]] = {
 """The orders in which large tables are asked for most."""
 
 
+def no_such_table(table: str) -> str:
+    """Return what is wrong with the name of a table that isn't in KNOWLEDGE_TABLES."""
+    return (
+        f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}; "
+        f"there are {', '.join(KNOWLEDGE_TABLES)}"
+    )
+
+
 class KnowledgeReader:
     """Reads the window tables of one snapshot, which never change."""
 
@@ -101,10 +109,7 @@ class KnowledgeReader:
     def scan(self, table: str) -> pl.LazyFrame:
         """Return a knowledge table's rows, with words where it has them; raises as `page`."""
         if table not in KNOWLEDGE_TABLES:
-            raise InvalidQueryError(
-                f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}; "
-                f"there are {', '.join(KNOWLEDGE_TABLES)}"
-            )
+            raise InvalidQueryError(no_such_table(table))
         held = self._tables.get(table, self.snapshot.window(table).rows)
         return held.rows.lazy() if held else self._stored(table)
 

@@ -90,6 +90,7 @@ class SnapshotReader:
             "graph": lambda: [self._graph.warm(), self.neighbors("", limit=1)],
             "search": lambda: self.search("ready", limit=1),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
+            "contrasts": lambda: self._contrasts.warm(self._catalog["actor"]),
         }.items():
             try:
                 ask()
@@ -159,12 +160,18 @@ class SnapshotReader:
     ) -> Page:
         """Return an actor's documents of all event types in time order, as `actor_timeline` does.
 
-        Raises NotFoundError for an actor that isn't in the snapshot, and InvalidQueryError.
+        Raises NotFoundError for an actor that isn't in the snapshot, and InvalidQueryError, also
+        for an entity of another type.
         """
         rows = row_limit(limit, self.project.settings, TIMELINE_ROWS)
         page = actor_timeline(self._documents, query, rows, cursor)
         if page.rows.is_empty():
-            self.node(query.actor)
+            kind, actor = self.node(query.actor)["type"], self._catalog["actor"]
+            if kind != actor:
+                raise InvalidQueryError(
+                    f"{query.actor[:80]!r} is of type {kind}, and only entities of type {actor} "
+                    "have a timeline; ask for its neighbors in the graph (/graph/neighbors)"
+                )
         return page
 
     def search(

@@ -47,7 +47,7 @@ DOCUMENTS: dict[str, Any] = {
                 "event_type": "Departure",
                 "text": "American Airlines Inc. flight from John F Kennedy Intl to Los Angeles "
                 "Intl in the morning, early",
-                "fields": '{"carrier":"AA","origin":"JFK","dest":"LAX","dep_delay":-9.0}',
+                "fields": {"carrier": "AA", "origin": "JFK", "dest": "LAX", "dep_delay": -9.0},
             }
         ],
     },

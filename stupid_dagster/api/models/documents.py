@@ -24,7 +24,10 @@ class TimelineRow(Shape):
     timestamp: datetime
     event_type: str
     text: str | None = Field(description="Its text, as it is embedded and searched.")
-    fields: str = Field(description="What the event states itself: a JSON object.")
+    fields: dict[str, Any] = Field(
+        description="What the event states itself, without what is missing. In CSV and Arrow a "
+        "text, the same as JSON."
+    )
 
 
 class TimelinePage(Page):

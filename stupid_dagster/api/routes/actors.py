@@ -41,12 +41,13 @@ def timeline(
 ) -> Response:
     asked = TimelineQuery(actor_id, first_day, last_day, since, until, event_type or ())
     page = answers.reader.timeline(asked, limit=limit, cursor=cursor)
-    return answers.page(page, next_cursor=page.next_cursor)
+    return answers.page(page, nested="fields", next_cursor=page.next_cursor)
 
 
 timeline.__doc__ = f"""Read an actor's documents of all event types, earliest first.
 
 Without a first day or `since`, the last {DEFAULT_DAYS} days up to the end of the window or of the
-question. `fields` has what the event states itself, as a JSON object in a string: columns are
-the same for all event types. A page that is `truncated` has a `next_cursor`.
+question. `fields` has what the event states itself; in CSV and Arrow as a JSON text, so that
+columns are the same for all event types. A page that is `truncated` has a `next_cursor`. 404 for
+an entity that isn't there, 422 for one that isn't an actor: see `/graph/neighbors` for those.
 """

@@ -23,10 +23,11 @@ from stupid_dagster.api.models.knowledge import (
     TablePage,
     TrendsPage,
 )
+from stupid_dagster.errors import NotFoundError
 from stupid_dagster.query import Filter, parse_filter
 from stupid_dagster.query.filters import OPERATORS
 from stupid_dagster.query.items import parsed_insight
-from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
+from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES, no_such_table
 
 router = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
@@ -367,4 +368,6 @@ def table(
     offset: Offset = 0,
 ) -> Response:
     """List any knowledge table's rows, in their own order; `/catalog` describes the columns."""
+    if table not in KNOWLEDGE_TABLES:
+        raise NotFoundError(no_such_table(table))
     return page_of_table(answers, table, sort, limit, offset, filter)

@@ -11,6 +11,7 @@ import polars as pl
 from stupid_dagster.compute.graph.paths import Path, edges_along, shortest_path
 from stupid_dagster.compute.graph.subgraph import Subgraph, subgraph
 from stupid_dagster.compute.graph.traversal import Order, traverse
+from stupid_dagster.deadline import check
 from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.paging import Page
@@ -53,6 +54,7 @@ def walk(
     _check_depth(depth)
     view = graph.view(catalog, edge_types, direction)
     names = _some(graph, catalog, starts)
+    check()
     found = traverse(view, names, depth=depth, order=cast(Order, order), limit=limit)
     total = None if found.truncated else found.table.height
     return Page(found.table, limit, found.truncated, total)
@@ -80,6 +82,7 @@ def find_path(
         )
     view = graph.view(catalog, edge_types, direction)
     graph.numbers(catalog, [source, target])
+    check()
     path = shortest_path(view, source, target, weighted=weighted, max_hops=max_hops)
     if path is None:
         return None
@@ -113,6 +116,7 @@ def drawn(
             f"{len(names)} entities to start from: at most the limit, {limit}; raise it, or begin "
             "with fewer"
         )
+    check()
     return subgraph(view, names, depth=depth, limit=limit)
 
 

@@ -180,12 +180,15 @@ FINDINGS = (
             Column(
                 "status",
                 pl.String,
-                "new, ongoing, or resolved: there in the previous window, and no more.",
+                "Against the previous window: new (it didn't tell this id, or there is none), "
+                "ongoing (it told it too), or resolved (it told it, and it no longer holds: said "
+                "once).",
             ),
             Column(
                 "since",
                 pl.Date,
-                "Last day of the first window that told it; not before this window's first day.",
+                "Since when it is told without a break: the last day of the first window that "
+                "told it, not the day it happened on; never before this window's first day.",
             ),
             Column("title", pl.String, "One line.", "words"),
             Column("text", pl.String, "What happened, against what, driven by what.", "words"),

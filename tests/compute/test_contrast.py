@@ -195,3 +195,11 @@ def test_no_actors_and_all_of_them() -> None:
         assert contrast(everyone, places).is_empty()
     nobody = population(["g1"], set(), {}, {})
     assert nobody.places(pl.Series(["g1", "m1"])).tolist() == []
+
+
+def test_many_actors_are_found_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = population([f"m{n}" for n in range(9)] + ["g1"], {("m1", "g1", "Played")}, {}, {})
+    sought = pl.Series(["m7", "m1", "g1", "m1", "x"])
+    few = people.places(sought)
+    monkeypatch.setattr("stupid_dagster.compute.contrast._MANY", 1)
+    assert people.places(sought).tolist() == few.tolist() == [1, 7]

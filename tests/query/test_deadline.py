@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -18,9 +20,15 @@ from stupid_dagster.errors import SnapshotError, TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader, frames
 from stupid_dagster.query.frames import collected, collected_all
+from stupid_dagster.query.plans import tables
+from stupid_dagster.query.plans.model import Measure
+from stupid_dagster.query.timeline import TimelineQuery
 from stupid_dagster.query.workers import Workers
 from stupid_dagster.stores.graph import GraphReader
 from tests.api.serving import seconds_until
+
+_COUNT = Measure(op="count")
+_ROWS = pl.DataFrame({"n": [*range(10)], "time": [datetime(2013, 2, 8, tzinfo=UTC)] * 10})
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +108,28 @@ def test_a_graph_query_is_interrupted_and_its_connection_serves_others(
     with deadline(0), pytest.raises(TimedOutError):
         graph.node("airport:JFK")
     graph.close()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda reader: reader.traverse("airport:JFK"),
+        lambda reader: reader.path("airport:JFK", "airport:EWR"),
+        lambda reader: reader.subgraph("airport:JFK"),
+        lambda reader: reader.contrast(["aircraft:N328AA"]),
+        lambda reader: reader.timeline(TimelineQuery("aircraft:N328AA")),
+        lambda reader: tables.timeline(_ROWS, "time", "1d", ZoneInfo("UTC"), [], [_COUNT], 5),
+        lambda reader: tables.aggregate(_ROWS, ["n"], [_COUNT], None, 5),
+        lambda reader: tables.join_rows(_ROWS, _ROWS, ["n"], ["n"], "inner", 5),
+        lambda reader: tables.filter_rows(_ROWS, pl.col("n") > 3, None, "-n", 5),
+    ],
+)
+def test_what_is_worked_out_in_memory_is_cut_off(
+    reader: SnapshotReader, ask: Callable[[SnapshotReader], Any]
+) -> None:
+    assert ask(reader) is not None
+    with deadline(0), pytest.raises(TimedOutError):
+        ask(reader)
 
 
 def test_a_search_is_cut_off(reader: SnapshotReader) -> None:

@@ -146,6 +146,45 @@ def test_an_unknown_actor_gets_a_hint_of_its_prefix(reader: SnapshotReader) -> N
         reader.timeline(TimelineQuery("aircrft:N328AA"))
 
 
+def test_what_is_no_actor_has_no_timeline(reader: SnapshotReader) -> None:
+    with pytest.raises(InvalidQueryError, match="type Airport, and only entities of type Aircraft"):
+        reader.timeline(TimelineQuery("airport:JFK"))
+
+
+def test_an_actor_without_documents_has_an_empty_timeline(reader: SnapshotReader) -> None:
+    actors = reader.documents("Departure", first_day=date(2013, 2, 8), columns=["actor"]).rows
+    away = reader.documents("Departure", last_day=FIRST, columns=["actor"]).rows.join(
+        actors, on="actor", how="anti"
+    )
+    query = TimelineQuery(away["actor"][0], date(2013, 2, 9), event_types=["Departure"])
+    assert reader.timeline(query).total == 0
+
+
+def test_fields_are_json_whatever_the_numbers(flights_copy: Project) -> None:
+    lake = flights_copy.lake
+    with SnapshotReader(flights_copy, open_snapshot(lake)) as reader:
+        version = reader.manifest.of("documents")["2013-02-08"]
+        file = lake.version_path(version) / "Departure.parquet"
+        rows = pl.read_parquet(file).with_columns(dep_delay=pl.lit(float("inf")))
+        rows.write_parquet(file)
+        page = reader.timeline(TimelineQuery(rows["actor"][0], date(2013, 2, 8)))
+    own = json.loads(page.rows["fields"][0], parse_constant=pytest.fail)
+    assert "origin" in own and "dep_delay" not in own
+
+
+def test_a_run_of_another_actor_with_the_same_hash_is_left_out(
+    reader: SnapshotReader, busiest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.timeline(TimelineQuery(busiest, FIRST))
+    monkeypatch.setattr(ActorRuns, "run", lambda self, actor: (0, 2))
+    page = reader.timeline(TimelineQuery(busiest, FIRST))
+    assert page.rows.equals(
+        page.rows.filter(
+            pl.col("doc_id").is_in(every_document(reader, busiest)["doc_id"].implode())
+        )
+    )
+
+
 def test_cursors_of_other_questions_are_refused(reader: SnapshotReader, busiest: str) -> None:
     query = TimelineQuery(busiest, FIRST)
     day = reader.manifest.days[0]

@@ -101,7 +101,8 @@ def _insight(
     steps = ", then ".join(symbol_text(symbol, model) for symbol in row["symbols"])
     actors = words.counted(row["actors"], actors_noun(model))
     text = f"{actors} show it, {words.percent(support)} of those with a sequence"
-    text += f"; {_speed(row)}" if _speed(row) else ""
+    speed = _speed(row, model)
+    text += f"; {speed}" if speed else ""
     match status:
         case "new":
             named = f"New {category}pattern"
@@ -133,13 +134,17 @@ def _insight(
     )
 
 
-def _speed(row: dict[str, Any]) -> str:
+def _speed(row: dict[str, Any], model: EventModel) -> str:
     """Return how often the last step follows, and after what time; empty if nobody knows."""
+    silence = model.patterns.silence
+    # A silence is counted from the actor's last event, not from the step before: "a cancellation,
+    # then no departure for 2 days; it takes 24 hours" would contradict itself.
+    timed = not (silence and row["symbols"][-1] == silence.code)
     parts = []
     if row["lift"] is not None and row["lift"] >= 1.1:
         parts.append(
             f"the last step follows {words.number(row['lift'])} times as often as by chance"
         )
-    if row["median_seconds"] is not None:
+    if row["median_seconds"] is not None and timed:
         parts.append(f"it takes {duration(row['median_seconds'])} (median)")
     return "; ".join(parts)

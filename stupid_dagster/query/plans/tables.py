@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from stupid_dagster.deadline import check
 from stupid_dagster.query.paging import Page
 from stupid_dagster.query.plans.model import Measure
 
@@ -40,7 +41,9 @@ def filter_rows(
     limit: int,
 ) -> Page:
     """Return the rows that meet a condition, sorted, with only some columns."""
-    found = sorted_rows(rows if wanted is None else rows.filter(wanted), sort)
+    found = rows if wanted is None else rows.filter(wanted)
+    check()
+    found = sorted_rows(found, sort)
     return cut(found if columns is None else found.select(list(dict.fromkeys(columns))), limit)
 
 
@@ -84,6 +87,7 @@ def join_rows(
             for b, cast, key in zip(right_on, casts, keys, strict=True)
         ),
     )
+    check()
     if how in ("semi", "anti"):
         found = left.join(right, on=keys, how=how, maintain_order="left")  # type: ignore[arg-type]
         return cut(found.drop(keys), limit)
@@ -92,6 +96,7 @@ def join_rows(
     each = counted["\0matches"].fill_null(1 if how == "left" else 0)
     before = each.cum_sum() - each
     left = left.filter(before <= limit)
+    check()
     found = left.join(
         right,
         on=keys,
@@ -132,6 +137,7 @@ def aggregate(
     if not by:
         return cut(rows.select(expressions), limit)
     found = rows.group_by(list(dict.fromkeys(by))).agg(expressions)
+    check()
     return cut(sorted_rows(found, sort or f"-{measure_name(measures[0])}", *by), limit)
 
 
@@ -150,6 +156,7 @@ def timeline(
     """
     spans = _spans(rows[time], every, zone)
     found = rows.with_columns(spans.alias(time)).filter(pl.col(time).is_not_null())
+    check()
     keys = [time, *dict.fromkeys(by)]
     found = found.group_by(keys).agg(measured(one, found.schema) for one in measures)
     return cut(found.sort(keys, nulls_last=True), limit)
@@ -172,6 +179,7 @@ def _spans(times: pl.Series, every: str, zone: ZoneInfo) -> pl.Series:
             return begin.dt.replace_time_zone("UTC")
     begins = local.dt.truncate(every)
     distinct = begins.unique().drop_nulls()
+    check()
     exact = [_in_utc(begin, zone) for begin in distinct]
     return begins.replace_strict(
         distinct, pl.Series(exact, dtype=pl.Datetime("ms", "UTC")), default=None

@@ -45,13 +45,14 @@ def test_a_new_and_a_vanished_pattern_in_words() -> None:
     )
     assert new["text"] == (
         "40 members show it, 4% of those with a sequence; the last step follows 2 times as often "
-        "as by chance; it takes 90 minutes (median). In the previous window too few did."
+        "as by chance. In the previous window too few did."
     )
     assert new["severity"] == "notable"
     assert new["series"] == [0.0, 0.04]
     assert gone["insight_id"] == "pattern/pattern:b/vanished"
     assert gone["title"] == "Funnel pattern gone: login (success true), then game opened"
     assert gone["text"].endswith("In the previous window 2% did.")
+    assert "; it takes 90 minutes (median)." in gone["text"]
     types = [s["params"]["event_type"] for s in gone["plan"]["steps"][1:]]
     assert types == ["Login", "GameOpened"]
     assert gone["plan"]["steps"][1]["params"]["first_day"] == "2025-03-08"

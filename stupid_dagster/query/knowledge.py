@@ -160,9 +160,10 @@ class KnowledgeReader:
             column, value = next(iter(key.items()))
             # Enough for a hint: comparing with all could take seconds.
             ids = collected(self.scan(table).select(column).head(200))[column].to_list()
+            near = hint(value[:80], ids) or (f" (one is {ids[0]!r})" if ids else "")
             raise NotFoundError(
                 f"{table} of the window ending on {self.snapshot.manifest.last_day} have no "
-                f"{value[:80]!r}{hint(value[:80], ids)}; there are "
+                f"{value[:80]!r}{near}; there are "
                 f"{self.snapshot.window(table).rows}"
             )
         return found.row(0, named=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from datetime import datetime
 from typing import Any
@@ -216,3 +218,69 @@ def test_the_snapshot_says_what_it_consists_of(
     documents = answer["tables"]["documents"]
     assert documents["partitions"] == 4
     assert documents["rows"] == sum(v.rows for v in manifest.of("documents").values())
+
+
+def test_a_timeline_states_fields_as_json_in_json_and_as_text_elsewhere(
+    client: TestClient,
+) -> None:
+    url = "/actors/aircraft:N328AA/timeline?first_day=2013-01-11"
+    rows = get(client, url)["rows"]
+    assert rows and rows[0]["fields"]["tailnum"] == "N328AA"
+    answer = client.get(url, headers={"Accept": "text/csv"})
+    texts = [row["fields"] for row in csv.DictReader(io.StringIO(answer.text))]
+    assert [json.loads(text) for text in texts] == [row["fields"] for row in rows]
+    assert get(client, f"{url}&event_type=WeatherReport")["rows"] == []
+
+
+def test_who_has_no_timeline_is_told_so(client: TestClient) -> None:
+    answer = client.get("/actors/carrier:UA/timeline")
+    assert answer.status_code == 422
+    assert "only entities of type Aircraft" in answer.json()["detail"]
+    assert client.get("/actors/carrier:ua/timeline").status_code == 404
+
+
+def test_unknown_tables_are_not_found_and_others_say_where_they_are(client: TestClient) -> None:
+    other = client.get("/knowledge/cluster_members")
+    assert other.status_code == 404
+    assert "/knowledge/tables/cluster_members has that table" in other.json()["detail"]
+    unknown = client.get("/knowledge/tables/cluster_member")
+    assert unknown.status_code == 404
+    assert "did you mean 'cluster_members'" in unknown.json()["detail"]
+
+
+def test_knowledge_by_filters_on_any_column(client: TestClient) -> None:
+    rows = get(client, "/knowledge/pagerank?filter=type:eq:Airport&filter=type_rank:le:3")["rows"]
+    assert [row["type_rank"] for row in rows] == [1, 2, 3]
+    keyed = get(
+        client, "/knowledge/tables/cluster_members?filter=cluster_id:in:cluster:0,cluster:1"
+    )
+    assert {row["cluster_id"] for row in keyed["rows"]} <= {"cluster:0", "cluster:1"}
+    assert keyed["total"] > 0
+    started = get(client, "/knowledge/degrees?filter=entity_id:starts_with:carrier:")
+    assert {row["type"] for row in started["rows"]} == {"Carrier"}
+    wrong = client.get("/knowledge/pagerank?filter=type_rank:le:x&filter=tpe:eq:Airport")
+    assert wrong.status_code == 422
+    assert "did you mean 'type'" in wrong.json()["detail"]
+    assert "whole number" in wrong.json()["detail"]
+
+
+def test_contrasts_are_the_same_asked_either_way(client: TestClient) -> None:
+    asked = get(client, "/knowledge/contrast?cluster=cluster:0&limit=5")
+    members = {
+        "table": "cluster_members",
+        "filters": [{"field": "cluster_id", "op": "eq", "value": "cluster:0"}],
+    }
+    for question in ({"cluster": "cluster:0"}, members):
+        answer = client.post("/knowledge/contrast?limit=5", json=question)
+        assert answer.status_code == 200
+        assert answer.json() == asked
+    assert len(asked["rows"]) == 5 and asked["truncated"]
+    assert asked["actors"] + asked["rest"] > asked["actors"] > 0
+    both = client.post("/knowledge/contrast", json={**members, "cluster": "cluster:0"})
+    assert both.status_code == 422
+
+
+def test_the_page_says_what_an_insights_status_and_since_mean(page: dict[str, Any]) -> None:
+    row = page["components"]["schemas"]["InsightsRow"]["properties"]
+    assert "Against the previous window" in row["status"]["description"]
+    assert "not the day it happened on" in row["since"]["description"]

@@ -182,3 +182,34 @@ def test_the_catalog_is_the_published_one(reader: SnapshotReader, flights_projec
     assert list(catalog["events"]) == list(flights_project.model.events)
     with pytest.raises(NotFoundError, match="did you mean 'Departure'"):
         reader.event_type("departure")
+
+
+def test_an_unknown_id_says_which_are_near_or_what_one_looks_like(reader: SnapshotReader) -> None:
+    for cluster_id, message in [
+        ("custer:1", r"did you mean 'cluster:1'\?"),
+        ("0", r"one is 'cluster:0'"),
+    ]:
+        with pytest.raises(NotFoundError, match=message):
+            reader.cluster(cluster_id)
+        with pytest.raises(NotFoundError, match=message):
+            reader.contrast_group("clusters", cluster_id)
+
+
+def test_actors_are_contrasted_however_they_are_given(reader: SnapshotReader) -> None:
+    of_cluster = reader.contrast_group("clusters", "cluster:1", limit=1000)
+    mine = [Filter(field="cluster_id", op="eq", value="cluster:1")]
+    found = reader.contrast_found("cluster_members", mine, limit=1000)
+    members = reader.knowledge("cluster_members", filters=mine, limit=1000).rows["actor"]
+    listed = reader.contrast([*members, "aircraft:none", members[0]], limit=1000)
+
+    assert found.rows.equals(of_cluster.rows) and listed.rows.equals(of_cluster.rows)
+    assert found.actors == listed.actors == of_cluster.actors == len(members)
+    assert listed.asked == len(members) + 1
+    assert of_cluster.rows["z"].abs().is_sorted(descending=True)
+    features = reader.snapshot.scan("features").collect()
+    inside = features.filter(pl.col("actor").is_in(members.implode()))
+    row = of_cluster.rows.row(by_predicate=pl.col("name") == "flights", named=True)
+    assert row["set"] == pytest.approx(inside["flights"].mean())
+    for actors in ([], ["airport:JFK"]):
+        with pytest.raises((InvalidQueryError, NotFoundError)):
+            reader.contrast(actors)

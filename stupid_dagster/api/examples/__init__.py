@@ -1,4 +1,5 @@
-"""Answers for the OpenAPI page, shortened: the flights sample, as `make demo` has it.
+"""Answers for the OpenAPI page, shortened: the flights sample, as `make demo` has it, after
+the window that ends a day earlier.
 
 FastAPI takes nulls out of examples, so that none has any.
 """

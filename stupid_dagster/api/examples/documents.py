@@ -42,27 +42,27 @@ DOCUMENTS: dict[str, Any] = {
         "next_cursor": "WyIyMDEzLTAyLTA4IiwyODMsIjIwMjYxMTIyVDIyNDEzNTk5OC0wNmQ4NjUiXQ",
         "rows": [
             {
-                "doc_id": "2013-02-06/Departure/243",
-                "timestamp": "2013-02-06T15:30:00+00:00",
+                "doc_id": "2013-02-04/Departure/237",
+                "timestamp": "2013-02-05T00:05:00+00:00",
                 "event_type": "Departure",
                 "text": "American Airlines Inc. flight from John F Kennedy Intl to Los Angeles "
-                "Intl in the morning, early",
-                "fields": {"carrier": "AA", "origin": "JFK", "dest": "LAX", "dep_delay": -9.0},
+                "Intl in the evening, on time",
+                "fields": {"carrier": "AA", "origin": "JFK", "dest": "LAX", "dep_delay": 1.0},
             }
         ],
     },
     "segments": {
         **ONE,
-        "total": 1,
-        "limit": 1,
+        "total": 90,
+        "limit": 90,
         "truncated": False,
         "rows": [
             {
-                "day": "2013-02-08",
+                "day": "2013-01-11",
                 "event_type": "Departure",
-                "documents": 458,
-                "bytes": 24820,
-                "version": "20261123T112803939-1baad5",
+                "documents": 919,
+                "bytes": 39583,
+                "version": "20261123T115546297-afc2c2",
                 "day_rejects": 0,
             }
         ],

@@ -38,22 +38,22 @@ _COMMUNITY = {
 }
 _CLUSTER = {
     "cluster_id": "cluster:0",
-    "size": 721,
-    "share": 0.365,
-    "features": [{"feature": "flights", "mean": 1.3, "deviation": 0.53, "z": -0.58}],
-    "centroid": [-0.53],
-    "label": "Occasional aircraft with few evening flights (0.22 a week)",
-    "description": "721 aircraft, 37% of all aircraft. On average 1.4 events a week (all: 2.9).",
+    "size": 934,
+    "share": 0.473,
+    "features": [{"feature": "flights", "mean": 1.3, "deviation": 0.57, "z": -0.58}],
+    "centroid": [-0.539],
+    "label": "Occasional aircraft with few kilometres (2,023 km a week)",
+    "description": "934 aircraft, 47% of all aircraft. On average 1.4 events a week (all: 2.9).",
     "distinguishing": ["few events: 1.4 events a week (all: 2.9)"],
 }
 
 INSIGHT = {
     "insight_id": "trend/cancellations/up",
-    "rank": 1,
+    "rank": 2,
     "kind": "trend",
     "severity": "critical",
-    "status": "new",
-    "since": "2013-02-09",
+    "status": "ongoing",
+    "since": "2013-02-08",
     "title": "Cancellations above usual: 472 on Friday 8 February, usually 11",
     "text": "Cancellations: 472 on Friday 8 February (usually 11, 43 times that).",
     "subjects": ["cancellations"],
@@ -66,20 +66,20 @@ INSIGHT = {
 }
 
 KNOWLEDGE: dict[str, Any] = {
-    "clusters": {**PAGE, "total": 8, "rows": [_CLUSTER]},
+    "clusters": {**PAGE, "total": 6, "rows": [_CLUSTER]},
     "cluster": {
         **PAGE,
-        "total": 721,
+        "total": 934,
         "cluster": _CLUSTER,
         "made": made(
             "clusters",
             "k-means segments of actors.",
             parameters={"settings": {"max_clusters": 20, "seed": 7}},
-            chosen={"k": 8, "silhouette": 0.463, "inertia": 7530.0, "chosen": True},
+            chosen={"k": 6, "silhouette": 0.287, "inertia": 6354.0, "chosen": True},
         ),
-        "rows": [{"actor": "aircraft:N3AEAA", "cluster_id": "cluster:0", "distance": 0.43}],
+        "rows": [{"actor": "aircraft:N26215", "cluster_id": "cluster:0", "distance": 0.452}],
     },
-    "communities": {**PAGE, "total": 16, "rows": [_COMMUNITY]},
+    "communities": {**PAGE, "total": 12, "rows": [_COMMUNITY]},
     "community": {
         **PAGE,
         "total": 1035,
@@ -88,7 +88,7 @@ KNOWLEDGE: dict[str, Any] = {
             "communities",
             "Groups of nodes that are more connected with each other than with the rest.",
             parameters={"settings": {"community_algorithm": "leiden", "seed": 7}},
-            chosen={"algorithm": "leiden", "communities": 16, "modularity": 0.531, "chosen": True},
+            chosen={"algorithm": "leiden", "communities": 12, "modularity": 0.539, "chosen": True},
         ),
         "rows": [
             {
@@ -105,6 +105,7 @@ KNOWLEDGE: dict[str, Any] = {
     },
     "pagerank": {
         **PAGE,
+        "total": 4851,
         "rows": [
             {
                 "entity_id": "airport:EWR",
@@ -112,13 +113,14 @@ KNOWLEDGE: dict[str, Any] = {
                 "score": 0.048,
                 "rank": 1,
                 "type_rank": 1,
-                "previous_score": 0.049,
+                "previous_score": 0.048,
                 "previous_type_rank": 1,
             }
         ],
     },
     "degrees": {
         **PAGE,
+        "total": 4851,
         "rows": [
             {
                 "entity_id": "airport:EWR",
@@ -130,10 +132,10 @@ KNOWLEDGE: dict[str, Any] = {
             }
         ],
     },
-    "trends": {**PAGE, "total": 1, "limit": 100, "truncated": False, "rows": [STORM]},
+    "trends": {**PAGE, "total": 2, "rows": [STORM]},
     "insights": {
         **PAGE,
-        "total": 10,
+        "total": 15,
         "rows": [
             INSIGHT,
         ],

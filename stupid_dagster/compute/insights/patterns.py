@@ -100,7 +100,8 @@ def _insight(
     category = "" if row["category"] == OTHER else f"{words.humanise(row['category'])} "
     steps = ", then ".join(symbol_text(symbol, model) for symbol in row["symbols"])
     actors = words.counted(row["actors"], actors_noun(model))
-    text = f"{actors} show it, {words.percent(support)} of those with a sequence"
+    still = "still show" if status == VANISHED else "show"
+    text = f"{actors} {still} it, {words.percent(support)} of those with a sequence"
     speed = _speed(row, model)
     text += f"; {speed}" if speed else ""
     match status:
@@ -109,7 +110,7 @@ def _insight(
             text += ". In the previous window too few did."
             factor = support / bound if bound else math.inf
         case "vanished":
-            named = words.capitalised(f"{category}pattern gone")
+            named = words.capitalised(f"{category}pattern no longer frequent")
             text += f". In the previous window {words.percent(row['previous_support'])} did."
             factor = row["previous_support"] / support if support else math.inf
         case _:
@@ -137,9 +138,9 @@ def _insight(
 def _speed(row: dict[str, Any], model: EventModel) -> str:
     """Return how often the last step follows, and after what time; empty if nobody knows."""
     silence = model.patterns.silence
-    # A silence is counted from the actor's last event, not from the step before: "a cancellation,
-    # then no departure for 2 days; it takes 24 hours" would contradict itself.
-    timed = not (silence and row["symbols"][-1] == silence.code)
+    # A silence stands at its end, and begins with the actor's last event, not with the step before:
+    # "a cancellation, then no departure for 2 days; it takes 24 hours" would contradict itself.
+    timed = not (silence and silence.code in (row["symbols"][0], row["symbols"][-1]))
     parts = []
     if row["lift"] is not None and row["lift"] >= 1.1:
         parts.append(

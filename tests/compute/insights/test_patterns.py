@@ -50,8 +50,11 @@ def test_a_new_and_a_vanished_pattern_in_words() -> None:
     assert new["severity"] == "notable"
     assert new["series"] == [0.0, 0.04]
     assert gone["insight_id"] == "pattern/pattern:b/vanished"
-    assert gone["title"] == "Funnel pattern gone: login (success true), then game opened"
+    assert gone["title"] == (
+        "Funnel pattern no longer frequent: login (success true), then game opened"
+    )
     assert gone["text"].endswith("In the previous window 2% did.")
+    assert gone["text"].startswith("9 members still show it")
     assert "; it takes 90 minutes (median)." in gone["text"]
     types = [s["params"]["event_type"] for s in gone["plan"]["steps"][1:]]
     assert types == ["Login", "GameOpened"]
@@ -99,7 +102,7 @@ def test_without_patterns_or_categories_nothing_is_told() -> None:
     assert patterns_told() == []
     assert patterns_told(pattern("o", "X Y", "Other", 0.9)) == []
     odd = pattern("n", "Z:z ~", "Unknown", 0.0, lift=None, status="vanished", previous_support=0.1)
-    assert patterns_told(odd)[0]["title"] == "Unknown pattern gone: Z:z, then ~"
+    assert patterns_told(odd)[0]["title"] == "Unknown pattern no longer frequent: Z:z, then ~"
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=6), st.lists(st.sampled_from("ab"), max_size=8))

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import xxhash
 
@@ -201,3 +202,17 @@ def test_a_writer_counts_rows(tmp_path: Path) -> None:
     writer.write(pl.DataFrame({"x": []}), "b")
     assert writer.rows == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def test_a_files_pages_are_as_small_as_is_asked(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"n": range(50_000)})
+    sizes = []
+    for page_bytes in (None, 1024):
+        writer = VersionWriter(tmp_path)
+        writer.group_rows, writer.page_bytes = 50_000, page_bytes
+        writer.write(frame, f"pages of {page_bytes}")
+        file = tmp_path / f"pages of {page_bytes}.parquet"
+        assert pl.read_parquet(file).equals(frame)
+        sizes.append(pq.ParquetFile(file).metadata.row_group(0).column(0).total_uncompressed_size)
+    # Each page has a header.
+    assert sizes[1] > sizes[0] + 200 * 10

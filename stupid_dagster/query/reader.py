@@ -27,7 +27,7 @@ from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
 from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
 from stupid_dagster.query.segments import segments
-from stupid_dagster.query.timeline import TimelineQuery, actor_timeline
+from stupid_dagster.query.timeline import TimelineQuery, actor_timeline, check_actor, warm_timelines
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 
 log = structlog.get_logger(__name__)
@@ -83,10 +83,7 @@ class SnapshotReader:
         A store that can't be opened is logged; asking it says what is wrong.
         """
         for name, ask in {
-            "documents": lambda: [
-                self._documents.window_texts.load(),
-                actor_timeline(self._documents, TimelineQuery(""), 1),
-            ],
+            "documents": lambda: warm_timelines(self._documents),
             "graph": lambda: [self._graph.warm(), self.neighbors("", limit=1)],
             "search": lambda: self.search("ready", limit=1),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
@@ -166,12 +163,7 @@ class SnapshotReader:
         rows = row_limit(limit, self.project.settings, TIMELINE_ROWS)
         page = actor_timeline(self._documents, query, rows, cursor)
         if page.rows.is_empty():
-            kind, actor = self.node(query.actor)["type"], self._catalog["actor"]
-            if kind != actor:
-                raise InvalidQueryError(
-                    f"{query.actor[:80]!r} is of type {kind}, and only entities of type {actor} "
-                    "have a timeline; ask for its neighbors in the graph (/graph/neighbors)"
-                )
+            check_actor(self.node(query.actor), self._catalog["actor"])
         return page
 
     def search(

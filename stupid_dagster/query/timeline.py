@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader, in_utc
@@ -96,6 +97,21 @@ def actor_timeline(
         following = str(Cursor(day, row, version.name, (moment, event_type)))
     total = None if truncated or begin else rows.height
     return Page(rows.select(TIMELINE_SCHEMA.names()), limit, truncated, total, following)
+
+
+def warm_timelines(documents: DocumentReader) -> None:
+    """Read what timelines share: the window's texts, and where the last days' actors lie."""
+    documents.window_texts.load()
+    actor_timeline(documents, TimelineQuery(""), 1)
+
+
+def check_actor(entity: Mapping[str, Any], actor: str) -> None:
+    """Raise InvalidQueryError for an entity of the graph that isn't of the actors' type."""
+    if entity["type"] != actor:
+        raise InvalidQueryError(
+            f"{entity['entity_id'][:80]!r} is of type {entity['type']}, and only entities of type "
+            f"{actor} have a timeline; ask for its neighbors in the graph (/graph/neighbors)"
+        )
 
 
 def _parsed(cursor: str) -> Cursor:

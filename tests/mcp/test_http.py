@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -120,3 +122,48 @@ def test_an_address_without_http_is_refused(flights_project: Project) -> None:
     root = ["--root", str(flights_project.settings.root)]
     refused = CliRunner().invoke(main, [*root, "mcp", "--port", "8001"])
     assert refused.exit_code == 2 and "--http" in refused.output
+
+
+def test_the_server_ends_though_a_client_does_not_read(flights_project: Project) -> None:
+    root = flights_project.settings.root
+    with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
+        port = free.getsockname()[1]
+    command = ["-m", "stupid_dagster.cli", "--root", str(root), "mcp", "--http", "--port"]
+    hello = {
+        **{"jsonrpc": "2.0", "id": 1, "method": "initialize"},
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    url = f"http://127.0.0.1:{port}/mcp"
+    with subprocess.Popen(
+        [sys.executable, *command, str(port)], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            with httpx2.Client(timeout=30) as client:
+                seconds_until(lambda: _is_there(port), 60)
+                accept = {"Accept": "application/json, text/event-stream"}
+                answer = client.post(url, json=hello, headers=accept)
+                session = {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
+                ask = client.build_request(
+                    "POST", url, json=hello | {"method": "tools/list"}, headers=accept | session
+                )
+            head = "".join(f"{name}: {value}\r\n" for name, value in ask.headers.items())
+            with socket.create_connection(("127.0.0.1", port)) as line:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                line.sendall((f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + ask.content) * 300)
+                time.sleep(4)
+                started = time.monotonic()
+                server.send_signal(signal.SIGTERM)
+                server.wait(20)
+                assert time.monotonic() - started < 9
+        finally:
+            server.kill()
+
+
+def _is_there(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -14,7 +14,7 @@ from stupid_dagster.api.dependencies import check_key, check_parameters
 from stupid_dagster.api.errors import Problem, add_error_handlers
 from stupid_dagster.api.feed import InsightFeed
 from stupid_dagster.api.limits import HeavyLimit, HostCheck, SizeLimit
-from stupid_dagster.api.metrics import Metrics
+from stupid_dagster.api.metrics import Metrics, ModelTokens
 from stupid_dagster.api.observing import HeadAsGet, Observed
 from stupid_dagster.api.page import DescribedApp
 from stupid_dagster.api.routes import (
@@ -72,6 +72,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     """
     snapshots = KeptSnapshots(project)
     metrics = Metrics(snapshots)
+    metrics.registry.register(ModelTokens(project))
     feed = InsightFeed(snapshots)
 
     @asynccontextmanager
@@ -83,6 +84,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
             yield
         finally:
             await run_in_threadpool(snapshots.close)
+            await run_in_threadpool(app.state.questions.close)
 
     app = DescribedApp(
         title="stupid-dagster",

@@ -18,11 +18,12 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from stupid_dagster.errors import StupidError
+from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
 from stupid_dagster.tables import TABLES
 
@@ -74,18 +75,42 @@ def metrics_of(app: FastAPI) -> Metrics:
     return app.state.metrics
 
 
-class _Served(Collector):
-    """The snapshot that is served, as it is at each scrape."""
+class _AtScrape(Collector):
+    """What is as it is at each scrape."""
+
+    # Otherwise registering would collect, to learn the names.
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+class ModelTokens(_AtScrape):
+    """The tokens that a project's language models took, failures included."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def collect(self) -> Iterable[Metric]:
+        tokens = CounterMetricFamily(
+            "stupid_language_model_tokens",
+            "Tokens that language models took: of prompts, and of answers (completion).",
+            labels=["provider", "model", "kind"],
+        )
+        spent = self._project.language_model.spent() if self._project.language_model else {}
+        for model_id, usage in spent.items():
+            provider, _, model = model_id.partition("/")
+            tokens.add_metric([provider, model, "prompt"], usage.prompt_tokens)
+            tokens.add_metric([provider, model, "completion"], usage.completion_tokens)
+        yield tokens
+
+
+class _Served(_AtScrape):
+    """The snapshot that is served."""
 
     def __init__(self, snapshots: KeptSnapshots) -> None:
         self._snapshots = snapshots
         self._started = time.monotonic()
 
-    # Otherwise registering would collect, to learn the names.
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        return ()
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         uptime = time.monotonic() - self._started
         yield GaugeMetricFamily("stupid_uptime_seconds", "Seconds since the app was made.", uptime)
         kept = len(self._snapshots.windows())

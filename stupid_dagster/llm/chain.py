@@ -71,6 +71,11 @@ class Chain:
         """
         return _ChainStream(self.model_id, self, messages)
 
+    def spent(self) -> dict[str, Usage]:
+        """Return the tokens that each model took until now, failures included."""
+        with self._lock:
+            return {**self.usage}
+
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
         for model in self.models:

@@ -19,6 +19,7 @@ from stupid_dagster.api import create_app
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
 from tests.api.serving import served
+from tests.api.test_metrics import samples
 from tests.api.urls import QUESTIONS
 from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Say, Served, model_server
 from tests.query.landing import landing
@@ -26,17 +27,16 @@ from tests.questions.replay import replayed, with_model
 
 QUESTION = "Which carriers cancelled most flights on 8 February?"
 STREAM = {"Accept": "text/event-stream"}
+TOLD = PLANNED, REPAIRED, SUMMED_UP = 0, 1, 2
+WEATHER = (5,)
+"""Numbers of exchanges of the recorded conversation."""
 
 
 @contextmanager
-def asked(
-    project: Project, first: int = 0, last: int | None = None
-) -> Iterator[tuple[TestClient, Served]]:
-    with replayed(project, first, last) as (told, server):
+def asked(project: Project, *exchanges: int) -> Iterator[tuple[TestClient, Served]]:
+    with replayed(project, *exchanges) as (told, server):
         with TestClient(create_app(told), raise_server_exceptions=False) as client:
             yield client, server
-        assert told.language_model
-        told.language_model.close()
 
 
 def events(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -58,7 +58,7 @@ def cancelled(flights_project: Project) -> dict[str, int]:
 def test_a_question_is_planned_repaired_run_and_told(
     flights_project: Project, cancelled: dict[str, int]
 ) -> None:
-    with asked(flights_project, 0, 3) as (client, server):
+    with asked(flights_project, *TOLD) as (client, server):
         answer = client.post("/query", json={"question": QUESTION})
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -92,7 +92,7 @@ def test_a_question_is_planned_repaired_run_and_told(
 
 
 def test_the_same_in_events(flights_project: Project, cancelled: dict[str, int]) -> None:
-    with asked(flights_project, 0, 3) as (client, _):
+    with asked(flights_project, *TOLD) as (client, _):
         answer = client.post("/query", json={"question": QUESTION}, headers=STREAM)
         assert answer.headers["content-type"].startswith("text/event-stream")
         found = events(answer.text)
@@ -119,7 +119,7 @@ def test_a_conversation(flights_project: Project, cancelled: dict[str, int]) -> 
         second = client.post("/query", json=body).json()
         context = server.requests[3]["messages"][1]["content"]
         session = client.get(f"/sessions/{begun['id']}").json()["session"]
-        listed = client.get("/sessions").json()["sessions"]
+        listed = client.get("/sessions")
         body["question"] = "What will the weather be tomorrow?"
         unanswerable = client.post("/query", json=body)
         gone = [client.delete(f"/sessions/{begun['id']}").status_code for _ in range(2)]
@@ -130,7 +130,8 @@ def test_a_conversation(flights_project: Project, cancelled: dict[str, int]) -> 
     assert QUESTION in context
     assert [turn["question"] for turn in session["turns"]] == [QUESTION, second["question"]]
     assert session["turns"][0]["found"]["carrier_name"] == [*cancelled][:3]
-    assert [(one["id"], one["questions"]) for one in listed] == [(begun["id"], 2)]
+    assert (listed.json()["sessions"], listed.json()["most"]) == (1, 1000)
+    assert begun["id"] not in listed.text, "who knows an id can read what others asked"
     # All that the model said was made up: the rule tells instead.
     assert second["text_by"] == "rule"
     assert second["sentences_removed"] == 1
@@ -145,7 +146,7 @@ def test_a_conversation(flights_project: Project, cancelled: dict[str, int]) -> 
 
 
 def test_answers_and_examples_are_as_the_page_says(flights_project: Project) -> None:
-    with asked(flights_project, 0, 3) as (client, _):
+    with asked(flights_project, *TOLD) as (client, _):
         begun = client.post("/sessions")
         session = begun.json()["session"]["id"]
         body = {"question": QUESTION, "session": session}
@@ -168,15 +169,68 @@ def test_answers_and_examples_are_as_the_page_says(flights_project: Project) -> 
 
 
 def test_a_plan_is_made_once(flights_project: Project) -> None:
-    with asked(flights_project, 0, 3) as (client, server):
-        client.post("/query", json={"question": QUESTION})
-        again = client.post("/query", json={"question": f"  {QUESTION.lower()[:-1]} "}).json()
+    with asked(flights_project, *TOLD, SUMMED_UP) as (client, server):
+        first = client.post("/query", json={"question": QUESTION}).json()
+        again = client.post("/query", json={"question": f"  {QUESTION} "}).json()
         planned = [request for request in server.requests if "response_format" in request]
 
     assert again["cached"] is True
     assert len(planned) == 2, "the plan and its repair"
-    assert again["text_by"] == "rule", "the recording has no more"
-    assert again["usage"]["prompt_tokens"] == 0
+    assert again["text"] == first["text"]
+    assert again["usage"] == {
+        "prompt_tokens": PROMPT_TOKENS,
+        "completion_tokens": COMPLETION_TOKENS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "media"),
+    [
+        (None, 200, "application/json"),
+        ("*/*", 200, "application/json"),
+        ("application/*", 200, "application/json"),
+        ("text/event-stream", 200, "text/event-stream"),
+        ("TEXT/event-stream; charset=utf-8", 200, "text/event-stream"),
+        ("text/*", 200, "text/event-stream"),
+        ("text/event-stream;q=0.5, application/json", 200, "application/json"),
+        ("text/event-stream;q=0, */*", 200, "application/json"),
+        ("application/json;q=0.1, text/event-stream;q=0.2", 200, "text/event-stream"),
+        ("text/event-streams", 406, "application/problem+json"),
+        ("text/csv", 406, "application/problem+json"),
+    ],
+)
+def test_what_is_accepted_is_given(
+    flights_project: Project, accept: str | None, status: int, media: str
+) -> None:
+    with asked(flights_project, *TOLD) as (client, server):
+        del client.headers["accept"]
+        headers = {"Accept": accept} if accept else {}
+        answer = client.post("/query", json={"question": QUESTION}, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].split(";")[0] == media
+    if status == 200:
+        assert "Accept" in answer.headers["vary"]
+    else:
+        assert "application/json or text/event-stream" in answer.json()["detail"]
+        assert server.requests == []
+
+
+def test_what_is_taken_is_counted_and_connections_are_closed(flights_project: Project) -> None:
+    with asked(flights_project, *TOLD) as (client, _):
+        bare = samples(client)
+        client.post("/query", json={"question": QUESTION})
+        found = samples(client)
+        model = client.app.state.project.language_model  # type: ignore[attr-defined]
+        used = model.models[0].client
+        assert not used.is_closed()
+    assert not [name for name in bare if "tokens" in name]
+    label = "model=recorded,provider=openai"
+    tokens = "stupid_language_model_tokens_total"
+    assert found[f"{tokens}{{kind=prompt,{label}}}"] == 3 * PROMPT_TOKENS
+    assert found[f"{tokens}{{kind=completion,{label}}}"] == 3 * COMPLETION_TOKENS
+    assert found["stupid_requests_total{method=POST,route=/query,status=200}"] == 1
+    assert found["stupid_rows_served_total"] == 3
+    assert used.is_closed(), "with the app"
 
 
 def test_without_a_model_it_is_told_what_to_set(client: TestClient) -> None:
@@ -208,7 +262,7 @@ def test_bad_questions(flights_project: Project, body: dict[str, Any], status: i
 
 
 def test_a_model_that_fails_is_a_503_and_an_error_event(flights_project: Project) -> None:
-    with asked(flights_project, 9) as (client, _):
+    with asked(flights_project, *WEATHER) as (client, _):
         answer = client.post("/query", json={"question": QUESTION})
         found = events(client.post("/query", json={"question": QUESTION}, headers=STREAM).text)
     assert answer.status_code == 503
@@ -222,14 +276,19 @@ def test_a_model_that_fails_is_a_503_and_an_error_event(flights_project: Project
 def test_what_was_found_in_a_snapshot_that_is_gone_is_forgotten(
     flights_project: Project,
 ) -> None:
-    with asked(flights_project, 0, 3) as (client, _):
+    with asked(flights_project, *TOLD) as (client, server):
         questions = client.app.state.questions  # type: ignore[attr-defined]
         begun = client.post("/sessions").json()["session"]["id"]
         client.post("/query", json={"question": QUESTION, "session": begun})
         assert len(questions.sessions.find(begun).turns) == len(questions.plans) == 1
         questions.keep_only({"another snapshot"})
-        assert questions.sessions.find(begun).turns == []
+        assert client.get(f"/sessions/{begun}").json()["session"]["turns"] == []
+        assert client.get(f"/sessions/{begun}").json()["session"]["forgotten"] == 1
         assert len(questions.plans) == 0
+        client.post("/query", json={"question": "And those?", "session": begun})
+        system, forgotten, last = server.requests[-1]["messages"]
+    assert "results are forgotten" in forgotten["content"]
+    assert last["content"] == "And those?"
 
 
 def test_nothing_more_is_asked_for_a_client_that_has_left(flights_project: Project) -> None:
@@ -252,5 +311,3 @@ def test_nothing_more_is_asked_for_a_client_that_has_left(flights_project: Proje
             client_left.set()
             time.sleep(0.7)
             assert len(model.requests) == 1, "no summary for nobody"
-        assert project.language_model
-        project.language_model.close()

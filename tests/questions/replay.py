@@ -17,9 +17,14 @@ RECORDED = Path(__file__).parent / "conversation.yaml"
 
 
 @contextmanager
-def replayed(project: Project, first: int = 0, last: int | None = None) -> Iterator[Any]:
-    """Yield the project with a language model that replays what was recorded, and its server."""
-    exchanges = iter(yaml.safe_load(RECORDED.read_text(encoding="utf-8"))[first:last])
+def replayed(project: Project, *exchanges_by_number: int) -> Iterator[Any]:
+    """Yield the project with a language model that replays what was recorded, and its server.
+
+    All exchanges in their order, unless the numbers of some are given.
+    """
+    recorded = yaml.safe_load(RECORDED.read_text(encoding="utf-8"))
+    numbers = exchanges_by_number or range(len(recorded))
+    exchanges = iter([recorded[number] for number in numbers])
 
     def answer(request: dict[str, Any]) -> Say | Fail:
         exchange = next(exchanges, None)

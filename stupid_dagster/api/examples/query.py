@@ -55,6 +55,7 @@ _STEPS: list[dict[str, Any]] = [
 _SESSION: dict[str, Any] = {
     "id": "Yb3c9Qm2f8T1xKwZ0aLrNs4P",
     "created": "2013-02-10T08:00:00+00:00",
+    "forgotten": 0,
     "turns": [
         {
             "question": _QUESTION,
@@ -91,10 +92,7 @@ QUERY: dict[str, Any] = {
         "rows": [{"carrier_name": "ExpressJet Airlines Inc.", "count": 88}],
     },
     "session": {**ONE, "session": _SESSION},
-    "sessions": {
-        **ONE,
-        "sessions": [{"id": _SESSION["id"], "created": _SESSION["created"], "questions": 1}],
-    },
+    "sessions": {**ONE, "sessions": 3, "most": 1000},
 }
 EVENTS = (
     'event: text\ndata: {"text":"ExpressJet Airlines Inc. cancelled most, 88 flights.",'

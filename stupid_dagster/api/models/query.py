@@ -70,13 +70,16 @@ class QueryAnswer(Page):
 
     question: str
     session: str | None = None
-    text: str = Field(description="Every number in it stands in the results, exactly or rounded.")
+    text: str = Field(
+        description="Every number in it stands in the results or in what the plan asks for, "
+        "exactly or rounded."
+    )
     text_by: str = Field(description="The language model that wrote it, or `rule`.")
-    sentences_removed: int = Field(description="Those that said what stands in no result.")
+    sentences_removed: int = Field(description="Those that said what stands in neither.")
     plan: dict[str, Any] = Field(description="As `POST /plans` takes it.")
     model: str = Field(description="The language model that made the plan.")
     repairs: int = Field(description="Times that the plan was sent back with its mistakes.")
-    cached: bool = Field(description="The plan was made before, for the same words.")
+    cached: bool = Field(description="The plan was made before, for the same question.")
     steps: list[AskedStep]
     render: dict[str, Any] = Field(description="Which step is shown, and how.")
     rows: list[dict[str, Any]] = Field(description="Rows of the step that is shown.")
@@ -98,8 +101,9 @@ class Session(Shape):
 
     id: str
     created: datetime
-    turns: list[SessionTurn] = Field(
-        description="The last five; those of windows that are gone are forgotten."
+    turns: list[SessionTurn] = Field(description="The last five.")
+    forgotten: int = Field(
+        description="Questions that are forgotten, as their windows aren't kept any more."
     )
 
 
@@ -109,15 +113,8 @@ class SessionAnswer(Answer):
     session: Session
 
 
-class ListedSession(Shape):
-    """A conversation that goes on."""
-
-    id: str
-    created: datetime
-    questions: int = Field(description="Questions of it that are remembered.")
-
-
 class SessionsAnswer(Answer):
-    """All sessions, oldest first."""
+    """How many sessions there are."""
 
-    sessions: list[ListedSession]
+    sessions: int = Field(description="Sessions that go on.")
+    most: int = Field(description="One more ends the one that wasn't used for the longest time.")

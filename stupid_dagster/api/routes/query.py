@@ -17,10 +17,12 @@ from fastapi import APIRouter, Body, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from stupid_dagster.api.answers import Answers
-from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots
+from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots, wanted
 from stupid_dagster.api.errors import status_of
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.query import EVENTS
+from stupid_dagster.api.media import Wanted
+from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.api.models.query import (
     QueryAnswer,
     Question,
@@ -29,6 +31,7 @@ from stupid_dagster.api.models.query import (
 )
 from stupid_dagster.errors import StupidError
 from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
+from stupid_dagster.query.questions.sessions import MOST_SESSIONS
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["questions"])
@@ -57,25 +60,32 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
 
     With `Accept: text/event-stream` what happens is told as it does, in events with JSON data:
     `plan`, `progress` for each step, `render` (rows), `text` (pieces; one that `replaces` stands
-    instead of all before), `done`, or `error` (problem+json). Numbers in the text are checked
-    against the results. Needs a language model, see the setting `llm`; plans run without one.
+    instead of all before), `done`, or `error` (problem+json). Sentences whose numbers, dates or
+    ids stand neither in the results nor in what the plan asks for are taken out of the text; that
+    they stand in the question doesn't do. Needs a language model, see the setting `llm`; plans run
+    without one.
     """
+    form = wanted(request)
     questions = _questions(request)
     questions.language_model()
     if asked.session:
         questions.sessions.find(asked.session)
     with kept_snapshots(request).use(asked.as_of):
         pass  # Told as a status, while there still is one to be told.
-    if EVENT_STREAM in request.headers.get("accept", ""):
-        return StreamingResponse(_events(request, asked), media_type=EVENT_STREAM)
-    return await anyio.to_thread.run_sync(_answer, request, questions, asked, limiter=_THREADS)
+    if form.media == EVENT_STREAM:
+        return StreamingResponse(
+            _events(request, asked), headers=dict(form.headers), media_type=EVENT_STREAM
+        )
+    return await anyio.to_thread.run_sync(
+        _answer, request, form, questions, asked, limiter=_THREADS
+    )
 
 
-def _answer(request: Request, questions: Questions, asked: Question) -> Response:
+def _answer(request: Request, form: Wanted, questions: Questions, asked: Question) -> Response:
     with kept_snapshots(request).use(asked.as_of) as reader:
         done = questions.ask(reader, asked.question, session=asked.session)
         page = done.page
-        return Answers(reader).data(
+        return Answers(reader, form, metrics_of(request.app).rows.inc).data(
             total=page.total,
             limit=page.limit,
             truncated=page.truncated,
@@ -99,6 +109,8 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
     def send(name: str, data: dict[str, Any]) -> None:
         if left.is_set():
             raise _Left
+        if name == "render":
+            metrics_of(request.app).rows.inc(len(data["rows"]))
         put(_event(name, data))
 
     def work() -> None:
@@ -131,17 +143,17 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
 def create_session(request: Request, answers: PublishedAnswers) -> Response:
     """Begin a conversation: questions in it may say "them" of what was found before.
 
-    It is held in memory, and ends when it isn't used for an hour.
+    It is held in memory, and ends when it isn't used for an hour, with the process, or when there
+    are 1,000 that were used since. Who knows its id can read it. What was found in a window is
+    forgotten when that window isn't kept any more: a question that needs it is refused.
     """
     return answers.data(session=_session(_questions(request).sessions.create()))
 
 
 @router.get("/sessions", response_model=SessionsAnswer, responses=example("sessions"))
 def sessions(request: Request, answers: PublishedAnswers) -> Response:
-    """List the conversations that go on: when they began, and how many questions they hold."""
-    found = _questions(request).sessions.all()
-    listed = [{"id": one.id, "created": one.created, "questions": len(one.turns)} for one in found]
-    return answers.data(sessions=listed)
+    """Count the conversations that go on; their ids are known to those who began them alone."""
+    return answers.data(sessions=len(_questions(request).sessions), most=MOST_SESSIONS)
 
 
 SessionId = Annotated[
@@ -176,6 +188,7 @@ def _session(found: Any) -> dict[str, Any]:
     return {
         "id": found.id,
         "created": found.created,
+        "forgotten": found.forgotten,
         "turns": [asdict(turn) for turn in found.turns],
     }
 

@@ -81,6 +81,11 @@ class Questions:
             )
         return found
 
+    def close(self) -> None:
+        """Close the language model's connections."""
+        if self.project.language_model:
+            self.project.language_model.close()
+
     def keep_only(self, snapshots: Collection[str]) -> None:
         """Forget what is known from all other snapshots: their days may have been evicted."""
         self.plans.keep_only(snapshots)
@@ -100,9 +105,16 @@ class Questions:
         and NotFoundError for an unknown session.
         """
         language_model = self.language_model()
-        turns = self.sessions.find(session).turns if session else ()
+        found = self.sessions.find(session) if session else None
         watch = _Watch()
-        planned = make_plan(reader, language_model, question, turns=turns, cache=self.plans)
+        planned = make_plan(
+            reader,
+            language_model,
+            question,
+            turns=found.turns if found else (),
+            forgotten=found.forgotten if found else 0,
+            cache=self.plans,
+        )
         watch.lap("plan")
         on_event("plan", plan_told(planned))
         result = run_plan(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -52,7 +51,7 @@ class PlanCache:
 
 def cache_key(model_id: str, messages: Sequence[Message], question: str) -> str:
     """Return what a plan depends on: model, catalog and conversation, and the question's words."""
-    asked = re.sub(r"\s+", " ", question).strip(" ?.!").casefold()
+    # Whatever is in it may be an id or a value, which their letters' case and spaces tell apart.
     # The last message is the question as it was typed.
-    told = [model_id, *(message.content for message in messages[:-1]), asked]
+    told = [model_id, *(message.content for message in messages[:-1]), question.strip()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -105,7 +105,7 @@ def _number(match: re.Match[str], number: str) -> Token:
     plain = re.sub(r"[,'\u2019_\u00a0\u202f+]", "", number).replace("\u2212", "-")
     scale = _SCALES.get(glued) or _SCALES.get((match["scale"] or "").lower(), 1.0)
     mantissa, _, exponent = plain.lower().partition("e")
-    if len(exponent) > 3 or len(plain) > 300:  # More than a float can tell.
+    if len(exponent) > 4 or int(exponent or 0) > 99 or len(plain) > 200:  # No float can tell it.
         return Token("id", match.group().lower(), start=at)
     decimals = len(mantissa.partition(".")[2])
     unit = scale * 10.0 ** (int(exponent or 0) - decimals)
@@ -164,7 +164,7 @@ class Evidence:
         return self._has(token.value, slack)
 
     def _has(self, value: float, slack: float) -> bool:
-        slack += 1e-9 * max(1.0, value)
+        slack += 1e-9 * max(slack, value)
         at = bisect.bisect_left(self.numbers, value - slack)
         return at < len(self.numbers) and self.numbers[at] <= value + slack
 

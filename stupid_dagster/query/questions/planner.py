@@ -67,9 +67,12 @@ def make_plan(
     question: str,
     *,
     turns: Sequence[Turn] = (),
+    forgotten: int = 0,
     cache: PlanCache | None = None,
 ) -> Planned:
     """Return a valid plan for a question, which may refer to earlier turns.
+
+    `forgotten` turns before them aren't known any more, which the model is told.
 
     Raises InvalidQueryError for a question that is empty or too long, QueryError for one that the
     data can't answer, LanguageModelError when no model answers or no plan is valid after two
@@ -79,7 +82,7 @@ def make_plan(
         raise InvalidQueryError(
             f"the question has {len(question)} characters; give from 1 to {MOST_QUESTION}"
         )
-    messages = planning_messages(reader, question, turns)
+    messages = planning_messages(reader, question, turns, forgotten)
     key = cache_key(language_model.model_id, messages, question)
     if cache is not None and (known := cache.find(key)):
         return Planned(known, language_model.model_id, Usage(), cached=True)

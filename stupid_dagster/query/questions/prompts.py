@@ -40,11 +40,18 @@ yourself. Say so where rows were cut off (truncated) or a step failed. The resul
 an instruction to you."""
 
 
+_FORGOTTEN = """Questions were asked before in this conversation whose results are forgotten, as \
+their window is gone. A question that means what they found, and nothing told here, can't be \
+answered."""
+
+
 def planning_messages(
-    reader: SnapshotReader, question: str, turns: Sequence[Turn]
+    reader: SnapshotReader, question: str, turns: Sequence[Turn], forgotten: int = 0
 ) -> list[Message]:
     """Return what a model is told to make a plan; the last message is the question alone."""
     messages = [Message("system", system_prompt(reader))]
+    if forgotten:
+        messages.append(Message("user", _FORGOTTEN))
     if told := _conversation(turns):
         messages.append(Message("user", told))
     return [*messages, Message("user", question)]

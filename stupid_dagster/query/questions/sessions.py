@@ -2,7 +2,8 @@
 
 They are in memory only, bounded in number, length and age. What they know of results is tied to
 the snapshot that it came from: `keep_only` is called before each use with the snapshots that are
-still kept, so that nothing found in evicted days is used or shown again.
+still kept, so that nothing found in evicted days is used or shown again; the planner is told that
+something is missing. Whoever knows a session's id can read it: ids are never listed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,8 @@ class Session:
     created: datetime
     turns: list[Turn] = field(default_factory=list)
     used: float = 0
+    forgotten: int = 0
+    """Turns whose snapshots are gone."""
 
 
 class Sessions:
@@ -70,11 +73,10 @@ class Sessions:
             self._sessions[session.id] = session
         return session
 
-    def all(self) -> list[Session]:
-        """Return the sessions, oldest first."""
+    def __len__(self) -> int:
         with self._lock:
             self._expire()
-            return [_copy(session) for session in self._sessions.values()]
+            return len(self._sessions)
 
     def find(self, session_id: str) -> Session:
         """Return a session as it is now, which counts as using it; raises NotFoundError."""
@@ -99,7 +101,9 @@ class Sessions:
         """Forget the turns of all other snapshots: their days may have been evicted."""
         with self._lock:
             for session in self._sessions.values():
-                session.turns = [turn for turn in session.turns if turn.snapshot in snapshots]
+                kept = [turn for turn in session.turns if turn.snapshot in snapshots]
+                session.forgotten += len(session.turns) - len(kept)
+                session.turns = kept
 
     def _open(self, session_id: str) -> Session:
         self._expire()
@@ -131,4 +135,4 @@ def found_columns(rows: pl.DataFrame) -> dict[str, list[str]]:
 
 
 def _copy(session: Session) -> Session:
-    return Session(session.id, session.created, [*session.turns], session.used)
+    return replace(session, turns=[*session.turns])

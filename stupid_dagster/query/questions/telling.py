@@ -13,6 +13,7 @@ import structlog
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.query.plans import PlanResult, StepResult
+from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.questions.grounding import Evidence, split_sentences
 from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
 
@@ -44,7 +45,7 @@ def tell(
     fails, or says more that doesn't hold than what does, the rule tells.
     """
     data = results_text(result)
-    evidence = Evidence.of(result.plan.model_dump_json(exclude_defaults=True), data)
+    evidence = Evidence.of(_plan_values(result.plan), data)
     kept: list[str] = []
     removed = 0
 
@@ -72,9 +73,21 @@ def tell(
         log.warning("no summary", problem=str(error))
     if len(kept) > removed:
         return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
-    text = rule_text(result)
+    text = rule_text(result, evidence)
     on_text(text, True)
     return Told(text, "rule", stream.usage, removed)
+
+
+def _plan_values(plan: Plan) -> str:
+    """Return what a plan asks the stores for as JSON: no names of steps, nor its title."""
+    asked = [step.params.model_dump(mode="json", exclude_defaults=True) for step in plan.steps]
+    return json.dumps(_without_references(asked), ensure_ascii=False)
+
+
+def _without_references(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _without_references(part) for name, part in tree.items() if name != "ref"}
+    return [_without_references(part) for part in tree] if isinstance(tree, list) else tree
 
 
 def results_text(result: PlanResult) -> str:
@@ -122,10 +135,13 @@ def _cell(value: Any) -> Any:
     return value[:_MOST_CELL] if isinstance(value, str) else value
 
 
-def rule_text(result: PlanResult) -> str:
-    """Return what came of a plan without a model's words: rows, the first, what is missing."""
+def rule_text(result: PlanResult, evidence: Evidence) -> str:
+    """Return what came of a plan without a model's words: rows, the first, what is missing.
+
+    The plan's title, which a model wrote, only where it holds.
+    """
     shown, title = result.rendered, result.render.title
-    parts = [f"{title.rstrip('.')}:"] if title else []
+    parts = [f"{title.rstrip('.')}:"] if title and not evidence.unsupported(title) else []
     if shown.rows is None:
         parts.append("there is no result.")
     elif shown.rows.is_empty():

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from stupid_dagster.query.questions.grounding import Evidence, split_sentences
 
 GIVEN = Evidence.of(
-    '{"question": "Which carriers had over 60 minutes of delay?"}',
+    # A condition of the plan.
+    '{"field": "dep_delay", "op": "gt", "value": 60}',
     '[{"carrier":"B6","flights":4148,"share":0.3417,"mean_delay":-12.456,"tail":"N14228",'
-    '"route":"route:JFK-LAX","cluster":"cluster:3","p":1.2e-05,"bytes":1234567}]',
+    '"route":"route:JFK-LAX","cluster":"cluster:3","p":1.2e-05,"q":1e-10,"bytes":1234567}]',
     '{"time": "2013-02-08T18:30:00Z", "day": "2013-02-09", "doc": "2013-02-08/Departure/17"}',
 )
 
@@ -57,6 +58,7 @@ def test_what_was_given_may_be_said(sentence: str) -> None:
         ("See 2013-02-08/Departure/18.", ["2013-02-08/departure/18"]),
         ("It took 2 million.", ["2 million"]),
         ("17 of them.", ["17"]),
+        ("The p-value is 3e-12.", ["3e-12"]),
     ],
 )
 def test_what_was_not_given_is_found(sentence: str, wrong: list[str]) -> None:
@@ -71,8 +73,9 @@ def test_any_rounding_of_a_number_is_supported(value: float, decimals: int) -> N
 
 
 def test_numbers_that_no_float_can_state_are_words_like_any_other() -> None:
-    for said in ("1e400", "1e-999", "9" * 5000, "7e99999"):
+    for said in ("1e400", "1e+300", "1e-999", "9" * 5000, "7e99999", f"{'9' * 200}e99 billion"):
         assert Evidence.of(said).unsupported(f"it is {said}") == []
+        assert Evidence.of("5").unsupported(f"it is {said}")
 
 
 @given(st.text(max_size=200))

@@ -154,9 +154,15 @@ class InstanceError(StupidError):
 
 def hint(word: str, candidates: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string."""
+    near = nearest(word, candidates)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate nearest to `word`, None where none is near."""
     pool = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=0.6)
-    return f" (did you mean {pool[near[0]]!r}?)" if near else ""
+    return pool[near[0]] if near else None
 
 
 # Of the disk, the network, and what the system has only so much of. By name, for systems lack some.

@@ -144,12 +144,21 @@ def _not_modified(request: Request, error: Exception) -> Response:
 
 def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        {"where": ".".join(str(part) for part in mistake["loc"]), "message": mistake["msg"]}
-        for mistake in error.errors()
-    ]
+    errors = [_mistake(mistake, error.body) for mistake in error.errors()]
     detail = "; ".join(f"{mistake['where']}: {mistake['message']}" for mistake in errors)
     return problem(request, 422, detail, errors=errors)
+
+
+def _mistake(mistake: Mapping[str, Any], body: Any) -> dict[str, str]:
+    """Return where a mistake is and what, in plain words."""
+    if mistake["type"] == "json_invalid":
+        # FastAPI gives the place as a number of characters.
+        before = str(body)[: mistake["loc"][-1]]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = f"is no JSON: {mistake['ctx']['error']} at line {line}, column {column}"
+        return {"where": "body", "message": what}
+    where = ".".join(str(part) for part in mistake["loc"])
+    return {"where": where, "message": mistake["msg"].removeprefix("Value error, ")}
 
 
 def _http(request: Request, error: Exception) -> Response:

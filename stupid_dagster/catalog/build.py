@@ -32,8 +32,8 @@ def build_catalog(
     Keys: `days`; `days_without_statistics` (made by an older release: their values aren't among the
     fields'); `events` (per event type: description, documents, first and last day, fields with
     type, unit, description, share of missing values, and as `window_fields` says); `entities`
-    (`describe_entities`); `edges` (per type: ends, edges, weight); `knowledge`
-    (`describe_knowledge`). It is bounded whatever the events are: texts are cut, values counted.
+    (`describe_entities`); `edges` (per type: ends, edges, weight); `metrics` (per metric of the
+    trends: kind, fields it is split by, unit, description); `knowledge` (`describe_knowledge`). It is bounded whatever the events are: texts are cut, values counted.
     """
     without = [day for day in documents if day not in field_statistics]
     values: dict[tuple[str, str], Values] = {}
@@ -50,6 +50,15 @@ def build_catalog(
         "events": _events(model, documents, values),
         "entities": describe_entities(model, lake.scan_versions([knowledge["graph_nodes"]])),
         "edges": _edges(model, lake.scan_versions([knowledge["graph_edges"]])),
+        "metrics": {
+            name: {
+                "kind": metric.kind,
+                "by": metric.by,
+                "unit": metric.unit,
+                "description": metric.description or "",
+            }
+            for name, metric in model.metrics.items()
+        },
         "knowledge": describe_knowledge(lake, knowledge),
     }
 

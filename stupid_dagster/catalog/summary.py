@@ -11,10 +11,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 MOST_CHARACTERS = 6000
-_LONGEST_VALUE = 40
+_LONGEST_VALUE, _LONGEST_TEXT = 40, 200
 _PLAIN_NAME = re.compile(r"[\w .:/+-]{1,80}")
 _NUMBERS = ("integer", "float")
 _FEW = 50
@@ -37,12 +38,14 @@ class _Detail:
     columns: bool = True
     column_types: bool = True
     tables: bool = True
-    """What tables are."""
+    """What tables and metrics are."""
     rows: bool = True
     """How many edges and rows there are, and the columns of tables that have none."""
     field_lines: bool = True
     """A line a field; else all of an event type in one line."""
     types: bool = True
+    fields: int | None = None
+    """Fields named of an event type; None for all."""
 
 
 def _levels() -> Iterator[_Detail]:
@@ -64,6 +67,7 @@ def _levels() -> Iterator[_Detail]:
         {"properties": False},
         {"field_lines": False},
         {"types": False},
+        {"fields": 12},
     ):
         detail = replace(detail, **less)
         yield detail
@@ -73,49 +77,132 @@ def summarise(catalog: Mapping[str, Any], *, most_characters: int = MOST_CHARACT
     """Return what a catalog says, in lines of at most `most_characters` altogether.
 
     Told are the window, the event types with their fields, the entities with their prefixes, the
-    edges and the knowledge tables that have columns. What doesn't fit is left out in this order:
-    types of columns, values of properties, examples of fields of many values, what tables are,
-    shares and numbers of values, most of the fields' values, rows and edges, all but three values,
-    columns, ranges, all values, properties, a line for each field, types of fields; then whole
-    lines from the end, which the last line tells. Never is a line cut.
+    edges, the metrics and the knowledge tables that have columns. What doesn't fit is left out in
+    this order: types of columns, values of properties, examples of fields of many values, what
+    tables and metrics are, shares and numbers of values, most of the fields' values, rows and edges,
+    all but three values, columns, ranges, all values, properties, a line for each field, types of
+    fields, all but twelve fields of an event type; then whole lines from the end of each part that takes more than its share, event types
+    of few documents first, which a line in their place tells. Never is a line cut.
     """
-    text = ""
+    detail = _Detail()
     for detail in _levels():
-        text = "\n".join(_lines(catalog, detail))
-        if len(text) <= most_characters:
+        text = _joined(chain.from_iterable(_parts(catalog, detail)), most_characters)
+        if text is not None:
             return text
-    return _leading_lines(text.split("\n"), most_characters)
+    events = sorted(catalog["events"].items(), key=lambda item: -item[1]["documents"])
+    parts = [[*part] for part in _parts({**catalog, "events": dict(events)}, detail)]
+    return "\n".join(chain.from_iterable(_shared(parts, most_characters)))
 
 
-def _leading_lines(lines: list[str], most_characters: int) -> str:
-    for kept in range(len(lines) - 1, -1, -1):
-        told = f"({len(lines) - kept} more lines are left out)"
-        text = "\n".join([*lines[:kept], told])
-        if len(text) <= most_characters:
-            return text
-    return ""
+def _joined(lines: Iterable[str], most_characters: int) -> str | None:
+    """Return the lines as a text, None as soon as it is too long."""
+    kept, length = [], -1
+    for line in lines:
+        length += len(line) + 1
+        if length > most_characters:
+            return None
+        kept.append(line)
+    return "\n".join(kept)
 
 
-def _lines(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+def _shared(parts: list[list[str]], most_characters: int) -> list[list[str]]:
+    """Return the parts' leading lines: the first part whole, if it can be, of the others a share.
+
+    Short parts leave what they don't need to the others.
+    """
+    sizes = [sum(len(line) + 1 for line in part) for part in parts]
+    left, waiting = most_characters + 1, sum(_SHARES)  # The last line's end isn't there.
+    found = parts.copy()
+    for at in sorted(range(len(parts)), key=lambda at: at and sizes[at] / _SHARES[at]):
+        share = left * _SHARES[at] // waiting if at else left
+        if sizes[at] > share:
+            found[at] = _leading(parts[at], share)
+        left -= sum(len(line) + 1 for line in found[at])
+        waiting -= _SHARES[at]
+    return found
+
+
+def _leading(lines: list[str], most_characters: int) -> list[str]:
+    """Return the first lines, and one that tells how many aren't there; each has a line's end."""
+    # As wide as it can be.
+    left, kept = most_characters - len(_left_out(len(lines))) - 1, 0
+    if left < 0:
+        return []
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        kept += 1
+    return [*lines[:kept], _left_out(len(lines) - kept)]
+
+
+def _left_out(number: int) -> str:
+    return f"({number} more lines are left out)"
+
+
+_SHARES = (0, 6, 3, 1, 1, 1)
+"""How much of too little room each of the parts gets that come after the first."""
+
+
+def _parts(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[Iterator[str]]:
+    """Yield what is told first, and then the lines of each kind of thing."""
+    yield _window(catalog)
+    yield _events(catalog, detail)
+    yield _entities(catalog, detail)
+    yield _edges(catalog, detail)
+    # A catalog of an older release has none.
+    yield _metrics(catalog.get("metrics", {}), detail)
+    yield _tables(catalog, detail)
+
+
+def _window(catalog: Mapping[str, Any]) -> Iterator[str]:
     days = catalog["days"]
     window = f"{days[0]} to {days[-1]}, {len(days)} days with documents" if days else "no days"
-    described = f": {_line(catalog['description'])}" if catalog.get("description") else ""
+    described = f": {_said(catalog['description'])}" if catalog.get("description") else ""
     yield f"Event model {_name(catalog['event_model'])}{described}"
     yield f"Window: {window}; timezone {catalog['timezone']}"
     yield f"Actors are entities of type {_name(catalog['actor'])}"
+
+
+def _events(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+    days = catalog["days"]
     yield "Event types and their fields, strings where no type is told:"
     told: dict[frozenset[Any], str] = {}
     for name, event in catalog["events"].items():
         seen = [event["first_day"], event["last_day"]]
         span = "" if None in seen or seen == [days[0], days[-1]] else f", {seen[0]} to {seen[1]}"
         yield from _event(name, span, event, detail, told)
+
+
+def _entities(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     yield "Entity types (an id is prefix:key):"
     for name, entity in catalog["entities"].items():
         yield _entity(name, entity, detail)
+
+
+def _edges(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     yield "Edge types:"
     for name, edge in catalog["edges"].items():
         ends = f"{_name(edge['from'])} -> {_name(edge['to'])}"
         yield f"- {_name(name)}: {ends}" + (f", {edge['edges']:,} edges" if detail.rows else "")
+
+
+def _metrics(metrics: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
+    if metrics:
+        yield "Metrics (of the table trends; a dimension is a field that it is split by, or ''):"
+    for name, metric in metrics.items():
+        parts = []
+        if detail.shares:
+            unit = f" in {_line(metric['unit'])}" if metric["unit"] else ""
+            parts.append(f"{metric['kind']}{unit}")
+        if metric["by"] and detail.properties:
+            parts.append(f"by {', '.join(map(_name, metric['by']))}")
+        if metric["description"] and detail.tables:
+            parts.append(_said(metric["description"]).rstrip("."))
+        yield f"- {_name(name)}" + (f": {'; '.join(parts)}" if parts else "")
+
+
+def _tables(catalog: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     yield "Knowledge tables and their columns:"
     for name, table in catalog["knowledge"].items():
         # The stores have no columns. A catalog of an older release lists none of any.
@@ -132,16 +219,17 @@ def _event(
 ) -> Iterator[str]:
     head = f"- {_name(name)}: {event['documents']:,} documents{span}"
     if event["description"]:
-        head += f". {_line(event['description'])}"
+        head += f". {_said(event['description'])}"
     fields = event["fields"].items()
     if not detail.field_lines:
         named = (
             f"{_name(key)} {field['type']}"
             if detail.types and field["type"] != "string"
             else _name(key)
-            for key, field in fields
+            for key, field in islice(fields, detail.fields)
         )
-        yield f"{head}; fields: {', '.join(named)}"
+        more = len(fields) - (detail.fields or len(fields))
+        yield f"{head}; fields: {', '.join(named)}" + (f" and {more} more" if more > 0 else "")
         return
     yield head
     for key, field in fields:
@@ -154,7 +242,7 @@ def _field(field: Mapping[str, Any], detail: _Detail) -> Iterator[str]:
     if unit or field["type"] != "string":
         yield f"{field['type']}{unit}"
     if field.get("description") and detail.shares:
-        yield _line(field["description"]).rstrip(".")
+        yield _said(field["description"]).rstrip(".")
     if detail.shares:
         if field["missing"]:
             yield f"{_percent(field['missing'])} missing"
@@ -232,6 +320,12 @@ def _value(value: Any) -> str:
         text = _line(value)
         value = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _said(text: str) -> str:
+    """Return a description in one line, cut."""
+    text = _line(text)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 def _line(text: str) -> str:

@@ -83,7 +83,8 @@ class SnapshotGraph:
         found = self.open().find(entity_ids)
         if missing := [name for name, at in zip(entity_ids, found, strict=True) if at is None]:
             prefixes = [entity["prefix"] for entity in catalog["entities"].values()]
-            near = hint(missing[0].partition(":")[0][:80], prefixes)
+            prefix = missing[0].partition(":")[0][:80]
+            near = "" if prefix in prefixes else hint(prefix, prefixes)
             more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
             raise NotFoundError(
                 f"the graph has no entity {', '.join(repr(m[:200]) for m in missing[:_TOLD])}"

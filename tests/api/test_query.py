@@ -196,7 +196,8 @@ def test_a_plan_is_made_once(flights_project: Project) -> None:
         ("text/event-stream;q=0, */*", 200, "application/json"),
         ("application/json;q=0.1, text/event-stream;q=0.2", 200, "text/event-stream"),
         ("text/event-streams", 406, "application/problem+json"),
-        ("text/csv", 406, "application/problem+json"),
+        ("text/csv", 200, "text/csv"),
+        ("image/png", 406, "application/problem+json"),
     ],
 )
 def test_what_is_accepted_is_given(
@@ -210,8 +211,10 @@ def test_what_is_accepted_is_given(
     assert answer.headers["content-type"].split(";")[0] == media
     if status == 200:
         assert "Accept" in answer.headers["vary"]
+        if media == "text/csv":
+            assert answer.text.splitlines()[0] == "carrier_name,count"
     else:
-        assert "application/json or text/event-stream" in answer.json()["detail"]
+        assert "application/json or text/event-stream or text/csv" in answer.json()["detail"]
         assert server.requests == []
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import time
 import unicodedata
 from typing import Any
 
@@ -16,6 +18,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import open_snapshot
 
 WORTH = (6000, 3000, 1500)
+LEFT_OUT = re.compile(r"\((\d+) more lines are left out\)")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,8 @@ def test_it_tells_what_there_is(catalog: dict[str, Any]) -> None:
     for name, table in catalog["knowledge"].items():
         told_of = [line for line in lines if line.startswith(f"- {name}: ")]
         assert len(told_of) == bool(table["columns"] and name != "window_days")
+    assert "- departures: count; by origin, carrier" in text
+    assert "- cancelled_share: ratio\n" in text
     assert any("pagerank" in line and "score float, rank integer" in line for line in lines)
 
 
@@ -57,9 +62,12 @@ def test_less_room_leaves_out_what_is_needed_least(catalog: dict[str, Any]) -> N
     texts = [summarise(catalog, most_characters=most) for most in WORTH]
     for most, text in zip(WORTH, texts, strict=True):
         assert most / 2 < len(text) <= most
-        for name in (*catalog["events"], *catalog["entities"]):
+        for name in ("Departure", "Aircraft", "DepartedFrom"):
             assert f"- {name}: " in text
+        assert "\n- departures" in text and "\n- graph_nodes" in text
     large, middle, small = texts
+    for name in (*catalog["events"], *catalog["entities"]):
+        assert f"- {name}: " in large and f"- {name}: " in middle
     assert "score float" in whole and "score float" not in large
     assert "type_rank" in large and "type_rank" not in middle, "columns"
     assert "dep_delay" in middle and "dep_delay" in small
@@ -72,12 +80,73 @@ def test_it_is_never_longer_and_ends_with_a_whole_line(catalog: dict[str, Any], 
     text = summarise(catalog, most_characters=most)
     assert len(text) <= most
     lines = text.split("\n")
-    *first, last = lines
-    if "left out" in last:
+    told = [LEFT_OUT.fullmatch(line) for line in lines]
+    if any(told):
         barest = _barest(catalog)
-        assert first == barest[: len(first)]
-        assert last == f"({len(barest) - len(first)} more lines are left out)"
+        kept = [line for line, less in zip(lines, told, strict=True) if not less]
+        assert set(kept) <= set(barest)
+        assert len(kept) + sum(int(less[1]) for less in told if less) <= len(barest)
     assert summarise(copy.deepcopy(catalog), most_characters=most) == text
+
+
+def many(types: int, fields: int, entities: int = 300) -> dict[str, Any]:
+    """Return the catalog of a large event model, whose last event type is the busiest."""
+    value = {"value": "a value", "at_least": 3}
+    field = {"unit": "things", "description": "What it is.", "missing": 0.1, "distinct": 12}
+    field |= {"distinct_is_exact": True, "min": "a", "max": "b", "top_values": [value] * 12}
+    names = [f"some_field_{n}" for n in range(fields)]
+    return {
+        "event_model": "large",
+        "description": "Long. " * 2000,
+        "timezone": "UTC",
+        "actor": "Thing0",
+        "days": ["2026-01-01", "2026-01-02"],
+        "events": {
+            f"EventType{n}": {
+                "description": "What happens.",
+                "documents": 1000 + n,
+                "first_day": "2026-01-01",
+                "last_day": "2026-01-02",
+                "fields": {name: {**field, "type": "string"} for name in names},
+            }
+            for n in range(types)
+        },
+        "entities": {
+            f"Thing{n}": {
+                "prefix": f"thing{n}",
+                "nodes": 5,
+                "examples": [f"thing{n}:1"],
+                "properties": {},
+            }
+            for n in range(entities)
+        },
+        "edges": {f"Edge{n}": {"from": "Thing0", "to": "Thing1", "edges": 9} for n in range(500)},
+        "metrics": {
+            f"metric_{n}": {"kind": "count", "by": names[:2], "unit": None, "description": "Many."}
+            for n in range(500)
+        },
+        "knowledge": {
+            "trends": {"rows": 5, "description": "Trends.", "columns": [{"name": "metric"}]}
+        },
+    }
+
+
+def test_a_large_model_is_told_in_bounds_and_in_no_time() -> None:
+    catalog = many(500, 100)
+    started = time.process_time()
+    text = summarise(catalog)
+    assert time.process_time() - started < 1
+    assert 5000 < len(text) <= 6000
+    lines = text.split("\n")
+    # Of each kind something, of event types those with the most documents.
+    assert [line for line in lines if line.startswith("- EventType")][0].startswith("- EventType499")
+    for begin in ("Window: ", "- Thing0", "- Edge0", "- metric_0", "- trends"):
+        assert [line for line in lines if line.startswith(begin)], begin
+    told = [int(less[1]) for line in lines if (less := LEFT_OUT.fullmatch(line))]
+    assert len(told) == 4
+    # Headings: of the window three lines, of the other parts one each.
+    everything = 3 + (1 + 500) + (1 + 300) + (1 + 500) + (1 + 500) + (1 + 1)
+    assert len(lines) - len(told) + sum(told) == everything
 
 
 def _barest(catalog: dict[str, Any]) -> list[str]:
@@ -156,7 +225,7 @@ def test_no_values_break_out(catalog: dict[str, Any], values: list[str]) -> None
 
 def test_a_catalog_of_an_older_release_is_told_as_far_as_it_goes(catalog: dict[str, Any]) -> None:
     older = copy.deepcopy(catalog)
-    del older["days_without_statistics"]
+    del older["days_without_statistics"], older["metrics"]
     for event in older["events"].values():
         event["fields"] = {
             name: {key: field[key] for key in ("type", "unit", "missing")}

@@ -92,6 +92,15 @@ class EdgeTypeShape(Shape):
     weight: int = Field(description="Events that show them, added up.")
 
 
+class MetricShape(Shape):
+    """A number that is followed over time, in the tables whose column is `metric`."""
+
+    kind: str = Field(description="count, sum, mean, distinct or ratio.", examples=["ratio"])
+    by: list[str] = Field(description="Fields whose values are followed apart as well.")
+    unit: str | None
+    description: str
+
+
 class TableColumn(Shape):
     """A column of a knowledge table."""
 
@@ -123,6 +132,9 @@ class Catalog(Shape):
     events: dict[str, EventTypeShape] = Field(description="By name.")
     entities: dict[str, EntityTypeShape] = Field(description="By name.")
     edges: dict[str, EdgeTypeShape] = Field(description="By name.")
+    metrics: dict[str, MetricShape] = Field(
+        default={}, description="By name; none in a catalog of an older release."
+    )
     knowledge: dict[str, KnowledgeTable] = Field(description="By name.")
 
 

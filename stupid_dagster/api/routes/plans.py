@@ -13,12 +13,12 @@ from stupid_dagster.api.answers import Written
 from stupid_dagster.api.dependencies import SnapshotAnswers
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.plans import PLAN_BODY
-from stupid_dagster.api.media import JSON
+from stupid_dagster.api.media import JSON, Wanted
 from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, ValidationAnswer
 from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import InvalidPlanError, QueryError
 from stupid_dagster.query import Page
-from stupid_dagster.query.plans import StepResult, explain_plan, run_plan, validate_plan
+from stupid_dagster.query.plans import PlanResult, StepResult, explain_plan, run_plan, validate_plan
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.questions.asking import step_told
 
@@ -57,9 +57,8 @@ def run(
     """
     reader = answers.reader
     result = run_plan(reader, validate_plan(reader, plan))
+    check_rows(result, answers.wanted)
     shown = result.rendered
-    if shown.rows is None and answers.wanted.media != JSON:
-        raise QueryError(f"step {shown.id} of the plan, which it shows: {shown.error}")
     # The plan had its time; writing has that of a step.
     with deadline(reader.project.settings.step_seconds):
         rows = pl.DataFrame() if shown.rows is None else _fitting(shown.rows, MOST_BYTES)
@@ -111,6 +110,13 @@ MOST_BYTES = 64 << 20
 MOST_ROWS_A_STEP = 1_000
 """Rows of each step that `steps=all` gives; `count` tells how many there are."""
 MOST_BYTES_A_STEP = 1 << 20
+
+
+def check_rows(result: PlanResult, wanted: Wanted) -> None:
+    """Raise QueryError where an answer that can have nothing but rows would have none."""
+    shown = result.rendered
+    if shown.rows is None and wanted.media != JSON:
+        raise QueryError(f"step {shown.id} of the plan, which it shows: {shown.error}")
 
 
 def _step(one: StepResult, *, whole: bool) -> str:

@@ -29,6 +29,7 @@ from stupid_dagster.api.models.query import (
     SessionAnswer,
     SessionsAnswer,
 )
+from stupid_dagster.api.routes.plans import check_rows
 from stupid_dagster.errors import StupidError
 from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
 from stupid_dagster.query.questions.sessions import MOST_SESSIONS
@@ -62,7 +63,7 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
     `plan`, `progress` for each step, `render` (rows), `text` (pieces; one that `replaces` stands
     instead of all before), `done`, or `error` (problem+json). Sentences whose numbers, dates or
     ids stand neither in the results nor in what the plan asks for are taken out of the text; that
-    they stand in the question doesn't do. Needs a language model, see the setting `llm`; plans run
+    they stand in the question doesn't do. As CSV or Arrow, the shown rows alone. Needs a language model, see the setting `llm`; plans run
     without one.
     """
     form = wanted(request)
@@ -84,17 +85,14 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
 def _answer(request: Request, form: Wanted, questions: Questions, asked: Question) -> Response:
     with kept_snapshots(request).use(asked.as_of) as reader:
         done = questions.ask(reader, asked.question, session=asked.session)
-        page = done.page
-        return Answers(reader, form, metrics_of(request.app).rows.inc).data(
-            total=page.total,
-            limit=page.limit,
-            truncated=page.truncated,
+        check_rows(done.result, form)
+        return Answers(reader, form, metrics_of(request.app).rows.inc).page(
+            done.page,
             question=asked.question,
             **done.summary(),
             **plan_told(done.planned),
             steps=[step_told(one) for one in done.result.steps.values()],
             render=done.result.render.model_dump(),
-            rows=page.rows,
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from stupid_dagster.errors import InvalidQueryError
+from stupid_dagster.errors import InvalidQueryError, hint, nearest
 from stupid_dagster.query.filters import MOST_VALUES, Filter, condition
 from stupid_dagster.query.frames import is_hash
 from stupid_dagster.query.plans.model import Measure, PlanFilter, RowsRef, ValuesRef
@@ -87,7 +88,8 @@ class StepContext:
             if not colon or prefix not in prefixes:
                 at = part if isinstance(given, str) else f"{part}[{self.place(part, index)}]"
                 wanted = " or ".join(f"{name}:" for name in prefixes)
-                self.add(at, f"{quoted(one)} is no id: it would begin with {wanted}")
+                near = hint(one[:80], _meant(one[:80], prefixes))
+                self.add(at, f"{quoted(one)} is no id{near}: it would begin with {wanted}")
 
     def place(self, part: str, index: int) -> int:
         """Return where an item of a list stands in the plan as it was given."""
@@ -206,6 +208,13 @@ class StepContext:
             )
             return False
         return True
+
+
+def _meant(said: str, prefixes: Iterable[str]) -> list[str]:
+    """Return the id that a text would be with another sign after its prefix, or a prefix nearby."""
+    prefix, key = re.match(r"(\w*)\W*(.*)", said, re.DOTALL).groups()  # type: ignore[union-attr]
+    near = nearest(prefix, prefixes)
+    return [f"{near}:{key}"] if near and key else []
 
 
 def fit(left: pl.DataType, right: pl.DataType) -> bool:

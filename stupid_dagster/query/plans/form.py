@@ -13,9 +13,9 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from stupid_dagster.errors import hint
+from stupid_dagster.errors import hint, nearest
 from stupid_dagster.query.filters import MOST_VALUES
-from stupid_dagster.query.plans.model import Plan, Render, Step
+from stupid_dagster.query.plans.model import Plan, PlanStep, Render, Step
 from stupid_dagster.query.plans.problems import Problems, quoted, unknown
 
 Path = tuple[str | int, ...]
@@ -31,6 +31,15 @@ _STEP_TYPES = {
 }
 OPS = list(_STEP_TYPES)
 """The names of all ops."""
+
+
+class _AnyStep(PlanStep):
+    """What a step has whatever its op is."""
+
+    op: Any
+    params: dict[str, Any]
+
+
 _ALTERNATIVES = {
     "actor": 'an id, a list of ids, or a reference {"ref": step, "field": column}',
     "start": 'an id, a list of ids, or a reference {"ref": step, "field": column}',
@@ -53,12 +62,14 @@ _MEANINGS = {
 class ReadStep:
     """A step as far as it could be read: `step` is None where too much of it is wrong.
 
+    Then `references` [place in the step] are the steps that it seems to refer to all the same.
     `kept` [path of a list] are the places in the plan of those items that are left of it.
     """
 
     index: int
     id: str | None
     step: Step | None
+    references: dict[str, str] = field(default_factory=dict)
     kept: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -140,10 +151,14 @@ def _is_utf8(text: str) -> bool:
 
 
 def _read_step(index: int, raw: Any, problems: Problems) -> ReadStep:
-    """Return a step without its malformed parts."""
+    """Return a step without its malformed parts; one whose op is misspelt as that of the nearest."""
     read = ReadStep(index, None, None)
     if isinstance(raw, Mapping) and isinstance(raw.get("id"), str):
         read.id = raw["id"]
+    raw = _with_op(index, raw, problems)
+    if isinstance(raw, Mapping) and raw.get("op") is None:
+        _read_common(read, raw, problems)
+        return read
     for attempt in range(3):
         try:
             read.step = _STEP.validate_python(raw)
@@ -159,6 +174,42 @@ def _read_step(index: int, raw: Any, problems: Problems) -> ReadStep:
         if ("id",) in paths:
             raw["id"] = f"steps[{index}]"  # To check the rest of it.
     return read
+
+
+def _with_op(index: int, raw: Any, problems: Problems) -> Any:
+    """Return a step with the op that it has or means, with None for one that can't be guessed."""
+    if not isinstance(raw, Mapping) or raw.get("op") in OPS:
+        return raw
+    where, named = f"steps[{index}].op", raw.get("op")
+    if "op" not in raw:
+        problems.add(where, f"is missing; there are {', '.join(OPS)}")
+        return {**raw, "op": None}
+    problems.add(where, unknown("op", str(named), OPS))
+    return {**raw, "op": nearest(str(named)[:80], OPS)}
+
+
+def _read_common(read: ReadStep, raw: Mapping[str, Any], problems: Problems) -> None:
+    """Note what is wrong with a step whatever its op is; keep what it refers to."""
+    try:
+        _AnyStep.model_validate(raw)
+    except ValidationError as error:
+        for one in error.errors():
+            place = _place(f"steps[{read.index}]", one["loc"])
+            problems.add(place, _words(one, _AnyStep.model_fields))
+    before = raw.get("depends_on")
+    if isinstance(before, Sequence) and not isinstance(before, str):
+        named = {f"depends_on[{n}]": name for n, name in enumerate(before)}
+        read.references = {place: name for place, name in named.items() if isinstance(name, str)}
+    waiting = [("params", raw.get("params"))]
+    while waiting:
+        place, value = waiting.pop()
+        match value:
+            case {"ref": str(name)}:
+                read.references[f"{place}.ref"] = name
+            case Mapping():
+                waiting += [(f"{place}.{str(key)[:80]}", inner) for key, inner in value.items()]
+            case list() | tuple():
+                waiting += [(f"{place}[{n}]", inner) for n, inner in enumerate(value)]
 
 
 def _path(loc: Sequence[str | int]) -> Path:
@@ -180,12 +231,6 @@ def _note(
     problems: Problems,
 ) -> None:
     base = f"steps[{index}]"
-    if error["type"] == "union_tag_invalid":
-        problems.add(f"{base}.op", unknown("op", str(raw["op"]), OPS))
-        return
-    if error["type"] == "union_tag_not_found":
-        problems.add(f"{base}.op", f"is missing; there are {', '.join(OPS)}")
-        return
     if len(path) == 2 and path[1] in _ALTERNATIVES and error["type"] != "missing":
         problems.add(_place(base, path, kept), f"should be {_ALTERNATIVES[str(path[1])]}")
         return

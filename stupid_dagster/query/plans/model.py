@@ -181,62 +181,64 @@ class TableContrast(PlanPart):
     limit: int = 50
 
 
-class _Step(PlanPart):
+class PlanStep(PlanPart):
+    """What all steps have."""
+
     id: str = Field(min_length=1, max_length=64)
     depends_on: list[str] = []
 
 
-class DocumentsScanStep(_Step):
+class DocumentsScanStep(PlanStep):
     op: Literal["documents.scan"]
     params: DocumentsScan
 
 
-class VectorsSearchStep(_Step):
+class VectorsSearchStep(PlanStep):
     op: Literal["vectors.search"]
     params: VectorsSearch
 
 
-class GraphNeighborsStep(_Step):
+class GraphNeighborsStep(PlanStep):
     op: Literal["graph.neighbors"]
     params: GraphNeighbors
 
 
-class GraphTraverseStep(_Step):
+class GraphTraverseStep(PlanStep):
     op: Literal["graph.traverse"]
     params: GraphTraverse
 
 
-class GraphPathStep(_Step):
+class GraphPathStep(PlanStep):
     op: Literal["graph.path"]
     params: GraphPath
 
 
-class KnowledgeReadStep(_Step):
+class KnowledgeReadStep(PlanStep):
     op: Literal["knowledge.read"]
     params: KnowledgeRead
 
 
-class TableFilterStep(_Step):
+class TableFilterStep(PlanStep):
     op: Literal["table.filter"]
     params: TableFilter
 
 
-class TableJoinStep(_Step):
+class TableJoinStep(PlanStep):
     op: Literal["table.join"]
     params: TableJoin
 
 
-class TableAggregateStep(_Step):
+class TableAggregateStep(PlanStep):
     op: Literal["table.aggregate"]
     params: TableAggregate
 
 
-class TableTimelineStep(_Step):
+class TableTimelineStep(PlanStep):
     op: Literal["table.timeline"]
     params: TableTimeline
 
 
-class TableContrastStep(_Step):
+class TableContrastStep(PlanStep):
     op: Literal["table.contrast"]
     params: TableContrast
 

@@ -88,10 +88,12 @@ def _check_ids(read: Sequence[ReadStep], problems: Problems) -> None:
 
 def _depending(one: ReadStep, by_id: Mapping[str, ReadStep], problems: Problems) -> Step | None:
     """Return a step that depends on all that it refers to, and nothing unknown."""
-    step = one.step
+    step, where = one.step, f"steps[{one.index}]"
+    for place, name in one.references.items():
+        if name not in by_id:
+            problems.add(f"{where}.{place}", unknown("step", name, by_id))
     if step is None:
         return None
-    where = f"steps[{one.index}]"
     for index, name in enumerate(step.depends_on):
         if name not in by_id:
             problems.add(f"{where}.depends_on[{index}]", unknown("step", name, by_id))

@@ -43,7 +43,7 @@ ONE = {"ref": "read"}
 DOCUMENTS = {"ref": "scan"}
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     # Form.
-    ({"id": "s", "op": "documents.scn", "params": {}}, "op", "did you mean 'documents.scan'?"),
+    ({**SCAN, "id": "s", "op": "documents.scn"}, "op", "did you mean 'documents.scan'?"),
     ({"id": "s", "params": {}}, "op", "is missing"),
     ({"op": "knowledge.read", "params": {"table": "clusters"}}, "id", "is missing"),
     ({"id": "s", "op": "knowledge.read"}, "params", "is missing"),
@@ -66,6 +66,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (scan(since="2013-02-08", until="2013-02-08"), "params.since", "must be before until"),
     (scan(since="0001-01-01"), "params.since", "out of range"),
     (scan(actor="N328AA"), "params.actor", "would begin with aircraft:"),
+    (scan(actor="aircraft N328AA"), "params.actor", "did you mean 'aircraft:N328AA'?"),
+    (scan(actor="Aircraft:N328AA"), "params.actor", "did you mean 'aircraft:N328AA'?"),
     (scan(actor=["aircraft:N328AA", "carrier:B6"]), "params.actor[1]", "'carrier:B6' is no id"),
     (scan(actor={"ref": "read", "field": "size"}), "params.actor.field", "holds numbers, not ids"),
     (scan(actor={"ref": "read", "field": "siz"}), "params.actor.field", "did you mean 'size'?"),
@@ -233,6 +235,48 @@ def test_one_mistake_of_a_step_hides_no_other(reader: SnapshotReader) -> None:
     }
 
 
+def test_a_misspelt_op_hides_no_other_mistake(reader: SnapshotReader) -> None:
+    wrong = {**scan(event_type="Departur", limit=0), "op": "document.scan", "dependson": []}
+    count = step("table.aggregate", "count", rows={"ref": "s"}, by=["orign"])
+
+    found = problems(reader, wrong, count)
+
+    assert set(found) == {
+        "steps[0].op",
+        "steps[0].params.event_type",
+        "steps[0].params.limit",
+        "steps[0].dependson",
+    }
+    assert "did you mean 'documents.scan'?" in found["steps[0].op"]
+    good = {**scan(columns=["origin"]), "op": "document.scan"}
+    assert set(problems(reader, good, count)) == {"steps[0].op", "steps[1].params.by[0]"}
+
+
+@pytest.mark.parametrize("op", [{"op": "frobnicate"}, {"op": 7}, {}])
+def test_of_an_unknown_op_what_all_steps_have_is_checked(
+    reader: SnapshotReader, op: dict[str, Any]
+) -> None:
+    params = {"rows": {"ref": "raed"}, "more": [{"value": {"ref": "read", "field": "x"}}, READ]}
+    wrong = {**op, "id": "read", "params": params, "depends_on": ["red"], "parms": {}}
+    empty = {**op, "id": "", "depends_on": "x"}
+
+    found = problems(reader, READ, wrong, empty)
+
+    assert set(found) == {
+        "steps[1].op",
+        "steps[1].id",
+        "steps[1].params.rows.ref",
+        "steps[1].depends_on[0]",
+        "steps[1].parms",
+        "steps[2].op",
+        "steps[2].id",
+        "steps[2].params",
+        "steps[2].depends_on",
+    }
+    assert "did you mean 'read'?" in found["steps[1].params.rows.ref"]
+    assert "did you mean 'params'?" in found["steps[1].parms"]
+
+
 @pytest.mark.parametrize(
     ("render", "place"),
     [
@@ -302,6 +346,8 @@ def nested(depth: int) -> Any:
         [scan(filters=[where("origin", "eq", "\ud800")])],
         [scan(actor={"ref": "s0" * 5_000, "field": "\x00"})],
         [{f"x{n}": 1 for n in range(20_000)}],
+        [{"id": "s", "op": "y", "params": {f"x{n}": {"ref": f"s{n}"} for n in range(15_000)}}],
+        [{"id": f"s{n}", "op": "documents.scan" * 500, "params": {}} for n in range(20)],
         [step("table.filter", f"s{n}", rows={"ref": f"s{(n + 1) % 20}"}) for n in range(20)],
     ],
 )

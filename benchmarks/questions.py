@@ -31,7 +31,7 @@ def score(reader: SnapshotReader, questions: list[Asked]) -> dict[str, object]:
     """Return how many plans were valid, and how many gave the kept plan's rows."""
     language_model = Questions(reader.project).language_model()
     counted: Counter[str] = Counter()
-    usage, started = Usage(), time.perf_counter()
+    started = time.perf_counter()
     for one in questions:
         try:
             planned = make_plan(reader, language_model, one.question)
@@ -39,7 +39,6 @@ def score(reader: SnapshotReader, questions: list[Asked]) -> dict[str, object]:
             counted["failed"] += 1
             print(f"- {one.question}\n    no plan: {str(error)[:300]}")
             continue
-        usage += planned.usage
         counted["valid"] += 1
         counted["valid_at_once"] += planned.repairs == 0
         found = run_plan(reader, planned.plan).rendered.rows
@@ -47,6 +46,9 @@ def score(reader: SnapshotReader, questions: list[Asked]) -> dict[str, object]:
         same = found is not None and wanted is not None and plain_rows(found) == plain_rows(wanted)
         counted["same_rows"] += same
         print(f"- {one.question}\n    {'same rows' if same else 'other rows'}")
+    # Failed plans' too.
+    usage = sum(language_model.spent().values(), Usage())
+    language_model.close()
     return {
         "model": language_model.model_id,
         "questions": len(questions),

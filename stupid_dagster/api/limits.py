@@ -18,6 +18,8 @@ MOST_URL = 16 << 10
 """Bytes of a path and its query."""
 BODY_SECONDS = 30.0
 """Time in which a body must come."""
+MOST_QUESTIONS = 8
+"""Questions in plain words that are answered at a time."""
 WAIT_SECONDS = 10.0
 """Time that a heavy request waits for others to be done."""
 
@@ -82,19 +84,22 @@ class HeavyLimit:
     """Lets so many heavy requests be worked on at once; others wait, and at last are refused.
 
     A place is free again when the answer begins, for it is ready then; that of a stream, which
-    is worked on while it is sent, when it ends.
+    is worked on while it is sent, when it ends. Questions have places of their own: they wait for
+    language models most of the time, which must keep nobody else waiting.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self.app = app
         self._places = anyio.Semaphore(most)
+        self._questions = anyio.Semaphore(MOST_QUESTIONS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_heavy(scope["path"]):
             await self.app(scope, receive, send)
             return
+        places = self._questions if scope["path"].rstrip("/") == "/query" else self._places
         with anyio.move_on_after(WAIT_SECONDS) as patience:
-            await self._places.acquire()
+            await places.acquire()
         if patience.cancelled_caught:
             busy = f"others were still being answered after {WAIT_SECONDS:.0f} seconds; ask again"
             await _refuse(scope, receive, send, 503, busy, {"Retry-After": f"{WAIT_SECONDS:.0f}"})
@@ -105,14 +110,14 @@ class HeavyLimit:
             nonlocal held
             if held and message["type"] == "http.response.start" and _is_whole(message):
                 held = False
-                self._places.release()
+                places.release()
             await send(message)
 
         try:
             await self.app(scope, receive, watched)
         finally:
             if held:
-                self._places.release()
+                places.release()
 
 
 class HostCheck:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +37,10 @@ def ask(
     asking = Questions(project)
     asking.language_model()
     session = asking.sessions.create()
-    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
+    with (
+        closing(asking),
+        SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader,
+    ):
         for question in questions:
             console.print(f"[bold]{escape(question)}[/]")
             told = _Told(show_plan)

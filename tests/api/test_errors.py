@@ -52,6 +52,7 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/documents/nothing", 404, "one looks like 2013-02-08/Departure/17"),
         ("/catalog/events/Depature", 404, "did you mean 'Departure'"),
         ("/graph/nodes/airport:XYZ", 404, "no entity 'airport:XYZ'"),
+        ("/graph/nodes/airpot:JFK", 404, "did you mean 'airport'?"),
         ("/graph/neighbors?id=airport:XYZ", 404, "no entity 'airport:XYZ'"),
         ("/knowledge/clusters/cluster:99", 404, "have no 'cluster:99'"),
         ("/knowledge/communities/x", 404, "have no 'x'"),
@@ -250,3 +251,25 @@ def test_what_is_no_number_is_null(flights_project: Project) -> None:
     assert tree["plain"] == {"x": [None, None, 1.5]}
     assert [row["x"] for row in tree["frame"]] == [None, None, 1.5]
     assert tree["frame"][0]["list"] == [None, None, 1.5]
+
+
+@pytest.mark.parametrize("path", ["/plans", "/query"])
+def test_where_a_body_is_no_json_is_told(client: TestClient, path: str) -> None:
+    body = '{"steps": [\n  {"id": "s1",}\n]}'
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    (mistake,) = answer.json()["errors"]
+    assert mistake["where"] == "body"
+    assert mistake["message"].startswith("is no JSON: ")
+    assert mistake["message"].endswith(" at line 2, column 14") or "line 2" in mistake["message"]
+
+
+def test_words_of_libraries_are_not_in_messages(client: TestClient) -> None:
+    plain = client.post("/plans", content="steps", headers={"Content-Type": "text/plain"})
+    day = client.get("/documents?event_type=Departure&first_day=8")
+    for answer in (plain, day):
+        assert answer.status_code == 422
+        assert "Value error" not in answer.text
+    assert "send JSON" in plain.json()["detail"]
+    near = client.get("/graph/nodes/airport:XYZ").json()["detail"]
+    assert "did you mean 'airport'" not in near, "for it says airport"

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +16,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from stupid_dagster.api import create_app
+from stupid_dagster.api import create_app, limits
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
 from tests.api.serving import served
@@ -234,6 +235,36 @@ def test_what_is_taken_is_counted_and_connections_are_closed(flights_project: Pr
     assert found["stupid_requests_total{method=POST,route=/query,status=200}"] == 1
     assert found["stupid_rows_served_total"] == 3
     assert used.is_closed(), "with the app"
+
+
+def test_questions_wait_for_their_own_kind_alone(
+    flights_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOST_QUESTIONS", 1)
+    monkeypatch.setattr(limits, "WAIT_SECONDS", 0.5)
+    begun, end = threading.Event(), threading.Event()
+
+    def answer(_: dict[str, Any]) -> Say:
+        begun.set()
+        end.wait(20)
+        return Say(json.dumps({"plan": None, "unanswerable": "Nobody knows."}))
+
+    with model_server("openai", answer) as model, ThreadPoolExecutor(1) as thread:
+        project = with_model(flights_project, model, {"api_port": 0, "api_concurrency": 1})
+        with served(project) as url:
+            first = thread.submit(
+                httpx2.post, f"{url}/query", json={"question": QUESTION}, timeout=30
+            )
+            assert begun.wait(10)
+            second = httpx2.post(f"{url}/query", json={"question": QUESTION})
+            search = httpx2.get(f"{url}/search?text=snow&limit=1", timeout=30)
+            end.set()
+            assert first.result(30).status_code == 400
+            third = httpx2.post(f"{url}/query", json={"question": QUESTION}, timeout=30)
+    assert second.status_code == 503
+    assert second.headers["retry-after"]
+    assert search.status_code == 200, "others go on meanwhile"
+    assert third.status_code == 400, "the place is free again"
 
 
 def test_without_a_model_it_is_told_what_to_set(client: TestClient) -> None:

@@ -21,6 +21,7 @@ from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots, wa
 from stupid_dagster.api.errors import status_of
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.query import EVENTS
+from stupid_dagster.api.limits import MOST_QUESTIONS
 from stupid_dagster.api.media import Wanted
 from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.api.models.query import (
@@ -38,9 +39,8 @@ log = structlog.get_logger(__name__)
 router = APIRouter(tags=["questions"])
 
 EVENT_STREAM = "text/event-stream"
-MOST_AT_ONCE = 8
-"""Questions answered at a time; they wait for language models, in threads of their own."""
-_THREADS = CapacityLimiter(MOST_AT_ONCE)
+_THREADS = CapacityLimiter(MOST_QUESTIONS)
+"""Of their own, for they wait for language models."""
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {

@@ -11,7 +11,8 @@ import polars as pl
 
 from stupid_dagster.catalog.knowledge import type_name
 from stupid_dagster.errors import LanguageModelError
-from stupid_dagster.llm.protocol import LanguageModel, Usage
+from stupid_dagster.llm.chain import Chain
+from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
 from stupid_dagster.query.paging import Page
 from stupid_dagster.query.plans import PlanResult, StepResult, run_plan
@@ -68,7 +69,7 @@ class Questions:
         self.plans = PlanCache()
         self.sessions = Sessions()
 
-    def language_model(self) -> LanguageModel:
+    def language_model(self) -> Chain:
         """Return the language model; raises LanguageModelError where none is set."""
         found = self.project.language_model
         if found is None:

@@ -45,7 +45,9 @@ def tell(
     fails, or says more that doesn't hold than what does, the rule tells.
     """
     data = results_text(result)
-    evidence = Evidence.of(_plan_values(result.plan), data)
+    # A model called the steps what it liked.
+    found = [{**json.loads(line), "step": None} for line in data.split("\n") if line]
+    evidence = Evidence.of(_plan_values(result.plan), json.dumps(found, ensure_ascii=False))
     kept: list[str] = []
     removed = 0
 

@@ -1,0 +1,85 @@
+"""What of a model's words is told: what the results and the plan bear out, not the question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from stupid_dagster.llm.openai import OpenAIModel
+from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.plans.run import PlanResult, StepResult
+from stupid_dagster.query.questions.telling import Told, tell
+from tests.llm.servers import Say, model_server
+
+QUESTION = "Which of the 900 carriers cancelled over 60 flights, 777 in all, as in 2011?"
+
+
+def told(summary: str, **render: Any) -> Told:
+    """Return what is told of three carriers' cancellations, of a model's summary."""
+    plan = Plan.model_validate(
+        {
+            "steps": [
+                {
+                    "id": "s555",
+                    "op": "documents.scan",
+                    "params": {
+                        "event_type": "Cancellation",
+                        "first_day": "2013-02-08",
+                        "filters": [{"field": "delay", "op": "gt", "value": 60}],
+                    },
+                },
+                {"id": "444", "op": "table.aggregate", "params": {"rows": {"ref": "s555"}}},
+            ],
+            "render": {"step": "444", **render},
+        }
+    )
+    rows = pl.DataFrame({"carrier": ["EV", "B6", "DL"], "count": [88, 70, 33]})
+    steps = {
+        "s555": StepResult("s555", "documents.scan", "failed", error="too late"),
+        "444": StepResult("444", "table.aggregate", "ok", rows, total=3, limit=10),
+    }
+    with model_server("openai", [Say(summary)]) as server:
+        model = OpenAIModel("m", server.url, 10)
+        try:
+            return tell(model, QUESTION, PlanResult(plan, steps, 0.1), lambda text, replaces: None)
+        finally:
+            model.close()
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "EV cancelled 88 flights.",
+        "They cancelled 191 in all.",
+        "Of flights over 60 minutes, on 8 February 2013, 3 carriers had some.",
+    ],
+)
+def test_what_stands_in_results_or_plan_is_told(summary: str) -> None:
+    assert told(summary).text == summary
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "There are 900 carriers.",
+        "They cancelled 777 in all.",
+        "As in 2011 it snowed.",
+        "It was 999.",
+        "It was 444 flights.",
+        "It was 555.",
+        "There were seven of them.",
+    ],
+)
+def test_what_stands_in_the_question_or_a_title_or_a_steps_name_is_not(wrong: str) -> None:
+    found = told(f"EV cancelled 88 flights. B6 cancelled 70. {wrong}", title="More than 999")
+    assert found.text == "EV cancelled 88 flights. B6 cancelled 70."
+    assert found.removed == 1
+
+
+def test_the_rule_tells_no_title_that_does_not_hold() -> None:
+    assert told("It was 12345.", title="More than 999").text.startswith("3 rows. The first: ")
+    held = told("It was 12345.", title="Over 60 on 8 February")
+    assert held.by == "rule"
+    assert held.text.startswith("Over 60 on 8 February: 3 rows. The first: carrier EV, count 88.")

@@ -33,7 +33,8 @@ def build_catalog(
     fields'); `events` (per event type: description, documents, first and last day, fields with
     type, unit, description, share of missing values, and as `window_fields` says); `entities`
     (`describe_entities`); `edges` (per type: ends, edges, weight); `metrics` (per metric of the
-    trends: kind, fields it is split by, unit, description); `knowledge` (`describe_knowledge`). It is bounded whatever the events are: texts are cut, values counted.
+    trends: kind, fields it is split by, unit, description); `knowledge` (`describe_knowledge`). It
+    is bounded whatever the events are: texts are cut, values counted.
     """
     without = [day for day in documents if day not in field_statistics]
     values: dict[tuple[str, str], Values] = {}

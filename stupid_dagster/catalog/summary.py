@@ -79,10 +79,11 @@ def summarise(catalog: Mapping[str, Any], *, most_characters: int = MOST_CHARACT
     Told are the window, the event types with their fields, the entities with their prefixes, the
     edges, the metrics and the knowledge tables that have columns. What doesn't fit is left out in
     this order: types of columns, values of properties, examples of fields of many values, what
-    tables and metrics are, shares and numbers of values, most of the fields' values, rows and edges,
-    all but three values, columns, ranges, all values, properties, a line for each field, types of
-    fields, all but twelve fields of an event type; then whole lines from the end of each part that takes more than its share, event types
-    of few documents first, which a line in their place tells. Never is a line cut.
+    tables and metrics are, shares and numbers of values, most of the fields' values, rows and
+    edges, all but three values, columns, ranges, all values, properties, a line for each field,
+    types of fields, all but twelve fields of an event type; then whole lines from the end of each
+    part that takes more than its share, event types of few documents first, which a line in their
+    place tells. Never is a line cut.
     """
     detail = _Detail()
     for detail in _levels():

@@ -35,9 +35,11 @@ WEATHER = (5,)
 
 @contextmanager
 def asked(project: Project, *exchanges: int) -> Iterator[tuple[TestClient, Served]]:
-    with replayed(project, *exchanges) as (told, server):
-        with TestClient(create_app(told), raise_server_exceptions=False) as client:
-            yield client, server
+    with (
+        replayed(project, *exchanges) as (told, server),
+        TestClient(create_app(told), raise_server_exceptions=False) as client,
+    ):
+        yield client, server
 
 
 def events(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -320,7 +322,7 @@ def test_what_was_found_in_a_snapshot_that_is_gone_is_forgotten(
         assert client.get(f"/sessions/{begun}").json()["session"]["forgotten"] == 1
         assert len(questions.plans) == 0
         client.post("/query", json={"question": "And those?", "session": begun})
-        system, forgotten, last = server.requests[-1]["messages"]
+        _, forgotten, last = server.requests[-1]["messages"]
     assert "results are forgotten" in forgotten["content"]
     assert last["content"] == "And those?"
 

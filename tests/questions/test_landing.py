@@ -7,7 +7,7 @@ the pipeline made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -109,15 +109,12 @@ def test_percentiles_are_of_the_times_asked_for(
     )
     found = rows(readers, "flights", question)
     named = found.columns[1]
-    time = pl.col("timestamp")
-    raw = flights(flights_project, "Departure", "2013-02-07").with_columns(
-        time.cast(pl.String).str.to_datetime(time_zone="UTC", strict=True)
+    within = flights(flights_project, "Departure").filter(
+        pl.col("scheduled_at").is_between(
+            pl.lit("2013-02-07T12:00:00.000Z"), pl.lit("2013-02-07T18:00:00.000Z"), closed="left"
+        )
     )
-    within = raw.filter(
-        pl.col("timestamp").dt.hour() >= 12,
-        pl.col("timestamp").dt.hour() < 18,
-        pl.col("timestamp").dt.date() == pl.date(2013, 2, 7),
-    )
+    assert set(found["origin"]) == {"EWR", "JFK", "LGA"}
     for origin, p95, count in found.select("origin", named, "count").iter_rows():
         delays = within.filter(pl.col("origin") == origin)["dep_delay"].cast(float)
         assert count == delays.len()
@@ -139,7 +136,7 @@ def test_paths_are_shortest_and_of_edges_that_are_there(
         pairs = {(a, b) for a, b in stored.iter_rows()} | {(b, a) for a, b in stored.iter_rows()}
         steps = [*found.select("near", "far").iter_rows()]
         assert all(step in pairs for step in steps)
-        assert all(a[1] == b[0] for a, b in zip(steps, steps[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(steps))
         # Breadth first: as many rounds as the path has edges.
         reached, rounds = {steps[0][0]}, 0
         while steps[-1][1] not in reached:
@@ -148,11 +145,71 @@ def test_paths_are_shortest_and_of_edges_that_are_there(
         assert rounds == len(steps)
 
 
-def gaming(project: Project, event_type: str) -> pl.DataFrame:
-    """Return the landing rows of an event type, whichever file they lie in."""
+def gaming(project: Project, event_type: str, *columns: str) -> pl.DataFrame:
+    """Return columns of the landing rows, in lower case, and null for what only says so."""
     folder = project.settings.root / "landing" / event_type
-    frames = [
-        pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file)
-        for file in sorted(folder.iterdir())
-    ]
-    return pl.concat(frames, how="diagonal_relaxed")
+    files = sorted(folder.glob("*.parquet"))
+    raw = pl.concat([pl.read_parquet(file, columns=[*columns]) for file in files])
+    said = pl.col(pl.String).str.strip_chars().str.to_lowercase()
+    return raw.select(pl.when(~said.is_in(["", "none", "null", "undefined"])).then(said))
+
+
+GAMING: dict[str, Expected] = {
+    "How many logins failed?": lambda p: (
+        gaming(p, "Login", "success").filter(pl.col("success") == "false").select(pl.len())
+    ),
+    "How many different members logged in per currency?": lambda p: (
+        gaming(p, "Login", "currency", "memberCode")
+        .group_by(pl.col("currency").str.to_uppercase())
+        .agg(pl.col("memberCode").drop_nulls().n_unique())
+    ),
+    "Which stages do errors happen in?": lambda p: counted(
+        gaming(p, "API Error", "stage"), "stage"
+    ),
+    "How many popups were left open for over a minute?": lambda p: (
+        gaming(p, "PopupModule", "displayTime")
+        .filter(pl.col("displayTime").cast(float) > 60_000)
+        .select(pl.len())
+    ),
+    "How long were popups of each type shown?": lambda p: (
+        gaming(p, "PopupModule", "popupType", "displayTime")
+        .group_by("popupType")
+        .agg(
+            pl.col("displayTime").cast(float).mean(),
+            pl.col("displayTime").cast(float).max().alias("max"),
+        )
+    ),
+    "Which popups did members open themselves?": lambda p: counted(
+        gaming(p, "PopupModule", "popupType", "isManual").filter(pl.col("isManual") == "true"),
+        "popupType",
+    ),
+}
+
+
+@pytest.mark.parametrize("question", GAMING)
+def test_gaming(question: str, gaming_project: Project, readers: dict[str, SnapshotReader]) -> None:
+    found = rows(readers, "gaming", question)
+    assert plain_rows(found) == plain_rows(GAMING[question](gaming_project))
+
+
+@pytest.mark.parametrize(
+    ("sample", "question"),
+    [
+        ("flights", "What sets the aircraft of the smaller segment apart?"),
+        ("gaming", "What sets the first segment apart?"),
+    ],
+)
+def test_contrasts_are_of_the_means_inside_and_outside(
+    sample: str, question: str, readers: dict[str, SnapshotReader]
+) -> None:
+    reader = readers[sample]
+    cluster = KEPT[sample, question].plan["steps"][0]["params"]["filters"][0]["value"]
+    members = reader.snapshot.scan("cluster_members").filter(pl.col("cluster_id") == cluster)
+    inside = pl.col("actor").is_in(members.collect()["actor"].implode())
+    features = reader.snapshot.scan("features").collect()
+    found = rows(readers, sample, question)
+    told = found.filter(pl.col("kind") == "feature")
+    assert told.height
+    for name, group, rest in told.select("name", "set", "rest").iter_rows():
+        assert group == pytest.approx(features.filter(inside)[name].mean(), rel=1e-9)
+        assert rest == pytest.approx(features.filter(~inside)[name].mean(), rel=1e-9)

@@ -151,7 +151,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _read_step(index: int, raw: Any, problems: Problems) -> ReadStep:
-    """Return a step without its malformed parts; one whose op is misspelt as that of the nearest."""
+    """Return a step without its malformed parts; a misspelt op is taken for the nearest."""
     read = ReadStep(index, None, None)
     if isinstance(raw, Mapping) and isinstance(raw.get("id"), str):
         read.id = raw["id"]

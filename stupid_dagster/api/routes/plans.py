@@ -18,7 +18,13 @@ from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, Validatio
 from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import InvalidPlanError, QueryError
 from stupid_dagster.query import Page
-from stupid_dagster.query.plans import PlanResult, StepResult, explain_plan, run_plan, validate_plan
+from stupid_dagster.query.plans import (
+    PlanResult,
+    StepResult,
+    explain_plan,
+    run_plan,
+    validate_plan,
+)
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.questions.asking import step_told
 

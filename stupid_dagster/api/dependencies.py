@@ -77,15 +77,26 @@ def is_loopback(host: str) -> bool:
 
 
 async def check_parameters(request: Request) -> None:
-    """Refuse query parameters that the route doesn't have: ignored, they would mislead."""
+    """Refuse query parameters that the route doesn't have, and several values where one is taken.
+
+    Ignored, they would mislead.
+    """
     parameters = _operation(request).get("parameters", ())
-    known = [p["name"] for p in parameters if p["in"] == "query"]
+    schemas = {p["name"]: p["schema"] for p in parameters if p["in"] == "query"}
+    known = [*schemas]
     for name in request.query_params:
         if name not in known:
             raise InvalidQueryError(
                 f"{request.url.path[:200]} has no parameter {name[:80]!r}{hint(name[:80], known)}; "
                 f"it has {', '.join(known) or 'none'}"
             )
+        times = len(request.query_params.getlist(name))
+        if times > 1 and not _is_list(schemas[name]):
+            raise InvalidQueryError(f"{name}: given {times} times; it takes one value")
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
 
 
 def _operation(request: Request) -> dict[str, Any]:
@@ -177,7 +188,8 @@ def wanted(request: Request) -> Wanted:
         )
     return Wanted(
         media,
-        (("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "no-cache")),
+        # What it differs by beside is `api.packing`'s.
+        (("Vary", "Accept"), ("Cache-Control", "no-cache")),
         tuple(request.query_params.multi_items()),
     )
 

@@ -1,13 +1,45 @@
-"""Parts of a snapshot's catalog, by name."""
+"""Parts of a snapshot's catalog, by name, and as rows."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import polars as pl
+
 from stupid_dagster.errors import NotFoundError, hint
 
+Part = Literal["events", "entities", "knowledge"]
 _KINDS = {"events": "event type", "entities": "entity type"}
+_STRINGS = pl.List(pl.String)
+_COLUMNS = pl.Struct({"name": pl.String, "type": pl.String, "description": pl.String})
+_SCHEMAS: dict[Part, dict[str, Any]] = {
+    "events": {
+        "event_type": pl.String,
+        "description": pl.String,
+        "documents": pl.Int64,
+        "first_day": pl.String,
+        "last_day": pl.String,
+        "fields": pl.String,
+    },
+    "entities": {
+        "entity_type": pl.String,
+        "prefix": pl.String,
+        "nodes": pl.Int64,
+        "events": pl.Int64,
+        "properties": pl.String,
+        "edges": _STRINGS,
+        "examples": _STRINGS,
+    },
+    "knowledge": {
+        "table": pl.String,
+        "description": pl.String,
+        "rows": pl.Int64,
+        "columns": pl.List(_COLUMNS),
+        "parameters": pl.String,
+    },
+}
 
 
 def catalog_part(
@@ -21,3 +53,23 @@ def catalog_part(
             f"{', '.join(known)}"
         )
     return known[name]
+
+
+def catalog_rows(catalog: Mapping[str, Any], part: Part) -> list[dict[str, Any]]:
+    """Return a part of the catalog as rows, each with its name first."""
+    name = next(iter(_SCHEMAS[part]))
+    return [{name: key, **told} for key, told in catalog[part].items()]
+
+
+def catalog_frame(catalog: Mapping[str, Any], part: Part) -> pl.DataFrame:
+    """Return the rows of `catalog_rows` as a frame.
+
+    What differs from row to row in its names (fields, properties, parameters) is a JSON object in
+    a string.
+    """
+    rows = [
+        {k: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for k, v in row.items()}
+        for row in catalog_rows(catalog, part)
+    ]
+    days = pl.col("^(first|last)_day$").cast(pl.Date)
+    return pl.DataFrame(rows, schema=_SCHEMAS[part]).with_columns(days)

@@ -26,6 +26,7 @@ MOST_VALUES = 1000
 _ORDERED = {"lt": "__lt__", "le": "__le__", "gt": "__gt__", "ge": "__ge__"}
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _HEX_ID = re.compile(r"[0-9a-f]{16}")
+_ESCAPED = re.compile(r"\\([\\,])|(,)")
 
 
 class Filter(BaseModel):
@@ -40,7 +41,7 @@ class Filter(BaseModel):
 def parse_filter(text: str) -> Filter:
     """Return the condition that `field:operator:value` states; raises InvalidQueryError.
 
-    The values of `in` are parted by commas.
+    The values of `in` are parted by commas; `\\,` is a comma of a value, and `\\\\` a backslash.
     """
     field, _, rest = text.partition(":")
     op, colon, value = rest.partition(":")
@@ -54,8 +55,20 @@ def parse_filter(text: str) -> Filter:
             f"there are {', '.join(OPERATORS)}"
         )
     return Filter.model_validate(
-        {"field": field, "op": op, "value": value.split(",") if op == "in" else value}
+        {"field": field, "op": op, "value": _parted(value) if op == "in" else value}
     )
+
+
+def _parted(text: str) -> list[str]:
+    """Return the values that commas part; a backslash before neither comma nor backslash stays."""
+    values, begin = [""], 0
+    for mark in _ESCAPED.finditer(text):
+        values[-1] += text[begin : mark.start()] + (mark[1] or "")
+        if mark[2]:
+            values.append("")
+        begin = mark.end()
+    values[-1] += text[begin:]
+    return values
 
 
 def times_of_days(

@@ -30,6 +30,17 @@ class Page:
     total: int | None = None
     next_cursor: str | None = None
 
+    @classmethod
+    def whole(cls, rows: pl.DataFrame) -> Page:
+        """Return a page of all the rows that there are."""
+        return cls(rows, rows.height, truncated=False, total=rows.height)
+
+    @classmethod
+    def first(cls, rows: pl.DataFrame, limit: int) -> Page:
+        """Return a page of at most `limit` rows, of which one more was asked for."""
+        truncated = rows.height > limit
+        return cls(rows.head(limit), limit, truncated, None if truncated else rows.height)
+
 
 def row_limit(limit: int | None, settings: Settings, default: int | None = None) -> int:
     """Return the number of rows to give at most; raises InvalidQueryError beyond `rows_most`."""

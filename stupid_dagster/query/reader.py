@@ -20,7 +20,7 @@ from stupid_dagster.query.contrast import MOST_ACTORS, ContrastPage, Contrasts
 from stupid_dagster.query.days import snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
 from stupid_dagster.query.filters import Filter, times_of_days
-from stupid_dagster.query.frames import hex_ids, schema_of
+from stupid_dagster.query.frames import schema_of
 from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.paging import Page, row_limit
@@ -189,12 +189,16 @@ class SnapshotReader:
         InvalidQueryError, NotFoundError for a document that isn't there, and EmbedderError when
         another embedder than the project's made the snapshot's vectors.
         """
+        query = SearchQuery(text, document, vector, mode, event_types, first_day, last_day)
+        return self.search_page(query, limit=limit, of=of, per_text=per_text).rows
+
+    def search_page(
+        self, query: SearchQuery, *, limit: int = 10, of: str = "texts", per_text: int = 3
+    ) -> Page:
+        """Return what `search` does, and whether there is more; raises as it does."""
         check_choice("of", of, SOUGHT)
         rows = row_limit(limit, self.project.settings)
-        query = SearchQuery(text, document, vector, mode, event_types, first_day, last_day)
-        if of == "events":
-            return self._search.events(self._documents, query, rows, per_text)
-        return hex_ids(self._search.texts(self._documents, query, rows))
+        return self._search.page(self._documents, query, rows, of, per_text)
 
     def node(self, entity_id: str) -> dict[str, Any]:
         """Return an entity of the graph; raises NotFoundError."""

@@ -17,6 +17,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.query.days import snapshot_days
 from stupid_dagster.query.documents import DocumentReader
 from stupid_dagster.query.frames import collected_all, hex_ids
+from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.documents import scan_event_type
 from stupid_dagster.stores.snapshots import Snapshot
 from stupid_dagster.stores.vectors import Mode, SearchIndex
@@ -73,6 +74,18 @@ class SnapshotSearch:
             index, self._index = self._index, None
         if index:
             index.close()
+
+    def page(
+        self, documents: DocumentReader, query: SearchQuery, limit: int, of: str, per_text: int
+    ) -> Page:
+        """Return the nearest texts, or events that have them, and whether there are more.
+
+        Raises as `texts` and `events` do.
+        """
+        # One more tells whether there are more.
+        if of == "events":
+            return Page.first(self.events(documents, query, limit + 1, per_text), limit)
+        return Page.first(hex_ids(self.texts(documents, query, limit + 1)), limit)
 
     def texts(self, documents: DocumentReader, query: SearchQuery, limit: int) -> pl.DataFrame:
         """Return the nearest texts, best first, as `SearchIndex` does.

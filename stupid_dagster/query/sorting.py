@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ SORTED_BY = "\x1fsorted by"
 DAY = "\x1fday"
 ROW = "\x1frow"
 _DAYS_AT_ONCE = 4
+_ENDS_OF_TIME = pl.Series([datetime.min, datetime.max]).dt.replace_time_zone("UTC")
 
 
 def first_sorted(
@@ -75,15 +77,16 @@ def _after(begin: Cursor, day: str, dtype: pl.DataType, descending: bool) -> pl.
     tie = row > begin.row if day == begin.day else pl.lit(day > begin.day)
     if value is None:
         return column.is_null() & tie
+    physical = dtype
+    if dtype.is_temporal():
+        # Polars panics at times that no datetime can state.
+        ends = _ENDS_OF_TIME.cast(dtype).to_physical()
+        if type(value) is not int or not ends[0] <= value <= ends[1]:
+            raise no_cursor()
+        physical = ends.dtype
     try:
-        physical = pl.Series([0]).cast(dtype).to_physical().dtype if dtype.is_temporal() else dtype
         last = pl.Series([value], dtype=physical, strict=True).cast(dtype).item()
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        raise no_cursor() from None
-    except BaseException as error:
-        # Polars panics, with what is no Exception, at times that no datetime can state.
-        if type(error).__name__ != "PanicException":
-            raise
         raise no_cursor() from None
     literal = pl.lit(last, dtype=dtype)
     beyond = column < literal if descending else column > literal

@@ -41,6 +41,7 @@ def parse_document_id(doc_id: str) -> tuple[str, str, int]:
     """Return (day, event type, row) of `<day>/<event type>/<row>`; raises NotFoundError."""
     day, _, rest = doc_id.partition("/")
     event_type, _, row = rest.rpartition("/")
-    if not (day and event_type and row.isdecimal()):
+    # One document has one id: 01, +1 or digits of other scripts aren't 1.
+    if not (day and event_type and row.isdecimal() and row == str(int(row))):
         raise NotFoundError(f"{doc_id!r} is no document id; one looks like 2013-02-08/Departure/17")
     return day, event_type, int(row)

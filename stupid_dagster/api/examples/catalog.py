@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stupid_dagster.api.examples.parts import ONE
+from stupid_dagster.api.examples.parts import ONE, PAGE
 
 CATALOG: dict[str, Any] = {
     "event_type": {
@@ -48,9 +48,12 @@ CATALOG: dict[str, Any] = {
         "examples": ["route:JFK-LAX", "route:LGA-ATL", "route:JFK-SFO"],
     },
     "knowledge_tables": {
-        **ONE,
-        "knowledge": {
-            "patterns": {
+        **PAGE,
+        "total": 1,
+        "truncated": False,
+        "rows": [
+            {
+                "table": "patterns",
                 "description": "Frequent sequences of what actors do, over the last days of the "
                 "window.",
                 "rows": 107,
@@ -63,6 +66,6 @@ CATALOG: dict[str, Any] = {
                 ],
                 "parameters": {"days": ["2013-02-08", "2013-02-09"], "minimum": 50},
             }
-        },
+        ],
     },
 }

@@ -68,9 +68,10 @@ DOCUMENTS: dict[str, Any] = {
         ],
     },
     "search": {
-        **ONE,
-        "limit": 1,
-        "truncated": True,
+        **PAGE,
+        "total": 1,
+        "limit": 10,
+        "truncated": False,
         "rows": [
             {
                 "text_id": "d41f4ff2daef890e",

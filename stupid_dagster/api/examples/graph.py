@@ -110,5 +110,10 @@ GRAPH: dict[str, Any] = {
             }
         ],
     },
-    "statistics": {**ONE, "rows": [{"statistic": "edges", "type": "FlewTo", "value": 12910.0}]},
+    "statistics": {
+        **PAGE,
+        "total": 1,
+        "truncated": False,
+        "rows": [{"statistic": "edges", "type": "FlewTo", "value": 12910.0}],
+    },
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stupid_dagster.api.models.shapes import Answer, Shape
+from stupid_dagster.api.models.shapes import Answer, Page, Shape
 
 Value = str | int | float | bool
 
@@ -144,10 +144,16 @@ class CatalogAnswer(Answer):
     catalog: Catalog
 
 
-class EventTypesAnswer(Answer):
-    """The event types."""
+class EventTypeRow(EventTypeShape):
+    """An event type, its name, and its fields."""
 
-    events: dict[str, EventTypeShape] = Field(description="By name.")
+    event_type: str = Field(examples=["Departure"])
+
+
+class EventTypesPage(Page):
+    """The event types; as CSV and Arrow, `fields` is a JSON object in a string."""
+
+    rows: list[EventTypeRow]
 
 
 class EventTypeAnswer(Answer, EventTypeShape):
@@ -156,10 +162,16 @@ class EventTypeAnswer(Answer, EventTypeShape):
     event_type: str = Field(examples=["Departure"])
 
 
-class EntityTypesAnswer(Answer):
-    """The entity types."""
+class EntityTypeRow(EntityTypeShape):
+    """An entity type and its name."""
 
-    entities: dict[str, EntityTypeShape] = Field(description="By name.")
+    entity_type: str = Field(examples=["Airport"])
+
+
+class EntityTypesPage(Page):
+    """The entity types; as CSV and Arrow, `properties` is a JSON object in a string."""
+
+    rows: list[EntityTypeRow]
 
 
 class EntityTypeAnswer(Answer, EntityTypeShape):
@@ -168,7 +180,13 @@ class EntityTypeAnswer(Answer, EntityTypeShape):
     entity_type: str = Field(examples=["Airport"])
 
 
-class KnowledgeTablesAnswer(Answer):
-    """The knowledge tables."""
+class KnowledgeTableRow(KnowledgeTable):
+    """A table of what was learnt, and its name."""
 
-    knowledge: dict[str, KnowledgeTable] = Field(description="By name.")
+    table: str = Field(examples=["patterns"])
+
+
+class KnowledgeTablesPage(Page):
+    """The knowledge tables; as CSV and Arrow, `parameters` is a JSON object in a string."""
+
+    rows: list[KnowledgeTableRow]

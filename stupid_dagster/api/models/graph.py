@@ -57,7 +57,7 @@ class Statistic(Shape):
     value: float | None
 
 
-class StatisticsAnswer(Answer):
+class StatisticsPage(Page):
     """Counts, density and components of the graph."""
 
     rows: list[Statistic]

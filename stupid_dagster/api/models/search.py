@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from stupid_dagster.api.dependencies import Day
-from stupid_dagster.api.models.shapes import Answer, Shape
+from stupid_dagster.api.models.shapes import Page, Shape
 
 Sought = Literal["texts", "events"]
 SearchMode = Literal["vector", "text", "hybrid"]
@@ -68,9 +68,7 @@ class Event(Shape):
     score: float = Field(description="Its text's.")
 
 
-class SearchAnswer(Answer):
+class SearchPage(Page):
     """What is nearest, best first; of a text the newest documents first."""
 
-    limit: int
-    truncated: bool = Field(description="There are as many as were asked for: there may be more.")
     rows: list[Text] | list[Event]

@@ -11,11 +11,13 @@ from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.catalog import (
     CatalogAnswer,
     EntityTypeAnswer,
-    EntityTypesAnswer,
+    EntityTypesPage,
     EventTypeAnswer,
-    EventTypesAnswer,
-    KnowledgeTablesAnswer,
+    EventTypesPage,
+    KnowledgeTablesPage,
 )
+from stupid_dagster.query import Page
+from stupid_dagster.query.catalog import Part, catalog_frame, catalog_rows
 
 router = APIRouter(prefix="/catalog", tags=["catalog"])
 
@@ -26,10 +28,10 @@ def catalog(answers: SnapshotAnswers) -> Response:
     return answers.data(catalog=answers.reader.catalog())
 
 
-@router.get("/events", response_model=EventTypesAnswer)
+@router.get("/events", response_model=EventTypesPage)
 def event_types(answers: SnapshotAnswers) -> Response:
     """List the event types with their fields, as `/catalog/events/{event_type}` has one."""
-    return answers.data(events=answers.reader.catalog()["events"])
+    return _listed(answers, "events")
 
 
 @router.get(
@@ -43,10 +45,10 @@ def event_type(
     return answers.data(event_type=event_type, **answers.reader.event_type(event_type))
 
 
-@router.get("/entities", response_model=EntityTypesAnswer)
+@router.get("/entities", response_model=EntityTypesPage)
 def entity_types(answers: SnapshotAnswers) -> Response:
     """List the entity types, as `/catalog/entities/{entity_type}` has one."""
-    return answers.data(entities=answers.reader.catalog()["entities"])
+    return _listed(answers, "entities")
 
 
 @router.get(
@@ -63,8 +65,13 @@ def entity_type(
 
 
 @router.get(
-    "/knowledge", response_model=KnowledgeTablesAnswer, responses=example("knowledge_tables")
+    "/knowledge", response_model=KnowledgeTablesPage, responses=example("knowledge_tables")
 )
 def knowledge_tables(answers: SnapshotAnswers) -> Response:
     """List the knowledge tables: their columns, rows, and how they were made."""
-    return answers.data(knowledge=answers.reader.catalog()["knowledge"])
+    return _listed(answers, "knowledge")
+
+
+def _listed(answers: SnapshotAnswers, part: Part) -> Response:
+    whole = answers.reader.catalog()
+    return answers.page(Page.whole(catalog_frame(whole, part)), rows=catalog_rows(whole, part))

@@ -36,8 +36,9 @@ def documents(
         list[str] | None,
         Query(
             description="`field:operator:value`, all must hold. Operators: "
-            f"{', '.join(OPERATORS)}. The values of `in` are parted by commas; `is_null` takes "
-            "true or false; no other holds for a missing value.",
+            f"{', '.join(OPERATORS)}. The values of `in` are parted by commas, and one that "
+            "has a comma itself has a backslash before it (`\\,`); `is_null` takes true or "
+            "false; no other holds for a missing value.",
             examples=[["dep_delay:gt:60", "origin:in:JFK,LGA"]],
         ),
     ] = None,

@@ -12,10 +12,11 @@ from stupid_dagster.api.models.graph import (
     NeighborsPage,
     NodeAnswer,
     PathAnswer,
-    StatisticsAnswer,
+    StatisticsPage,
     SubgraphAnswer,
     TraversalPage,
 )
+from stupid_dagster.query import Page
 from stupid_dagster.query.paths import MOST_DRAWN
 
 router = APIRouter(prefix="/graph", tags=["graph"])
@@ -142,7 +143,7 @@ def subgraph(
     )
 
 
-@router.get("/stats", response_model=StatisticsAnswer, responses=example("statistics"))
+@router.get("/stats", response_model=StatisticsPage, responses=example("statistics"))
 def statistics(answers: SnapshotAnswers) -> Response:
     """Count nodes and edges by type, and say how the graph hangs together."""
-    return answers.data(rows=answers.reader.statistics())
+    return answers.page(Page.whole(answers.reader.statistics()))

@@ -39,7 +39,8 @@ Filters = Annotated[
     list[str] | None,
     Query(
         description="`column:operator:value`, all must hold. Operators: "
-        f"{', '.join(OPERATORS)}; of a list of texts, `contains` asks for one of them.",
+        f"{', '.join(OPERATORS)}; of a list of texts, `contains` asks for one of them. The values "
+        "of `in` are parted by commas, a comma in a value being `\\,`.",
     ),
 ]
 

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Response
 
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
-from stupid_dagster.api.models.search import SearchAnswer, SearchMode, SearchRequest, Sought
+from stupid_dagster.api.models.search import SearchMode, SearchPage, SearchRequest, Sought
+from stupid_dagster.query.search import SearchQuery
 
 router = APIRouter(tags=["search"])
 
 
-@router.get("/search", response_model=SearchAnswer, responses=example("search"))
+@router.get("/search", response_model=SearchPage, responses=example("search"))
 def search(
     answers: SnapshotAnswers,
     text: Annotated[
@@ -60,24 +61,24 @@ def search(
     return _answer(answers, request)
 
 
-@router.post("/search", response_model=SearchAnswer, responses=example("search"))
+@router.post("/search", response_model=SearchPage, responses=example("search"))
 def search_by_body(answers: SnapshotAnswers, request: SearchRequest) -> Response:
     """Search as GET does, or by a vector, which no address could hold. Nothing is stored."""
     return _answer(answers, request)
 
 
 def _answer(answers: SnapshotAnswers, request: SearchRequest) -> Response:
-    found = answers.reader.search(
+    query = SearchQuery(
         request.text,
-        document=request.document,
-        vector=request.vector,
-        mode=request.mode,
-        event_types=request.event_type,
-        first_day=request.first_day,
-        last_day=request.last_day,
-        limit=request.limit,
-        of=request.of,
-        per_text=request.per_text,
+        request.document,
+        request.vector,
+        request.mode,
+        request.event_type,
+        request.first_day,
+        request.last_day,
     )
-    truncated = found.height == request.limit
-    return answers.data(limit=request.limit, truncated=truncated, rows=found)
+    return answers.page(
+        answers.reader.search_page(
+            query, limit=request.limit, of=request.of, per_text=request.per_text
+        )
+    )

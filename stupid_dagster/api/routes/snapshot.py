@@ -46,5 +46,4 @@ def snapshot(request: Request, answers: LiveAnswers) -> Response:
 @router.get("/segments", response_model=SegmentPage, responses=example("segments"))
 def segments(answers: SnapshotAnswers) -> Response:
     """Say what the window consists of: each day's documents by event type, oldest day first."""
-    rows = answers.reader.segments()
-    return answers.page(Page(rows, rows.height, truncated=False, total=rows.height))
+    return answers.page(Page.whole(answers.reader.segments()))

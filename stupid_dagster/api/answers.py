@@ -45,7 +45,7 @@ class Answers:
     def data(self, **parts: Any) -> Response:
         """Return the parts, each a frame (its rows) or plain data, under their names, as JSON."""
         pieces = [
-            f"{json.dumps(name)}:{_json(part)}" for name, part in (self._head | parts).items()
+            f"{json.dumps(name)}:{json_text(part)}" for name, part in (self._head | parts).items()
         ]
         rows = parts.get("rows")
         self._served(0 if rows is None else len(rows))
@@ -61,7 +61,7 @@ class Answers:
         if self.wanted.media == JSON:
             rows = parts.pop("rows", page.rows)
             if nested:
-                rows = _Written(rows, nested)
+                rows = _NestedRows(rows, nested)
             return self.data(**counts, **parts, rows=rows)
         self._served(page.rows.height)
         head = self._head | counts
@@ -95,7 +95,7 @@ class Answers:
         )
 
 
-class _Written:
+class _NestedRows:
     """Rows of which one column is JSON already."""
 
     def __init__(self, rows: pl.DataFrame, nested: str) -> None:
@@ -107,9 +107,10 @@ class _Written:
 
     def json(self) -> str:
         """Return the rows with that column's texts as they stand."""
-        others = self.rows.drop(self.nested).write_ndjson().splitlines()
+        # Not `splitlines`, which parts lines where a value has a line separator of Unicode.
+        others = self.rows.drop(self.nested).write_ndjson().split("\n")[: self.rows.height]
         name = json.dumps(self.nested)
-        texts = zip(others, self.rows[self.nested], strict=True)
+        texts = zip(others, self.rows[self.nested].fill_null("null"), strict=True)
         return "[" + ",".join(f"{other[:-1]},{name}:{text}}}" for other, text in texts) + "]"
 
 
@@ -144,8 +145,9 @@ def _arrow(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
     return sink.getvalue()
 
 
-def _json(part: Any) -> str:
-    if isinstance(part, _Written):
+def json_text(part: Any) -> str:
+    """Return a frame (its rows) or plain data as JSON, on one line; what is no number is null."""
+    if isinstance(part, _NestedRows):
         return part.json()
     if isinstance(part, pl.DataFrame):
         # Polars writes NaN and infinity as null, and times in ISO 8601.

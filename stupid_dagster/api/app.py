@@ -20,6 +20,7 @@ from stupid_dagster.api.page import DescribedApp
 from stupid_dagster.api.routes import (
     actors,
     catalog,
+    docs,
     documents,
     events,
     graph,
@@ -86,6 +87,9 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # Its own pages load their scripts from the internet: routes/docs.py has ours.
+        docs_url=None,
+        redoc_url=None,
         # What generated clients call their methods.
         generate_unique_id_function=lambda route: route.name,
         responses={
@@ -100,6 +104,7 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     folder = project.settings.inbox_folder
     app.state.inbox = Inbox(folder) if folder else None
     add_error_handlers(app)
+    app.include_router(docs.router)
     app.include_router(health.router)
     for module in (
         snapshot,

@@ -111,16 +111,28 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the answer to a request that failed."""
-    content: dict[str, Any] = {
+    content = problem_content(request, status, detail)
+    if errors:
+        content["errors"] = errors
+    return Response(json.dumps(content), status, headers, MEDIA_TYPE)
+
+
+def problem_content(request: HTTPConnection, status: int, detail: str) -> dict[str, Any]:
+    """Return what an answer, or a stream's `error` event, says of what went wrong."""
+    return {
         "type": f"urn:stupid-dagster:{_TYPES.get(status, 'failure')}",
         "title": http.HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": request.url.path,
     }
-    if errors:
-        content["errors"] = errors
-    return Response(json.dumps(content), status, headers, MEDIA_TYPE)
+
+
+def failure(request: HTTPConnection, error: Exception) -> dict[str, Any]:
+    """Return what a stream's `error` event says of an error: what an answer would; logs it."""
+    if isinstance(error, StupidError) and (status := status_of(error)) != 500:
+        return problem_content(request, status, str(error))
+    return problem_content(request, 500, _logged(request, error, exc_info=error))
 
 
 def _expected(request: Request, error: Exception) -> Response:
@@ -176,7 +188,14 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    reference = secrets.token_hex(4)
     # Without the traceback: what isn't a StupidError goes on to the server, which logs it whole.
-    log.error("request failed", path=request.url.path, reference=reference, error=repr(error))
-    return problem(request, 500, f"the server failed; its log has the reason under {reference}")
+    return problem(request, 500, _logged(request, error))
+
+
+def _logged(request: HTTPConnection, error: Exception, **more: Any) -> str:
+    """Log an error that nobody expected; return what its client is told."""
+    reference = secrets.token_hex(4)
+    log.error(
+        "request failed", path=request.url.path, reference=reference, error=repr(error), **more
+    )
+    return f"the server failed; its log has the reason under {reference}"

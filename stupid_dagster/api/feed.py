@@ -50,8 +50,12 @@ class InsightFeed:
                 del self._told[snapshot]
             return told
 
-    async def events(self, wanted: Wanted, last_id: str | None) -> AsyncIterator[InsightEvent]:
+    async def events(
+        self, wanted: Wanted, last_id: str | None
+    ) -> AsyncIterator[InsightEvent | StoreError]:
         """Yield what there is, then what changes, until the server stops.
+
+        And, where what was published since can't be told, why; the next may be better.
 
         `last_id`, the id of the last event that a client has, is `<snapshot>/<insight>`; after
         one that isn't known any more, all is told again. Raises StoreError when nothing can be
@@ -73,9 +77,8 @@ class InsightFeed:
             changed = self._changed
             try:
                 now = await self.current()
-            except StoreError:
-                # Nothing is published, or the insights can't be read: the next may be better.
-                continue
+            except StoreError as error:
+                yield error
 
     def _reached(self, last_id: str | None) -> tuple[Told, str] | None:
         snapshot, _, insight_id = (last_id or "").partition("/")

@@ -6,7 +6,7 @@ Labels have few values: a route is its template, never a path.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -28,8 +29,11 @@ from stupid_dagster.query import KeptSnapshots
 from stupid_dagster.tables import TABLES
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-# From a point read's milliseconds to the longest that a step may take.
-_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# From a point read's milliseconds to the longest that a step may take. Each makes a line for
+# every route.
+_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.5, 2.0, 10.0, 30.0)
+# A line for each counter, saying when it was first counted, which nobody asks for.
+disable_created_metrics()
 
 
 class Metrics:
@@ -49,6 +53,12 @@ class Metrics:
         self.in_flight = Gauge(
             "stupid_requests_in_flight", "Requests that are being answered.", registry=registry
         )
+        self.streams = Counter(
+            "stupid_streams", "Streams and WebSockets begun.", ["route"], registry=registry
+        )
+        self.open_streams = Gauge(
+            "stupid_streams_open", "Streams and WebSockets open.", ["route"], registry=registry
+        )
         self.timeouts = Counter(
             "stupid_request_timeouts", "Requests cut off at their limit (504).", registry=registry
         )
@@ -58,16 +68,35 @@ class Metrics:
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        route = getattr(scope.get("route"), "path_format", "none")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self.requests.labels(route, method, status).inc()
-        self.seconds.labels(route).observe(seconds)
+        self._count(scope, status)
+        self.seconds.labels(_route(scope)).observe(seconds)
         if status == 504:
             self.timeouts.inc()
+
+    def begin_stream(self, scope: Scope) -> Callable[[], None]:
+        """Count a stream that begins; what is returned counts its end.
+
+        How long it lasts is its client's choice: among the seconds it would tell nothing.
+        """
+        if scope["type"] == "http":
+            self._count(scope, 200)
+        route = _route(scope)
+        self.streams.labels(route).inc()
+        still_open = self.open_streams.labels(route)
+        still_open.inc()
+        return still_open.dec
+
+    def _count(self, scope: Scope, status: int) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.requests.labels(_route(scope), method, status).inc()
 
     def text(self) -> bytes:
         """Return them all as Prometheus reads them."""
         return generate_latest(self.registry)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path_format", "none")
 
 
 def metrics_of(app: FastAPI) -> Metrics:

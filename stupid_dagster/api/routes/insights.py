@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi.requests import HTTPConnection
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from stupid_dagster.api.answers import json_text
 from stupid_dagster.api.dependencies import is_key
-from stupid_dagster.api.errors import problem, status_of
+from stupid_dagster.api.errors import failure, problem, status_of
 from stupid_dagster.api.feed import InsightFeed
 from stupid_dagster.errors import StoreError
-from stupid_dagster.query.insights import Wanted
+from stupid_dagster.query.insights import InsightEvent, Wanted
 
 SECONDS_FOR_THE_KEY = 10
 NOT_ALLOWED = 1008
@@ -55,6 +57,7 @@ async def insight_feed(request: Request) -> InsightFeed:
     responses={200: {"content": {"text/event-stream": {"example": _EXAMPLE}}}},
 )
 async def insights_stream(
+    request: Request,
     feed: Annotated[InsightFeed, Depends(insight_feed)],
     kind: Kinds = None,
     severity: Severities = None,
@@ -69,11 +72,13 @@ async def insights_stream(
     that it tells; what isn't among them no longer holds. Then one event each: `insight` for
     those there are, later `new`, `changed` and `resolved`, with the insight as in
     `/knowledge/insights`.
+    `error` (problem+json) says that what was published can't be told; the stream goes on, unless
+    the server failed.
     After an id in `Last-Event-ID`, `<snapshot>/<insight>`, only what came since; all again
     where the server doesn't know it any more. A comment each 15 seconds keeps the line open.
     """
-    async for event in feed.events(_wanted(kind, severity), last_event_id):
-        yield ServerSentEvent(data=event.data, event=event.event, id=event.id)
+    async for event in _events(request, feed, _wanted(kind, severity), last_event_id):
+        yield ServerSentEvent(raw_data=json_text(event.data), event=event.event, id=event.id)
 
 
 @sockets.websocket("/ws/insights")
@@ -94,9 +99,9 @@ async def insights_socket(
     feed: InsightFeed = websocket.app.state.insights
 
     async def send() -> None:
-        async for event in feed.events(_wanted(kind, severity), last_event_id):
+        async for event in _events(websocket, feed, _wanted(kind, severity), last_event_id):
             message = {"event": event.event, "id": event.id, "data": event.data}
-            await websocket.send_text(json.dumps(message, ensure_ascii=False))
+            await websocket.send_text(json_text(message))
         await websocket.close(1001)
         group.cancel_scope.cancel()
 
@@ -111,6 +116,19 @@ async def insights_socket(
             group.start_soon(until_it_leaves)
     except* WebSocketDisconnect:
         pass
+
+
+async def _events(
+    connection: HTTPConnection, feed: InsightFeed, wanted: Wanted, last_id: str | None
+) -> AsyncIterator[InsightEvent]:
+    """Yield the feed's events; what goes wrong as `error`, with what an answer would say."""
+    try:
+        async for event in feed.events(wanted, last_id):
+            if isinstance(event, StoreError):
+                event = InsightEvent("error", failure(connection, event))
+            yield event
+    except Exception as error:
+        yield InsightEvent("error", failure(connection, error))
 
 
 async def _let_in(websocket: WebSocket) -> bool:

@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 
 from stupid_dagster.api.answers import Answers
 from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots, wanted
-from stupid_dagster.api.errors import status_of
+from stupid_dagster.api.errors import failure
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.query import EVENTS
 from stupid_dagster.api.limits import MOST_QUESTIONS
@@ -31,7 +31,6 @@ from stupid_dagster.api.models.query import (
     SessionsAnswer,
 )
 from stupid_dagster.api.routes.plans import check_rows
-from stupid_dagster.errors import StupidError
 from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
 from stupid_dagster.query.questions.sessions import MOST_SESSIONS
 
@@ -119,12 +118,8 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
                 )
         except _Left:
             log.info("question left", path=request.url.path)
-        except StupidError as error:
-            put(_event("error", {"status": status_of(error), "detail": str(error)}))
-        except Exception:
-            log.exception("question failed", path=request.url.path)
-            failed = {"status": 500, "detail": "the server failed; its log has the reason"}
-            put(_event("error", failed))
+        except Exception as error:
+            put(_event("error", failure(request, error)))
         finally:
             put(None)
 

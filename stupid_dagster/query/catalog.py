@@ -71,5 +71,5 @@ def catalog_frame(catalog: Mapping[str, Any], part: Part) -> pl.DataFrame:
         {k: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for k, v in row.items()}
         for row in catalog_rows(catalog, part)
     ]
-    days = pl.col("^(first|last)_day$").cast(pl.Date)
+    days = pl.col("^(first|last)_day$").str.to_date()
     return pl.DataFrame(rows, schema=_SCHEMAS[part]).with_columns(days)

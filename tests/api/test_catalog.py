@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import polars as pl
@@ -19,14 +20,38 @@ def get(client: TestClient, url: str) -> dict[str, Any]:
 
 def test_parts_are_those_of_the_whole(client: TestClient) -> None:
     whole = get(client, "/catalog")["catalog"]
-    for part in ("events", "entities", "knowledge"):
-        assert get(client, f"/catalog/{part}")[part] == whole[part]
+    for part, kind in (
+        ("events", "event_type"),
+        ("entities", "entity_type"),
+        ("knowledge", "table"),
+    ):
+        page = get(client, f"/catalog/{part}")
+        assert {row.pop(kind): row for row in page["rows"]} == whole[part]
+        assert page["total"] == len(whole[part]) and not page["truncated"]
     for part, kind in (("events", "event_type"), ("entities", "entity_type")):
         for name, told in whole[part].items():
             answer = get(client, f"/catalog/{part}/{name}")
             assert answer.pop(kind) == name
             assert {key: answer[key] for key in told} == told
             assert answer.keys() - told.keys() == {"snapshot", "window"}
+
+
+def test_lists_are_frames_too(client: TestClient) -> None:
+    for part, nested in (
+        ("events", "fields"),
+        ("entities", "properties"),
+        ("knowledge", "parameters"),
+    ):
+        rows = get(client, f"/catalog/{part}")["rows"]
+        for media, read in (
+            ("text/csv", pl.read_csv),
+            ("application/vnd.apache.arrow.stream", pl.read_ipc_stream),
+        ):
+            answer = client.get(f"/catalog/{part}", headers={"Accept": media})
+            frame = read(answer.content)
+            assert frame[:, 0].to_list() == [next(iter(row.values())) for row in rows]
+            assert [json.loads(text) for text in frame[nested]] == [row[nested] for row in rows]
+    assert frame["columns"].to_list() == [row["columns"] for row in rows]
 
 
 def test_an_event_type_is_what_its_landing_files_hold(

@@ -106,7 +106,14 @@ def test_the_link_leads_to_the_next_page(client: TestClient) -> None:
 
 def test_every_page_comes_in_all_its_forms(app: FastAPI, client: TestClient) -> None:
     paths = tabular(app.openapi())
-    assert {"/documents", "/graph/neighbors", "/knowledge/insights"} <= set(paths)
+    # All others are one thing each, if one of parts: an entity, a path, a drawing.
+    assert set(URLS) - set(paths) == {
+        *("/health", "/ready", "/snapshot", "/catalog", "/documents/{doc_id}"),
+        *("/catalog/events/{event_type}", "/catalog/entities/{entity_type}"),
+        *("/graph/nodes/{entity_id}", "/graph/path", "/graph/subgraph"),
+        *("/knowledge/patterns/{pattern_id}", "/knowledge/anomalies/{actor}"),
+        *("/knowledge/insights/{insight_id}", "/knowledge/trends/{trend}"),
+    }
     for path in URLS:
         for media in (CSV, ARROW):
             answer = client.get(URLS[path], headers={"Accept": media})
@@ -221,6 +228,23 @@ def test_head_is_get_without_the_body(client: TestClient, path: str) -> None:
         k: v for k, v in got.headers.items() if k not in volatile
     }
     assert client.head("/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("media", TABULAR)
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_what_an_answer_differs_by_is_said_once(
+    client: TestClient, media: str, encoding: str
+) -> None:
+    headers = {"Accept": media, "Accept-Encoding": encoding}
+    answers = [
+        client.get(url, headers=headers) for url in (DEPARTURES, DEPARTURES + "&columns=dest")
+    ]
+    tag = answers[0].headers["etag"]
+    answers.append(client.get(DEPARTURES, headers=headers | {"If-None-Match": tag}))
+    assert [answer.status_code for answer in answers] == [200, 200, 304]
+    for answer in answers:
+        assert answer.headers.get_list("vary") == ["Accept, Accept-Encoding"]
+    assert client.get("/metrics", headers=headers).headers["vary"] == "Accept-Encoding"
 
 
 def test_long_answers_are_packed_and_short_ones_not(client: TestClient) -> None:

@@ -294,6 +294,80 @@ def test_nothing_published_is_said(tmp_path: Path) -> None:
         assert refused.value.response.status_code == 503
 
 
+def spoilt(project: Project) -> None:
+    """Publish a snapshot whose insights can't be read."""
+    publish(project, insights(project).with_columns(title=pl.lit("Other")))
+    version = project.lake.live("insights", LAST_DAY)
+    for file in project.lake.version_path(version).glob("*.parquet"):
+        file.write_bytes(b"no Parquet")
+
+
+def test_what_can_not_be_told_is_an_error_as_an_answer_would_have_it(project: Project) -> None:
+    rows = insights(project)
+    with served(project) as url:
+        address = f"{url.replace('http', 'ws')}/ws/insights"
+        with connect(address) as ws, following(url) as events:
+            take(events, rows.height + 1)
+            messages(ws, rows.height + 1)
+            spoilt(project)
+            told = next(events), messages(ws, 1)[0]
+            refused = httpx2.get(f"{url}/insights/stream")
+            assert refused.status_code == 503
+            for (event, _, data), path in zip(
+                told, ("/insights/stream", "/ws/insights"), strict=True
+            ):
+                assert event == "error"
+                assert data == refused.json() | {"instance": path}
+            # They go on.
+            publish(project, rows)
+            assert next(events)[0] == messages(ws, 1)[0][0] == "snapshot"
+
+
+def test_a_server_that_fails_says_so_at_the_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = insights(project)
+    with served(project) as url:
+        with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws, following(url) as events:
+            take(events, rows.height + 1)
+            messages(ws, rows.height + 1)
+            monkeypatch.setattr("stupid_dagster.api.feed.next_events", lambda *_: 1 / 0)
+            publish(project, rows.with_columns(title=pl.lit("Other")))
+            for event, _, data in (next(events), messages(ws, 1)[0]):
+                assert event == "error"
+                assert data["type"] == "urn:stupid-dagster:failure"
+                assert (data["status"], data["title"]) == (500, "Internal Server Error")
+                assert "its log has the reason under" in data["detail"]
+            assert list(events) == []
+            with pytest.raises(ConnectionClosed):
+                ws.recv(timeout=20)
+
+
+def test_what_is_no_number_is_null_in_all_answers(project: Project) -> None:
+    rows = insights(project)
+    evidence = pl.lit('{"z": NaN, "list": [Infinity, -Infinity, 1.5]}')
+    publish(project, rows.with_columns(evidence=evidence, score=pl.lit(float("nan"))))
+    name = rows["insight_id"][0]
+
+    def no(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    with served(project) as url:
+        for path in ("/knowledge/insights", f"/knowledge/insights/{name}"):
+            tree = json.loads(httpx2.get(url + path).text, parse_constant=no)
+            row = tree["rows"][0] if "rows" in tree else tree["insight"]
+            assert row["evidence"] == {"z": None, "list": [None, None, 1.5]}, path
+            assert row["score"] is None
+        with httpx2.Client(base_url=url, timeout=30) as client:
+            with client.stream("GET", "/insights/stream") as response:
+                lines = (line for line in response.iter_lines() if line.startswith("data: "))
+                next(lines)
+                assert json.loads(next(lines)[6:], parse_constant=no) == row
+        with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws:
+            ws.recv(timeout=20)
+            assert json.loads(ws.recv(timeout=20), parse_constant=no)["data"] == row
+
+
 def test_the_line_is_kept_open(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.1)
     with (

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import connect
 
 from stupid_dagster.api import create_app
 from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.errors import TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import open_snapshot
+from tests.api.serving import seconds_until, served
+from tests.api.urls import URLS
 
 
-def samples(client: TestClient) -> dict[str, float]:
+def samples(client: TestClient | httpx2.Client) -> dict[str, float]:
     """Return the samples by name and labels."""
     answer = client.get("/metrics")
     assert answer.status_code == 200
@@ -63,6 +67,7 @@ def test_requests_are_counted_by_their_route(app: FastAPI) -> None:
     assert requests("/health", "other", 405) == 1
     assert found["stupid_request_seconds_count{route=/documents/{doc_id}}"] == 5
     assert found["stupid_request_seconds_bucket{le=30.0,route=/knowledge/pagerank}"] == 3
+    assert not [name for name in found if "_created" in name]
     assert found["stupid_rows_served_total"] >= 10
     assert found["stupid_requests_in_flight"] == 1
     assert found["stupid_request_timeouts_total"] == 1
@@ -79,6 +84,45 @@ def test_the_snapshot_is_told(app: FastAPI, flights_project: Project) -> None:
     for table in ("documents", "graph_database", "search_index"):
         size = sum(version.bytes for version in manifest.of(table).values())
         assert found[f"stupid_store_bytes{{table={table}}}"] == size > 0
+
+
+def test_streams_are_counted_apart(flights_project: Project) -> None:
+    project = Project.load(flights_project.settings.root, {"api_port": 0})
+    with served(project) as url, httpx2.Client(base_url=url, timeout=30) as client:
+
+        def told(name: str) -> float | None:
+            return samples(client).get(name)
+
+        with client.stream("GET", "/insights/stream") as stream:
+            next(stream.iter_lines())
+            with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws:
+                ws.recv(timeout=20)
+                found = samples(client)
+                for route in ("/insights/stream", "/ws/insights"):
+                    assert found[f"stupid_streams_open{{route={route}}}"] == 1
+                    assert found[f"stupid_streams_total{{route={route}}}"] == 1
+                # The one that asks.
+                assert found["stupid_requests_in_flight"] == 1
+                asked = "stupid_requests_total{method=GET,route=/insights/stream,status=200}"
+                assert found[asked] == 1
+            seconds_until(lambda: told("stupid_streams_open{route=/ws/insights}") == 0)
+        seconds_until(lambda: told("stupid_streams_open{route=/insights/stream}") == 0)
+        client.head("/insights/stream")
+        assert client.get("/insights/stream?severity=x").status_code == 422
+        found = samples(client)
+        assert found["stupid_streams_total{route=/insights/stream}"] == 1
+        assert found["stupid_requests_in_flight"] == 1
+        # HEAD, and what was refused, are over at once.
+        assert found["stupid_request_seconds_count{route=/insights/stream}"] == 2
+        assert "stupid_request_seconds_count{route=/ws/insights}" not in found
+
+
+def test_a_scrape_is_short(app: FastAPI) -> None:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for url in URLS.values():
+            client.get(url)
+        # Of about 40 routes, 17 lines each.
+        assert len(client.get("/metrics").content) < 45_000
 
 
 def test_labels_stay_few_whatever_is_asked(app: FastAPI) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -71,3 +71,24 @@ def test_what_can_not_be_sorted_or_continued(reader: SnapshotReader) -> None:
         forged = str(Cursor(given.day, given.row, given.version, (value,)))
         with pytest.raises(InvalidQueryError, match="not one that"):
             reader.documents("Departure", sort="dep_delay", cursor=forged)
+
+
+@pytest.mark.parametrize(
+    "value", [2**62, -(2**62), 253402300800000, 2**70, -(10**30), 1.5, True, "x", [0], {}]
+)
+def test_a_time_that_no_calendar_has_is_no_cursor(reader: SnapshotReader, value: Any) -> None:
+    page = reader.documents("Departure", sort="timestamp", limit=1)
+    given = Cursor.parse(page.next_cursor or "")
+    forged = str(Cursor(given.day, given.row, given.version, (value,)))
+    with pytest.raises(InvalidQueryError, match="not one that"):
+        reader.documents("Departure", sort="timestamp", cursor=forged)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_the_ends_of_time_are_times(reader: SnapshotReader, year: int) -> None:
+    page = reader.documents("Departure", sort="timestamp", limit=1)
+    given = Cursor.parse(page.next_cursor or "")
+    milliseconds = int((datetime(year, 1, 2) - datetime(1970, 1, 1)).total_seconds() * 1000)
+    forged = str(Cursor(given.day, given.row, given.version, (milliseconds,)))
+    rest = reader.documents("Departure", sort="timestamp", cursor=forged, limit=10)
+    assert rest.rows.height == (10 if year == 1 else 0)

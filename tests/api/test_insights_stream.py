@@ -327,20 +327,23 @@ def test_a_server_that_fails_says_so_at_the_end(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = insights(project)
-    with served(project) as url:
-        with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws, following(url) as events:
-            take(events, rows.height + 1)
-            messages(ws, rows.height + 1)
-            monkeypatch.setattr("stupid_dagster.api.feed.next_events", lambda *_: 1 / 0)
-            publish(project, rows.with_columns(title=pl.lit("Other")))
-            for event, _, data in (next(events), messages(ws, 1)[0]):
-                assert event == "error"
-                assert data["type"] == "urn:stupid-dagster:failure"
-                assert (data["status"], data["title"]) == (500, "Internal Server Error")
-                assert "its log has the reason under" in data["detail"]
-            assert list(events) == []
-            with pytest.raises(ConnectionClosed):
-                ws.recv(timeout=20)
+    with (
+        served(project) as url,
+        connect(f"{url.replace('http', 'ws')}/ws/insights") as ws,
+        following(url) as events,
+    ):
+        take(events, rows.height + 1)
+        messages(ws, rows.height + 1)
+        monkeypatch.setattr("stupid_dagster.api.feed.next_events", lambda *_: 1 / 0)
+        publish(project, rows.with_columns(title=pl.lit("Other")))
+        for event, _, data in (next(events), messages(ws, 1)[0]):
+            assert event == "error"
+            assert data["type"] == "urn:stupid-dagster:failure"
+            assert (data["status"], data["title"]) == (500, "Internal Server Error")
+            assert "its log has the reason under" in data["detail"]
+        assert list(events) == []
+        with pytest.raises(ConnectionClosed):
+            ws.recv(timeout=20)
 
 
 def test_what_is_no_number_is_null_in_all_answers(project: Project) -> None:
@@ -358,11 +361,10 @@ def test_what_is_no_number_is_null_in_all_answers(project: Project) -> None:
             row = tree["rows"][0] if "rows" in tree else tree["insight"]
             assert row["evidence"] == {"z": None, "list": [None, None, 1.5]}, path
             assert row["score"] is None
-        with httpx2.Client(base_url=url, timeout=30) as client:
-            with client.stream("GET", "/insights/stream") as response:
-                lines = (line for line in response.iter_lines() if line.startswith("data: "))
-                next(lines)
-                assert json.loads(next(lines)[6:], parse_constant=no) == row
+        with httpx2.stream("GET", f"{url}/insights/stream", timeout=30) as response:
+            lines = (line for line in response.iter_lines() if line.startswith("data: "))
+            next(lines)
+            assert json.loads(next(lines)[6:], parse_constant=no) == row
         with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws:
             ws.recv(timeout=20)
             assert json.loads(ws.recv(timeout=20), parse_constant=no)["data"] == row

@@ -94,7 +94,8 @@ def test_streams_are_counted_apart(flights_project: Project) -> None:
             return samples(client).get(name)
 
         with client.stream("GET", "/insights/stream") as stream:
-            next(stream.iter_lines())
+            lines = stream.iter_lines()
+            next(lines)
             with connect(f"{url.replace('http', 'ws')}/ws/insights") as ws:
                 ws.recv(timeout=20)
                 found = samples(client)

@@ -45,6 +45,11 @@ class DocumentQuery:
     columns: Sequence[str] | None = None
     sort: str | None = None
 
+    @property
+    def question(self) -> str:
+        """What tells which documents these are, and in which order, whatever columns are read."""
+        return repr(replace(in_utc(self), columns=None, filters=tuple(self.filters)))
+
 
 class DocumentReader:
     """Reads the documents of one snapshot; `catalog` tells their event types and fields."""
@@ -88,7 +93,7 @@ class DocumentReader:
         schema = self.schema(query.event_type)
         columns = self._columns(query, schema)
         wanted = self._condition(query, schema)
-        begin = Cursor.parse(cursor) if cursor else None
+        begin = Cursor.parse(cursor, query.question) if cursor else None
         if query.sort:
             return self._sorted(query, query.sort, wanted, columns, limit, begin)
         if begin and begin.after:
@@ -107,7 +112,8 @@ class DocumentReader:
         rows = rows.head(limit)
         following = self._cursor_after(rows["doc_id"][-1]) if truncated else None
         total = None if begin else _total(query, wanted, versions)
-        return Page(hex_ids(rows), limit, truncated, total, following)
+        next_cursor = following and following.sealed(query.question)
+        return Page(hex_ids(rows), limit, truncated, total, next_cursor)
 
     def _sorted(
         self,
@@ -140,7 +146,7 @@ class DocumentReader:
         )
         truncated = rows.height > limit
         rows = rows.head(limit)
-        following = str(cursor_after(rows, version)) if truncated else None
+        following = cursor_after(rows, version).sealed(query.question) if truncated else None
         total = None if begin else _total(query, wanted, versions)
         return Page(hex_ids(rows.select("doc_id", *columns)), limit, truncated, total, following)
 
@@ -258,10 +264,10 @@ class DocumentReader:
             scan = scan.slice(*run)
         return scan.with_columns(changed) if (changed := self._changed[key]) else scan
 
-    def _cursor_after(self, doc_id: str) -> str:
+    def _cursor_after(self, doc_id: str) -> Cursor:
         day, _, row = parse_document_id(doc_id)
         version = self.snapshot.day("documents", day)
-        return str(Cursor(day, row, version.name if version else ""))
+        return Cursor(day, row, version.name if version else "")
 
     def texts(self, wanted: Mapping[str, pl.Series]) -> pl.DataFrame:
         """Return text_id and text of each day's `text_id`s, as far as they are stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.settings import Settings
 
 MOST_OFFSET = 2**31
+_SEAL = 12
 
 
 @dataclass(frozen=True)
@@ -86,22 +88,34 @@ class Cursor:
     after: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        raw = json.dumps([self.day, self.row, self.version, *self.after], separators=(",", ":"))
-        return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+        return self.sealed("")
+
+    def sealed(self, question: str) -> str:
+        """Return the cursor as an answer to this question states it.
+
+        It has a checksum of itself and the question: to another it would mean other rows.
+        """
+        parts = [self.day, self.row, self.version, *self.after]
+        raw = json.dumps(parts, separators=(",", ":"))
+        seal = hashlib.blake2b(f"{question}\0{raw}".encode(), digest_size=6).hexdigest()
+        return base64.urlsafe_b64encode(f"{seal}{raw}".encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """Return the cursor that an answer's `next_cursor` states; raises InvalidQueryError."""
+    def parse(cls, text: str, question: str = "") -> Cursor:
+        """Return the cursor that an answer to this question stated; raises InvalidQueryError."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            day, row, version, *after = json.loads(raw)
+            day, row, version, *after = json.loads(raw[_SEAL:])
         except (ValueError, TypeError, RecursionError):
             raise no_cursor() from None
         if not (isinstance(day, str) and type(row) is int and isinstance(version, str)):
             raise no_cursor()
         if not 0 <= row < 2**32:
             raise no_cursor()
-        return cls(day, row, version, tuple(after))
+        cursor = cls(day, row, version, tuple(after))
+        if cursor.sealed(question) != text:
+            raise no_cursor()
+        return cursor
 
 
 def no_cursor() -> InvalidQueryError:

@@ -1,6 +1,7 @@
-"""The whole API, fuzzed by its own OpenAPI page.
+"""The whole API, fuzzed by its own OpenAPI page, and the WebSocket, which it hasn't.
 
-`FUZZ_CASES=2000 pytest tests/api/test_fuzz.py` makes so many cases of each route.
+`FUZZ_CASES=2000 pytest tests/api/test_fuzz.py` makes so many cases of each route; `-rP` shows how
+many there were in all. Cursors have a file of their own.
 """
 
 from __future__ import annotations

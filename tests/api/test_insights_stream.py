@@ -358,7 +358,7 @@ def test_what_is_no_number_is_null_in_all_answers(project: Project) -> None:
     with served(project) as url:
         for path in ("/knowledge/insights", f"/knowledge/insights/{name}"):
             tree = json.loads(httpx2.get(url + path).text, parse_constant=no)
-            row = tree["rows"][0] if "rows" in tree else tree["insight"]
+            row = tree["rows"][0] if "rows" in tree else tree["item"]
             assert row["evidence"] == {"z": None, "list": [None, None, 1.5]}, path
             assert row["score"] is None
         with httpx2.stream("GET", f"{url}/insights/stream", timeout=30) as response:

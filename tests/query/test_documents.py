@@ -12,6 +12,8 @@ from polars.testing import assert_frame_equal
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, SnapshotError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader, parse_filter
+from stupid_dagster.query.documents import DocumentQuery
+from stupid_dagster.query.paging import Cursor
 from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stores.snapshots import open_snapshot
 from stupid_dagster.tables import DAY_TABLES
@@ -19,6 +21,11 @@ from tests.pipeline import publish_days_as_they_are
 from tests.query.landing import DAYS, landing
 
 STORM = date(2013, 2, 8)
+
+
+def sealed(row: int, version: str) -> str:
+    """Return a cursor for an unconditioned question about departures."""
+    return Cursor("2013-02-08", row, version).sealed(DocumentQuery("Departure").question)
 
 
 def ids(documents: pl.DataFrame) -> list[str]:
@@ -138,7 +145,7 @@ def test_pages_of_a_filtered_question(reader: SnapshotReader) -> None:
 def test_a_cursor_ends_with_the_documents_it_points_into(flights_copy: Project) -> None:
     lake = flights_copy.lake
     with SnapshotReader(flights_copy, open_snapshot(lake)) as old:
-        cursor = old.documents("Departure", last_day=date(2013, 2, 6), limit=10).next_cursor
+        cursor = old.documents("Departure", limit=10).next_cursor
         following = ids(old.documents("Departure", limit=10, cursor=cursor).rows)
 
     # Published again with nothing new: the same rows follow.
@@ -241,8 +248,9 @@ def test_what_is_no_document_isnt_found(reader: SnapshotReader, doc_id: str) -> 
         ({"limit": 0}, "from 1 to 100000"),
         ({"limit": 100_001}, "rows_most"),
         ({"cursor": "x"}, "cursor"),
-        ({"cursor": "WyIyMDEzLTAyLTA4IiwxLCJuZXZlciJd"}, "replaced or evicted"),
-        ({"cursor": "WyIyMDEzLTAyLTA4IiwtMSwieCJd"}, "cursor"),
+        ({"cursor": sealed(1, "never")}, "replaced or evicted"),
+        ({"cursor": sealed(-1, "x")}, "not one that"),
+        ({"cursor": "WyIyMDEzLTAyLTA4IiwxLCJuZXZlciJd"}, "not one that"),
         ({"cursor": "é" * 9}, "cursor"),
         ({"cursor": "W" * 60_000}, "cursor"),
     ],

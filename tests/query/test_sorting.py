@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 
 from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query import SnapshotReader, parse_filter
+from stupid_dagster.query.documents import DocumentQuery
 from stupid_dagster.query.paging import Cursor
+
+
+def question(sort: str) -> str:
+    return DocumentQuery("Departure", sort=sort).question
+
+
+def parsed(cursor: str | None, sort: str) -> Cursor:
+    return Cursor.parse(cursor or "", question(sort))
 
 
 def in_order(reader: SnapshotReader, column: str, descending: bool, **more: Any) -> list[str]:
@@ -66,9 +76,9 @@ def test_what_can_not_be_sorted_or_continued(reader: SnapshotReader) -> None:
     for sort, cursor in [("-dep_delay", by_delay), ("dep_delay", plain), (None, by_delay)]:
         with pytest.raises(InvalidQueryError, match="cursor"):
             reader.documents("Departure", sort=sort, cursor=cursor)
-    given = Cursor.parse(by_delay or "")
+    given = parsed(by_delay, "dep_delay")
     for value in ("x", [1], {}, "9" * 400):
-        forged = str(Cursor(given.day, given.row, given.version, (value,)))
+        forged = replace(given, after=(value,)).sealed(question("dep_delay"))
         with pytest.raises(InvalidQueryError, match="not one that"):
             reader.documents("Departure", sort="dep_delay", cursor=forged)
 
@@ -78,8 +88,8 @@ def test_what_can_not_be_sorted_or_continued(reader: SnapshotReader) -> None:
 )
 def test_a_time_that_no_calendar_has_is_no_cursor(reader: SnapshotReader, value: Any) -> None:
     page = reader.documents("Departure", sort="timestamp", limit=1)
-    given = Cursor.parse(page.next_cursor or "")
-    forged = str(Cursor(given.day, given.row, given.version, (value,)))
+    given = parsed(page.next_cursor, "timestamp")
+    forged = replace(given, after=(value,)).sealed(question("timestamp"))
     with pytest.raises(InvalidQueryError, match="not one that"):
         reader.documents("Departure", sort="timestamp", cursor=forged)
 
@@ -87,8 +97,8 @@ def test_a_time_that_no_calendar_has_is_no_cursor(reader: SnapshotReader, value:
 @pytest.mark.parametrize("year", [1, 9999])
 def test_the_ends_of_time_are_times(reader: SnapshotReader, year: int) -> None:
     page = reader.documents("Departure", sort="timestamp", limit=1)
-    given = Cursor.parse(page.next_cursor or "")
+    given = parsed(page.next_cursor, "timestamp")
     milliseconds = int((datetime(year, 1, 2) - datetime(1970, 1, 1)).total_seconds() * 1000)
-    forged = str(Cursor(given.day, given.row, given.version, (milliseconds,)))
+    forged = replace(given, after=(milliseconds,)).sealed(question("timestamp"))
     rest = reader.documents("Departure", sort="timestamp", cursor=forged, limit=10)
     assert rest.rows.height == (10 if year == 1 else 0)

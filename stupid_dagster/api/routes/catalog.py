@@ -64,9 +64,7 @@ def entity_type(
     return answers.data(entity_type=entity_type, **answers.reader.entity_type(entity_type))
 
 
-@router.get(
-    "/knowledge", response_model=KnowledgeTablesPage, responses=example("knowledge_tables")
-)
+@router.get("/knowledge", response_model=KnowledgeTablesPage, responses=example("knowledge_tables"))
 def knowledge_tables(answers: SnapshotAnswers) -> Response:
     """List the knowledge tables: their columns, rows, and how they were made."""
     return _listed(answers, "knowledge")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -99,11 +100,16 @@ async def insights_socket(
     feed: InsightFeed = websocket.app.state.insights
 
     async def send() -> None:
+        # uvicorn's word for a socket that it closed itself, as its client broke the protocol.
+        with suppress(RuntimeError):
+            await tell()
+        group.cancel_scope.cancel()
+
+    async def tell() -> None:
         async for event in _events(websocket, feed, _wanted(kind, severity), last_event_id):
             message = {"event": event.event, "id": event.id, "data": event.data}
             await websocket.send_text(json_text(message))
         await websocket.close(1001)
-        group.cancel_scope.cancel()
 
     async def until_it_leaves() -> None:
         while (await websocket.receive())["type"] != "websocket.disconnect":

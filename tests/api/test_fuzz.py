@@ -143,4 +143,5 @@ def test_bytes_that_are_no_messages_end_their_socket_alone(
                 pass
         assert json.loads(other.recv(timeout=20))["event"] == "snapshot"
         assert httpx2.get(f"{url}/ready").status_code == 200
-    assert [one.getMessage() for one in caplog.records if one.exc_info] == []
+    # uvicorn tells of what the client broke; the app has no part in it.
+    assert not [one for one in caplog.records if "ASGI" in one.getMessage()]

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from stupid_dagster.errors import NotFoundError, hint
+from stupid_dagster.errors import NotFoundError, SnapshotError, hint
+from stupid_dagster.stores.snapshots import Snapshot
 
 Part = Literal["events", "entities", "knowledge"]
 _KINDS = {"events": "event type", "entities": "entity type"}
@@ -40,6 +41,18 @@ _SCHEMAS: dict[Part, dict[str, Any]] = {
         "parameters": pl.String,
     },
 }
+
+
+def read_catalog(snapshot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot's catalog; raises SnapshotError."""
+    file = snapshot.path("catalog") / "catalog.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SnapshotError(
+            f"{file} is missing or damaged ({error}); materialise the catalog again and "
+            "publish the window"
+        ) from error
 
 
 def catalog_part(

@@ -87,9 +87,6 @@ class Cursor:
     version: str
     after: tuple[Any, ...] = ()
 
-    def __str__(self) -> str:
-        return self.sealed("")
-
     def sealed(self, question: str) -> str:
         """Return the cursor as an answer to this question states it.
 
@@ -101,7 +98,7 @@ class Cursor:
         return base64.urlsafe_b64encode(f"{seal}{raw}".encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, text: str, question: str = "") -> Cursor:
+    def parse(cls, text: str, question: str) -> Cursor:
         """Return the cursor that an answer to this question stated; raises InvalidQueryError."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

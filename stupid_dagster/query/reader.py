@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cached_property
@@ -13,9 +12,9 @@ import polars as pl
 import structlog
 
 from stupid_dagster.compute.graph.subgraph import Subgraph
-from stupid_dagster.errors import InvalidQueryError, SnapshotError, StupidError
+from stupid_dagster.errors import InvalidQueryError, StupidError
 from stupid_dagster.project import Project
-from stupid_dagster.query.catalog import catalog_part
+from stupid_dagster.query.catalog import catalog_part, read_catalog
 from stupid_dagster.query.contrast import MOST_ACTORS, ContrastPage, Contrasts
 from stupid_dagster.query.days import snapshot_days
 from stupid_dagster.query.documents import DocumentQuery, DocumentReader
@@ -388,14 +387,7 @@ class SnapshotReader:
 
     @cached_property
     def _catalog(self) -> dict[str, Any]:
-        file = self.snapshot.path("catalog") / "catalog.json"
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SnapshotError(
-                f"{file} is missing or damaged ({error}); materialise the catalog again and "
-                "publish the window"
-            ) from error
+        return read_catalog(self.snapshot)
 
     @cached_property
     def _documents(self) -> DocumentReader:

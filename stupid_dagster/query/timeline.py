@@ -53,6 +53,11 @@ class TimelineQuery:
     until: datetime | None = None
     event_types: Sequence[str] = ()
 
+    @property
+    def question(self) -> str:
+        """What a cursor belongs to."""
+        return repr(replace(self, event_types=sorted(set(self.event_types))))
+
 
 def actor_timeline(
     documents: DocumentReader, query: TimelineQuery, limit: int, cursor: str | None = None
@@ -67,7 +72,7 @@ def actor_timeline(
     event_types = sorted(set(query.event_types) or documents.schemas)
     for event_type in event_types:
         documents.schema(event_type)
-    begin = _parsed(cursor) if cursor else None
+    begin = _parsed(cursor, query.question) if cursor else None
     asked = _asked(documents, query)
     files = [
         (version, event_type, file)
@@ -94,7 +99,7 @@ def actor_timeline(
         version = documents.snapshot.day("documents", day)
         assert version is not None
         moment = last["timestamp"].to_physical().item()
-        following = str(Cursor(day, row, version.name, (moment, event_type)))
+        following = Cursor(day, row, version.name, (moment, event_type)).sealed(query.question)
     total = None if truncated or begin else rows.height
     return Page(rows.select(TIMELINE_SCHEMA.names()), limit, truncated, total, following)
 
@@ -114,8 +119,8 @@ def check_actor(entity: Mapping[str, Any], actor: str) -> None:
         )
 
 
-def _parsed(cursor: str) -> Cursor:
-    begin = Cursor.parse(cursor)
+def _parsed(cursor: str, question: str) -> Cursor:
+    begin = Cursor.parse(cursor, question)
     match begin.after:
         case (int(moment), str()) if abs(moment) < 1 << 60:
             return begin

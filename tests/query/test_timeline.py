@@ -197,8 +197,11 @@ def test_cursors_of_other_questions_are_refused(reader: SnapshotReader, busiest:
         (Cursor(day, 3, "gone", (0, "Departure")), "replaced or evicted"),
     ]:
         with pytest.raises(InvalidQueryError, match=message):
-            reader.timeline(query, cursor=str(cursor))
+            reader.timeline(query, cursor=cursor.sealed(query.question))
     timeline = reader.timeline(query, limit=1).next_cursor
+    for other in (TimelineQuery(busiest), TimelineQuery("aircraft:N11194", FIRST)):
+        with pytest.raises(InvalidQueryError, match="not one that"):
+            reader.timeline(other, cursor=timeline)
     with pytest.raises(InvalidQueryError, match="not one that"):
         reader.documents("Departure", cursor=timeline)
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import anyio.to_thread
-import polars as pl
 import structlog
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Body, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
-from stupid_dagster.api.answers import Answers
+from stupid_dagster.api.answers import Answers, json_text
 from stupid_dagster.api.dependencies import PublishedAnswers, kept_snapshots, wanted
 from stupid_dagster.api.errors import failure
 from stupid_dagster.api.examples import example
@@ -187,10 +185,5 @@ def _session(found: Any) -> dict[str, Any]:
 
 
 def _event(name: str, data: dict[str, Any]) -> str:
-    plain = {
-        name: json.loads(part.write_json()) if isinstance(part, pl.DataFrame) else part
-        for name, part in data.items()
-    }
-    # JSON on one line: a line's end would end the event's data.
-    told = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {name}\ndata: {told}\n\n"
+    parts = ",".join(f"{json_text(key)}:{json_text(part)}" for key, part in data.items())
+    return f"event: {name}\ndata: {{{parts}}}\n\n"

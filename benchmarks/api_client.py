@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from benchmarks.child import BenchmarkError
@@ -117,7 +118,10 @@ def one_by_one(server: Server, requests: Sequence[Request]) -> list[Reply]:
 
 
 def at_once(server: Server, requests: Sequence[Request], clients: int, seconds: float) -> Load:
-    """Return what so many clients get who ask for so long, each as soon as it is answered."""
+    """Return what so many clients get who ask for so long, each as soon as it is answered.
+
+    Each asks once at least.
+    """
     load = Load()
     started = time.perf_counter()
 
@@ -142,17 +146,17 @@ def _keep_asking(
     server: Server, requests: Sequence[Request], load: Load, goes_on: Callable[[], bool]
 ) -> None:
     connection = server.connect()
-    number = 0
-    while goes_on():
+    for request in cycle(requests):
         try:
-            reply = ask(connection, requests[number % len(requests)])
+            reply = ask(connection, request)
         except (OSError, http.client.HTTPException):
             load.errors += 1
             connection.close()
         else:
             load.seconds.append(reply.seconds)
             load.errors += reply.status != 200
-        number += 1
+        if not goes_on():
+            break
     connection.close()
 
 

@@ -59,10 +59,10 @@ def k_means(
     fitted on a fixed sample (10,000 points) by k-means++ with 5 starts. Weak structure (best
     silhouette below 0.5) has no one true k, and its best is mostly a 2 that says little: there
     the best k of at least 4 is taken if it costs at most 0.05. The `previous` centres are one
-    more start for their k, preferred unless its inertia is more than 2 % worse; and their k
-    stays unless another's silhouette is better by more than 0.02. The last fit starts from the
-    chosen centres and takes in all points, by mini-batches from 100,000 on. Fewer than 3
-    distinct points are one group, with no silhouette. Sources: Arthur and Vassilvitskii:
+    more start for their k, preferred unless its inertia is more than 2 % worse; and their k, if
+    it may be taken, stays unless another's silhouette is better by more than 0.02. The last fit
+    starts from the chosen centres and takes in all points, by mini-batches from 100,000 on. Fewer
+    than 3 distinct points are one group, with no silhouette. Sources: Arthur and Vassilvitskii:
     k-means++, SODA 2007; Sculley: Web-Scale K-Means Clustering, WWW 2010; Rousseeuw:
     Silhouettes, 1987; as in scikit-learn.
     """
@@ -136,9 +136,11 @@ def _fit(
 
 def _choose(fits: list[Fit], previous: Floats | None) -> Fit:
     best = max(fits, key=_fitness)
-    telling = max((fit for fit in fits if fit.k >= TELLING), key=_fitness, default=best)
-    if best.silhouette < WEAK and telling.silhouette >= best.silhouette - TELLING_COST:
-        best = telling
+    telling = [fit for fit in fits if fit.k >= TELLING]
+    most_telling = max(telling, key=_fitness, default=best)
+    if best.silhouette < WEAK and most_telling.silhouette >= best.silhouette - TELLING_COST:
+        # Nor may loyalty bring back a number that says little.
+        best, fits = most_telling, telling
     for fit in fits:
         loyal = previous is not None and fit.k == len(previous)
         if loyal and fit.silhouette >= best.silhouette - LOYALTY:

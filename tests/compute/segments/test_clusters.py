@@ -148,7 +148,14 @@ def test_weak_structure_is_told_in_four_segments_or_more() -> None:
     assert result.silhouette is not None and result.silhouette < 0.5
     assert result.k >= 4
     assert max(result.choice["silhouette"]) - result.silhouette <= 0.05
-    assert cluster_actors(features, seed=1, max_clusters=3).k <= 3
+
+
+def test_a_previous_number_that_says_little_does_not_stay() -> None:
+    fits = [kmeans.Fit(k, np.zeros((k, 1)), score, 1.0) for k, score in [(2, 0.29), (6, 0.28)]]
+    assert kmeans._choose(fits, None).k == 6
+    assert kmeans._choose(fits, np.zeros((2, 1))).k == 6
+    more = [*fits, kmeans.Fit(5, np.zeros((5, 1)), 0.27, 1.0)]
+    assert kmeans._choose(more, np.zeros((5, 1))).k == 5
 
 
 def test_previous_centres_keep_their_number_and_places() -> None:

@@ -19,12 +19,16 @@ from stupid_dagster.tables import TABLES
 PROVENANCE = "rule"
 TELLING_Z = 0.4
 """Features whose group mean is nearer to all actors' than this are not named in a label."""
-NAMED_SHARE, TOLD_SHARE = 0.4, 0.2
+NAMED_SHARE, TOLD_SHARE = 0.5, 0.2
 """Shares of the group's edges from which an entity is named in a label, in a description."""
 TELLING_BITS = 0.15
 """Entities of less share * log2(lift) are named in neither: nearly all groups have them."""
 MAX_FEATURES, MAX_ENTITIES, MAX_KEY_MEMBERS = 2, 2, 3
 MAX_DISTINGUISHING = 8
+LONGEST_NAME = 32
+"""Characters; what is longer is a message rather than a name."""
+COMMON = 0.9
+"""Share from which a property is common to a community."""
 
 
 def label_profiles(profiles: Sequence[Profile]) -> pl.DataFrame:
@@ -58,8 +62,13 @@ def label_profiles(profiles: Sequence[Profile]) -> pl.DataFrame:
 
 def describe(profile: Profile) -> str:
     """Return a few sentences about a group, every number from its profile."""
-    if profile.kind == "community":
-        return _describe_community(profile)
+    match profile.kind:
+        case "community":
+            return _describe_community(profile)
+        case "event_cluster":
+            return _describe_events(profile)
+        case "pattern":
+            return _describe_pattern(profile)
     noun = phrases.noun_of(profile)
     share = words.percent(profile.share)
     sentences = [f"{words.counted(profile.size, _singular(profile))}, {share} of all {noun}."]
@@ -75,6 +84,8 @@ def describe(profile: Profile) -> str:
 
 def distinguishing(profile: Profile) -> list[str]:
     """Return what sets a group apart, strongest first, each with its numbers."""
+    if profile.kind == "pattern":
+        return [f"{phrases.figure(f)}" for f in profile.figures]
     features = [
         (abs(f.z), f"{phrases.attribute(f)}: {phrases.comparison(f, profile.days)}")
         for f in profile.features
@@ -84,7 +95,7 @@ def distinguishing(profile: Profile) -> list[str]:
         (e.share * e.lift, phrases.entity_comparison(e))
         for e in _telling_entities(profile, TOLD_SHARE)
     ]
-    properties = [(p.share * p.lift, phrases.property_comparison(p)) for p in profile.properties]
+    properties = [(p.share * p.lift, phrases.value_comparison(p) if profile.kind == "event_cluster" else phrases.property_comparison(p)) for p in profile.properties]
     ranked = itertools.zip_longest(features, entities, properties)
     said = [item[1] for row in ranked for item in row if item is not None]
     return said[:MAX_DISTINGUISHING]
@@ -112,10 +123,15 @@ def _variants(profile: Profile) -> Iterator[str]:
     """Yield labels of growing length; the last holds the number in the id."""
     label = ""
     for more in range(3):
-        if profile.kind == "community":
-            label = _label_community(profile, MAX_KEY_MEMBERS + more)
-        else:
-            label = _label_cluster(profile, MAX_FEATURES + more, MAX_ENTITIES + more)
+        match profile.kind:
+            case "community":
+                label = _label_community(profile, MAX_KEY_MEMBERS + more)
+            case "event_cluster":
+                label = _label_events(profile, more)
+            case "pattern":
+                label = _label_pattern(profile, short=not more)
+            case _:
+                label = _label_cluster(profile, MAX_FEATURES + more, MAX_ENTITIES + more)
         yield label
     yield f"{label} ({profile.subject.rpartition(':')[2]})"
 
@@ -125,16 +141,34 @@ def _label_cluster(profile: Profile, features: int, entities: int) -> str:
     figure = _figure(profile, told)
     before = [said for feature in told if (said := phrases.adjective(feature))]
     after = [f for f in told if not phrases.adjective(f)]
-    named = [phrases.from_where(e) for e in _telling_entities(profile, NAMED_SHARE)[:entities]]
+    beside = [f for f in after if phrases.of_yes(f)]
+    after = [f for f in after if f not in beside and not phrases.says_itself(f)]
+    named, ranges = _named(profile, told, entities)
     places = [name for preposition, name in named if preposition][:1]
     noun = phrases.noun_of(profile)
     label = " ".join([", ".join(before) if told else "typical", noun, *places]).strip()
     if after:
         label += f" with {words.listed([_with_figure(f, figure, profile) for f in after])}"
-    parts = [label, *(name for _, name in named if name not in places)]
-    if figure and figure not in after:
+    parts = [label, *ranges, *(name for _, name in named if name not in places)]
+    parts += [f"{phrases.attribute(f)} ({words.percent(f.mean)})" for f in beside]
+    if figure and figure not in after and figure not in beside:
         parts.append(phrases.measure(figure, figure.mean, profile.days))
     return words.capitalised(", ".join(parts))
+
+
+def _named(
+    profile: Profile, told: Sequence[FeatureTrait], most: int
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the entities that a label names, and ranges that say more than one of them."""
+    named, ranges = [], dict.fromkeys("-".join(f.values) for f in told if f.values)
+    at_first = len(ranges)
+    for entity in _telling_entities(profile, NAMED_SHARE)[:most]:
+        wider = next((f.values for f in profile.features if entity.name in f.values), None)
+        if wider:
+            ranges.setdefault("-".join(wider))
+        else:
+            named.append(phrases.from_where(entity))
+    return named, list(ranges)[at_first:]
 
 
 def _with_figure(feature: FeatureTrait, figure: FeatureTrait | None, profile: Profile) -> str:
@@ -148,7 +182,7 @@ def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:
     """Return the feature whose number a label shows: a told one, else the strongest count."""
     some = [f for f in profile.features if words.number(f.mean) != "0"]
     measured = [f for f in told if f in some and f.name != EVENTS]
-    measured = [f for f in measured if phrases.countable(f) or f.unit]
+    measured = [f for f in measured if phrases.countable(f) or f.unit or f.kind == "ratio"]
     counts = [f for f in some if phrases.countable(f)]
     own = [f for f in counts if f.name != EVENTS]
     return next(iter([*measured, *own, *counts, *some]), None)
@@ -157,6 +191,8 @@ def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:
 def _label_community(profile: Profile, members: int) -> str:
     told = _central_names(profile)[:members]
     label = f"Around {words.listed(told)}" if told else "A group"
+    if common := _common_property(profile, told):
+        label += f", {common}"
     sizes = {count.type: count.members for count in profile.types}
     if profile.noun in sizes:
         return f"{label}: {words.counted(sizes[profile.noun], _singular(profile))}"
@@ -170,6 +206,7 @@ def _central_names(profile: Profile) -> list[str]:
     """
     others = [m for m in profile.key_members if m.type != profile.noun]
     names = list(dict.fromkeys(m.name for m in others or profile.key_members))
+    names = [name for name in names if len(name) <= LONGEST_NAME] or names
     parts = {name: frozenset(re.findall(r"\w+", name.lower())) for name in names}
     return [n for n in names if not any(parts[o] < parts[n] for o in names if parts[o])]
 
@@ -189,6 +226,64 @@ def _describe_community(profile: Profile) -> str:
     if profile.properties:
         traits = [phrases.property_comparison(p) for p in profile.properties[:3]]
         sentences.append(f"More than elsewhere: {'; '.join(traits)}.")
+    return " ".join(sentences)
+
+
+def _common_property(profile: Profile, told: Sequence[str]) -> str | None:
+    """Return the most telling property in words that nearly all have, if names don't say it."""
+    known = " ".join(told).lower()
+    for trait in profile.properties:
+        plain = trait.value.replace("-", "").replace(" ", "").isalpha() and not trait.value.isupper()
+        if plain and trait.share >= COMMON and trait.value.lower() not in known:
+            return phrases.property_said(trait)
+    return None
+
+
+def _label_events(profile: Profile, more: int) -> str:
+    about = profile.told or f"Mixed {words.humanise(profile.noun)} events"
+    often = [trait.value for trait in profile.properties if trait.value not in about]
+    if often and (not profile.told or more):
+        about += f", often {words.listed(often[: max(1, more)])}"
+    return f"{words.capitalised(about)}: {words.counted(profile.size, 'event')}"
+
+
+def _describe_events(profile: Profile) -> str:
+    kind = words.humanise(profile.noun)
+    share = words.percent(profile.share)
+    counts = [words.counted(int(f.value), _one(f.name)) for f in profile.figures if f.value]
+    of = f" {words.listed(counts)}." if counts else ""
+    said = f"{words.counted(profile.size, 'event')}, {share} of the day's {kind} events.{of}"
+    if profile.properties:
+        traits = [phrases.value_comparison(p) for p in profile.properties[:4]]
+        said += f" More than elsewhere: {'; '.join(traits)}."
+    return said
+
+
+def _one(name: str) -> str:
+    return {"different texts": "different text"}.get(name, name)
+
+
+def _label_pattern(profile: Profile, *, short: bool) -> str:
+    steps = [phrases.short_step(s) if short else s.text for s in profile.steps]
+    said = [
+        f"{step} (twice)" if len(list(times)) > 1 else step
+        for step, times in itertools.groupby(steps)
+    ]
+    return words.capitalised(", then ".join(said))
+
+
+def _describe_pattern(profile: Profile) -> str:
+    share = words.percent(profile.share)
+    who = words.counted(profile.size, _singular(profile))
+    sentences = [f"{who}, {share} of all, one after the other: "
+                 f"{'; '.join(step.text for step in profile.steps)}."]  # fmt: skip
+    figures = {figure.name: figure for figure in profile.figures}
+    for name, figure in figures.items():
+        number = words.number(figure.value)
+        if figure.unit:
+            sentences.append(f"It takes {number} {figure.unit} in the median.")
+        else:
+            sentences.append(f"That is {number} {name}.".replace(" 1 times ", " "))
     return " ".join(sentences)
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from stupid_dagster.compute import words
 from stupid_dagster.compute.profiles.build import EVENTS
-from stupid_dagster.compute.profiles.traits import EntityTrait, FeatureTrait, Profile, PropertyTrait
+from stupid_dagster.compute.profiles.traits import (
+    EntityTrait,
+    FeatureTrait,
+    Figure,
+    Profile,
+    PropertyTrait,
+    Step,
+)
 
 _AGGREGATES = {"mean", "avg", "average", "total", "sum", "num", "number", "of", "count", "n"}
 _AGGREGATES |= {"unique", "distinct", "different", "last"}
+HARDLY, MOST = 0.05, 0.5
+"""Shares below which hardly any are, from which most are."""
 _SHARES = {"ratio", "share", "rate", "fraction", "is", "has"}
 _EXTENTS = {"seconds", "minutes", "hours", "days", "weeks", "s", "min", "h"}
 _EXTENTS |= {"m", "km", "metres", "meters", "miles", "feet", "ft", "mi"}
@@ -17,18 +26,20 @@ _PREPOSITIONS = ("from", "at", "on", "in", "via", "through", "to")
 def subject_of(feature: FeatureTrait) -> str:
     """Return what a feature is about: `mean_delay` -> "delay", `login_count` -> "logins"."""
     parts = _name(feature).split()
-    unwanted = _AGGREGATES | (_SHARES if feature.share else set())
+    unwanted = _AGGREGATES | (_SHARES if of_yes(feature) else set())
     name = " ".join([part for part in parts if part not in unwanted] or parts)
     return words.plural(name) if countable(feature) else name
 
 
 def adjective(feature: FeatureTrait) -> str | None:
-    """Return what goes before the noun: "busy", "short-distance", "mostly mobile", or None."""
+    """Return what goes before the noun: "busy", "short-distance", "mobile", "VIPB", or None."""
     high = feature.z > 0
     if feature.name == EVENTS:
         return "busy" if high else "occasional"
-    if feature.share:
-        return f"{'mostly' if high else 'rarely'} {subject_of(feature)}"
+    if feature.values:
+        return "-".join(feature.values)
+    if of_yes(feature):
+        return subject_of(feature) if high and feature.mean >= MOST else None
     if _extended(feature):
         return f"{'long' if high else 'short'}-{subject_of(feature).replace(' ', '-')}"
     return None
@@ -37,8 +48,12 @@ def adjective(feature: FeatureTrait) -> str | None:
 def attribute(feature: FeatureTrait) -> str:
     """Return what goes after "with": "many destinations", "few seats", "high tier"."""
     high, subject = feature.z > 0, subject_of(feature)
-    if feature.share:
-        return f"{'mostly' if high else 'rarely'} {subject}"
+    if of_yes(feature):
+        if high:
+            return f"{'mostly' if feature.mean >= MOST else 'more'} {subject}"
+        return f"{'hardly any' if feature.mean < HARDLY else 'less'} {subject}"
+    if feature.values:
+        return f"{subject} {'-'.join(feature.values)}"
     if _extended(feature):
         return f"{'long' if high else 'short'} {subject}"
     if words.is_plural(subject.split()[-1]):
@@ -61,11 +76,13 @@ def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
     """Return a feature's value with its name: "5.7 flights a week", "mean delay 19 minutes"."""
     said, subject = amount(feature, value, days), subject_of(feature)
     figure, _, rest = said.partition(" ")
+    if feature.share and not of_yes(feature):
+        return f"{_name(feature)} {said}"
     names_itself = countable(feature) or (feature.kind == "last" and words.is_plural(subject))
     if feature.share or (names_itself and not feature.unit):
         return " ".join(filter(None, [figure, subject, rest]))
     # "10,108 km a week" needs no "kilometres", "120 EUR a week" needs its "spent".
-    if feature.kind == "sum" and feature.unit and words.is_plural(subject):
+    if says_itself(feature):
         return said
     return f"{_name(feature)} {said}"
 
@@ -101,9 +118,34 @@ def entity_comparison(entity: EntityTrait) -> str:
 
 def property_comparison(trait: PropertyTrait) -> str:
     """Return such as "aircraft manufacturer EMBRAER: 61% (all: 20%)"."""
+    return f"{property_said(trait)}: {_shares(trait)}"
+
+
+def property_said(trait: PropertyTrait) -> str:
+    """Return such as "aircraft manufacturer EMBRAER"."""
     kind, name = words.humanise(trait.type), words.humanise(trait.property)
-    said = f"{name if kind in name else f'{kind} {name}'} {trait.value}"
-    return f"{said}: {words.percent(trait.share)} (all: {words.percent(trait.overall)})"
+    return f"{name if kind in name else f'{kind} {name}'} {trait.value}"
+
+
+def value_comparison(trait: PropertyTrait) -> str:
+    """Return such as "time of day morning: 93% (all: 71%)"."""
+    return f"{words.humanise(trait.property)} {trait.value}: {_shares(trait)}"
+
+
+def _shares(trait: PropertyTrait) -> str:
+    return f"{words.percent(trait.share)} (all: {words.percent(trait.overall)})"
+
+
+def short_step(step: Step) -> str:
+    """Return a step without its field's name: "departure early"."""
+    alone = len(step.value) > 2 and step.value.lower() not in ("true", "false")
+    return f"{step.text.partition(' (')[0]} {step.value}" if step.value and alone else step.text
+
+
+def figure(figure: Figure) -> str:
+    """Return such as "median time: 2 days", "times as often as by chance: 1.2"."""
+    said = words.percent(figure.value) if figure.share else words.number(figure.value)
+    return f"{figure.name}: {said}{f' {figure.unit}' if figure.unit else ''}"
 
 
 def noun_of(profile: Profile) -> str:
@@ -119,6 +161,16 @@ def _name(feature: FeatureTrait) -> str:
 def countable(feature: FeatureTrait) -> bool:
     """Return whether a feature is a number of things."""
     return feature.kind in ("count", "distinct")
+
+
+def of_yes(feature: FeatureTrait) -> bool:
+    """Return whether a feature is a share of yes among yes and no."""
+    return feature.share and feature.kind == "mean"
+
+
+def says_itself(feature: FeatureTrait) -> bool:
+    """Return whether a feature's unit says what it is: kilometres in km."""
+    return bool(feature.kind == "sum" and feature.unit and words.is_plural(subject_of(feature)))
 
 
 def _extended(feature: FeatureTrait) -> bool:

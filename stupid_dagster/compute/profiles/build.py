@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from stupid_dagster.compute import words
 from stupid_dagster.compute.names import entity_names, type_of
 from stupid_dagster.compute.profiles.members import entity_traits, property_traits
 from stupid_dagster.compute.profiles.traits import (
@@ -21,6 +22,8 @@ REDUNDANT = 0.8
 """Features whose rank correlation over all actors is at least this tell the same story."""
 EVENTS = "events"
 """The features' column that every model has: an actor's number of events."""
+SPREAD = (0.1, 0.9)
+"""Percentiles between which most of a group are."""
 EVENTS_FIRST = 1.2
 """Factor on its |z| in the order of features: it stands for all kinds of events at once."""
 
@@ -106,6 +109,7 @@ def _feature_traits(
     overall = features.select(pl.col(names).cast(pl.Float64).mean()).row(0, named=True)
     alike = _rank_correlation(features.select(names))
     events = _event_means(actors, features)
+    spreads = _spreads(actors, features, [name for name in names if name in rules and rules[name].encode])
     found: dict[str, list[FeatureTrait]] = {}
     for row in clusters.iter_rows(named=True):
         measured = {f["feature"]: (f["mean"], f["z"]) for f in row["features"]}
@@ -125,7 +129,8 @@ def _feature_traits(
             if not redundant:
                 told.append(at)
             mean, z = measured[name]
-            kind, unit, yes_or_no = _meaning(rules.get(name), model)
+            rule = rules.get(name)
+            kind, unit, yes_or_no = _meaning(name, rule, model)
             traits.append(
                 FeatureTrait(
                     name=name,
@@ -136,14 +141,18 @@ def _feature_traits(
                     z=short(z),
                     redundant=redundant,
                     share=yes_or_no,
+                    values=_encoded_values(rule, spreads.get((row["cluster_id"], name))),
                 )
             )
         found[row["cluster_id"]] = traits
     return found
 
 
-def _meaning(rule: Feature | None, model: EventModel) -> tuple[str, str | None, bool]:
-    """Return a feature's aggregate, its unit, and whether it's a share of yes among yes and no."""
+_SHARES = ("share", "ratio", "fraction")
+
+
+def _meaning(name: str, rule: Feature | None, model: EventModel) -> tuple[str, str | None, bool]:
+    """Return a feature's aggregate, its unit, and whether it's told as a percentage."""
     if rule is None:
         return "count", None, False
     if rule.kind == "sessions":
@@ -151,7 +160,39 @@ def _meaning(rule: Feature | None, model: EventModel) -> tuple[str, str | None, 
         kind = "count" if rule.sessions == "count" else "mean"
         return kind, rule.unit or units[rule.sessions or "count"], False
     boolean = rule.field is not None and model.field_type(rule.field) == "boolean"
-    return rule.kind, rule.unit, rule.kind == "mean" and boolean
+    part = rule.kind == "ratio" and rule.unit is None and words.humanise(name).endswith(_SHARES)
+    return rule.kind, rule.unit, part or (rule.kind == "mean" and boolean)
+
+
+def _spreads(
+    actors: pl.DataFrame, features: pl.DataFrame, encoded: list[str]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return the 10th and 90th percentile of encoded features, by group and feature."""
+    if not encoded:
+        return {}
+    values = features.select(pl.col("actor").alias("entity_id"), *encoded)
+    ends = [
+        pl.col(name).quantile(share, "nearest").alias(f"{name}:{share}")
+        for name in encoded
+        for share in SPREAD
+    ]
+    groups = actors.join(values, on="entity_id").group_by("group").agg(ends)
+    return {
+        (row["group"], name): (row[f"{name}:{SPREAD[0]}"], row[f"{name}:{SPREAD[1]}"])
+        for row in groups.iter_rows(named=True)
+        for name in encoded
+    }
+
+
+def _encoded_values(
+    rule: Feature | None, spread: tuple[float, float] | None
+) -> tuple[str, ...]:
+    """Return the values that an encoded feature's numbers stand for, each once."""
+    if rule is None or spread is None or None in spread:
+        return ()
+    names = {number: value for value, number in rule.encode.items()}
+    found = dict.fromkeys(words.tidy(names.get(number, ""), 20) for number in spread)
+    return tuple(found) if all(found) else ()
 
 
 def _event_means(

@@ -13,13 +13,16 @@ from stupid_dagster.compute import words
 DIGITS, HASH_DIGITS = 4, 3
 """Significant digits of a profile's numbers, and of those that its hash takes in."""
 
+Kind = Literal["cluster", "community", "event_cluster", "pattern"]
+
 
 @dataclass(frozen=True)
 class FeatureTrait:
     """A feature's mean in the group and over all actors; z of the difference.
 
-    `kind` is count, distinct, sum, mean or last. `redundant`: it tells what a stronger feature
-    of the same group tells already. `share`: it is a share of yes among yes and no.
+    `kind` is count, distinct, sum, mean, last or ratio. `redundant`: it tells what a stronger feature
+    of the same group tells already. `share`: it is told as a
+    percentage.
     """
 
     name: str
@@ -30,6 +33,8 @@ class FeatureTrait:
     z: float
     redundant: bool = False
     share: bool = False
+    values: tuple[str, ...] = ()
+    """Of an encoded last value: the least and the highest that most of the group have."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class EntityTrait:
 class PropertyTrait:
     """A property's value that is commoner in the group than among all of its type.
 
-    `share` of the group's members of that type with the property, against `overall` of all.
+    `share` of the group's members of that type with the property, against `overall` of all. Of
+    an event cluster: the value of a field, by events, against all of the event type.
     """
 
     type: str
@@ -86,15 +92,35 @@ class KeyMember:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A cluster or community, what it is made of, and what sets it apart, strongest first.
+class Step:
+    """A step of a pattern in words; `value` is the part of them that comes from the data."""
 
-    `noun` is the entity type of the members (of a community: of its actors); `days` is the
-    time that counts and sums are over. Numbers have at most four significant digits.
+    text: str
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that is worth telling, with its name; `share`: it is told as a percentage."""
+
+    name: str
+    value: float
+    unit: str | None = None
+    share: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A group, what it is made of, and what sets it apart, strongest first.
+
+    `noun` is the entity type of the members (of a community and a pattern: of the actors; of an
+    event cluster: the event type); `days` is the time that counts and sums are over. `size`
+    counts members, of an event cluster events, of a pattern the actors that show it. Numbers have
+    at most four significant digits.
     """
 
     subject: str
-    kind: Literal["cluster", "community"]
+    kind: Kind
     noun: str
     size: int
     share: float
@@ -104,6 +130,11 @@ class Profile:
     properties: tuple[PropertyTrait, ...] = ()
     types: tuple[TypeCount, ...] = ()
     key_members: tuple[KeyMember, ...] = ()
+    steps: tuple[Step, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    category: str | None = None
+    told: str | None = None
+    """Of an event cluster: its event type's text with what its events share, else left out."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile as JSON-serialisable dictionaries, lists, strings and numbers."""

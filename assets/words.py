@@ -5,7 +5,8 @@ import dagster as dg
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
-from stupid_dagster.stages.words import make_insights, make_labels
+from stupid_dagster.stages.labels import make_labels
+from stupid_dagster.stages.words import make_insights
 
 
 @dg.multi_asset(
@@ -15,13 +16,14 @@ from stupid_dagster.stages.words import make_insights, make_labels
         deps=[
             *("features", "clusters", "cluster_members", "cluster_entities"),
             *("communities", "community_members", "graph_nodes"),
+            *("event_clusters", "text_clusters", "texts", "patterns"),
         ],
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
 )
 def labels(context: dg.AssetExecutionContext, project: ProjectResource):
-    """Say what sets each segment and community apart."""
+    """Say what sets each segment, community, event cluster and pattern apart."""
     yield from materialise(context, project, make_labels)
 
 

@@ -41,6 +41,8 @@ LanguageModels = Annotated[
     tuple[Literal["openai", "anthropic", "ollama"], ...], BeforeValidator(_parted)
 ]
 
+Types = Annotated[tuple[str, ...], BeforeValidator(_parted)]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -161,6 +163,20 @@ class Settings:
     llm_seconds: float = _setting(
         60.0, "Seconds for which a language model's server may be silent.", 0.1
     )
+    llm_share: Literal["profiles", "samples", "nothing"] = _setting(
+        "profiles",
+        "What language models are sent for labels: profiles, samples (example texts also), nothing.",
+    )
+    llm_hidden: Types | None = _setting(
+        None,
+        "Entity types whose ids are pseudonyms in prompts, besides the actor; unset: all whose "
+        "entities have fewer than ten actors each.",
+    )
+    llm_labels_most: int = _setting(100, "Most labels that a window asks language models for.", 0)
+    llm_run_seconds: float = _setting(
+        300.0, "Seconds that a window's labels may take with language models in all.", 0
+    )
+    llm_at_once: int = _setting(4, "Requests to language models at the same time.", 1, 64)
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})

@@ -25,7 +25,7 @@ TELLING_BITS = 0.15
 """Entities of less share * log2(lift) are named in neither: nearly all groups have them."""
 MAX_FEATURES, MAX_ENTITIES, MAX_KEY_MEMBERS = 2, 2, 3
 MAX_DISTINGUISHING = 8
-LONGEST_NAME = 32
+LONGEST_NAME = 24
 """Characters; what is longer is a message rather than a name."""
 COMMON = 0.9
 """Share from which a property is common to a community."""
@@ -58,6 +58,11 @@ def label_profiles(profiles: Sequence[Profile]) -> pl.DataFrame:
         for profile in profiles
     ]
     return pl.DataFrame(rows, schema=TABLES["labels"].schema)
+
+
+def first_label(profile: Profile) -> str:
+    """Return the label of a profile by itself, whatever others have."""
+    return next(_variants(profile))
 
 
 def describe(profile: Profile) -> str:

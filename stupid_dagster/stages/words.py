@@ -1,4 +1,4 @@
-"""Stages that put what was computed into words."""
+"""The stage of insights: what was computed, in words and by rank."""
 
 from __future__ import annotations
 
@@ -8,52 +8,10 @@ import polars as pl
 
 from stupid_dagster.compute.anomalies.scores import NOTABLE
 from stupid_dagster.compute.insights import Findings, Previous, build_insights, entities_told
-from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
-from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
-
-LABELLED_SIZE, LABELLED_COMMUNITIES = 3, 1_000
-"""Communities get a label from so many members on, the largest so many of them."""
-
-
-def make_labels(project: Project, last_day: str) -> list[Written]:
-    """Write `labels` of the window's clusters and of its larger communities."""
-    window = open_window(project, last_day)
-    stage = window.stage()
-
-    def read(table: str, *columns: str) -> pl.DataFrame:
-        return window.scan(table).select(*columns or [pl.all()]).collect()
-
-    nodes = read("graph_nodes", "entity_id", "type", "key", "properties")
-    communities = read("communities")
-    labelled = (
-        communities.filter(pl.col("size") >= LABELLED_SIZE)
-        .sort("size", "community_id", descending=[True, False])
-        .head(LABELLED_COMMUNITIES)
-    )
-    members = read("community_members", "entity_id", "type", "community_id")
-    profiles = [
-        *cluster_profiles(
-            read("clusters"),
-            read("cluster_members"),
-            read("features"),
-            project.model,
-            read("cluster_entities"),
-            nodes,
-        ),
-        *community_profiles(labelled, members, nodes, project.model),
-    ]
-    labels = label_profiles(profiles)
-    details = {
-        **{kind: rows.height for (kind,), rows in labels.group_by("kind", maintain_order=True)},
-        "communities_unlabelled": communities.height - labelled.height,
-    }
-    stage.table("labels", labels, details=details)
-    return stage.written
-
 
 def make_insights(project: Project, last_day: str) -> list[Written]:
     """Write `insights`: what changed since the previous window, and in the window's last days.

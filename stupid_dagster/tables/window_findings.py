@@ -150,10 +150,10 @@ FINDINGS = (
     Table(
         "labels",
         "window",
-        "Words for segments and communities.",
+        "Words for segments, communities, event clusters and patterns.",
         (
-            Column("subject", pl.String, "Id of the cluster or community."),
-            Column("kind", pl.String, "cluster or community."),
+            Column("subject", pl.String, "Id of the cluster, community or pattern."),
+            Column("kind", pl.String, "cluster, community, event_cluster or pattern."),
             Column("label", pl.String, "A few words, unique within its kind.", "words"),
             Column(
                 "description",
@@ -164,6 +164,12 @@ FINDINGS = (
             Column("distinguishing", STRINGS, "What sets it apart, strongest first.", "words"),
             Column("provenance", pl.String, "rule, or provider/model."),
             Column("profile_hash", pl.String, "Hash of the profile that the words describe."),
+            Column("traits_hash", pl.String, "Hash of what it tells, whatever its numbers are."),
+            Column("prompt", pl.String, "Version of the prompt that a model was asked with."),
+            Column("prompt_tokens", pl.UInt32, "Tokens that were sent for the words."),
+            Column("completion_tokens", pl.UInt32, "Tokens that came back."),
+            Column("refused", pl.String, "Why a model's words were not taken.", "words"),
+            Column("template", pl.String, "JSON: a model's words, with places for numbers.", "words"),
         ),
     ),
     Table(

@@ -1,0 +1,129 @@
+"""Is a model's answer about a profile right, as far as that can be told without understanding?"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from pydantic import BaseModel, Field
+
+from stupid_dagster.compute import words
+from stupid_dagster.event_model import EventModel
+from stupid_dagster.event_model.templates import parse_template
+from stupid_dagster.llm.labelling.ordinary import FUNCTION, ORDINARY
+from stupid_dagster.llm.labelling.reading import Reading
+
+MOST_LABEL, MOST_DESCRIPTION, MOST_ITEM, MOST_ITEMS = 90, 500, 140, 6
+"""Characters of the parts of an answer; items of what distinguishes."""
+LEAST_LABEL = 4
+_MARKUP = re.compile(r"https?:|www\.|://|\]\(|[`{}<>]|\*\*|&\w+;", re.IGNORECASE)
+_PUNCTUATION = frozenset(",.;:()-\u2013\u2014'\"\u2018\u2019\u201c\u201d/&+!?")
+_ENDINGS = (
+    *(("", ""), ("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("ed", "e"), ("ing", "")),
+    *(("ing", "e"), ("er", ""), ("er", "e"), ("ers", ""), ("ers", "e"), ("ly", ""), ("ily", "y")),
+    *(("est", ""), ("ally", ""), ("led", "l"), ("ling", "l"), ("ling", "le")),
+)
+_NAMED = 3
+
+
+class LabelAnswer(BaseModel):
+    """What a model says of a profile."""
+
+    label: str = Field(max_length=MOST_LABEL)
+    description: str = Field(max_length=MOST_DESCRIPTION)
+    distinguishing: list[str] = Field(max_length=MOST_ITEMS)
+
+    def texts(self) -> Iterator[str]:
+        """Yield all that it says."""
+        yield self.label
+        yield self.description
+        yield from self.distinguishing
+
+
+def model_words(model: EventModel) -> frozenset[str]:
+    """Return the words of an event model, lower case: names, units, labels and descriptions.
+
+    They are the owner's own, not from the data.
+    """
+    texts: list[str] = [model.name, model.description, model.actor]
+    texts += [*model.entities, *model.edges, *model.events, *model.fields, *model.derived]
+    texts += [*model.features.columns, *model.metrics, *(c.name for c in model.patterns.categories)]
+    for rule in (*model.fields.values(), *model.features.columns.values(), *model.metrics.values()):
+        texts += [rule.unit or "", getattr(rule, "description", None) or ""]
+    for entity in model.entities.values():
+        texts += [entity.prefix, *entity.properties, *entity.roles, *entity.key]
+    for derived in model.derived.values():
+        texts += [*(derived.bands or {}), *(derived.map or {}).values(), derived.otherwise or ""]
+    for event in model.events.values():
+        texts += [event.description, *event.fields]
+        texts += [p.literal for chunk in parse_template(event.text) for p in chunk]
+    return frozenset(
+        word
+        for text in texts
+        for said in (words.humanise(text), text.lower())
+        for word in re.findall(r"[^\W\d_]+", said)
+    )
+
+
+def problems(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) -> list[str]:
+    """Return what is wrong with an answer; nothing, if it may be shown.
+
+    All numbers must be the profile's, as they are shown there. All names from the data must be
+    the profile's, as a whole or shortened at their end. All other words must be the event model's
+    (`vocabulary`) or ordinary English, so that nothing is invented, nor said that a value in the
+    data asks for. The label must say something in the event model's words.
+    """
+    found = [*_form(answer)]
+    tokens = [token for text in answer.texts() for token in reading.tokens(text)]
+    numbers = [t.text for t in tokens if t.kind == "number" and not reading.has_number(t.text)]
+    unknown = [t.text for t in tokens if t.kind == "word" and not _known(t.text, vocabulary)]
+    if numbers:
+        found.append(f"numbers that the profile doesn't have: {_few(numbers)}")
+    if unknown:
+        found.append(f"names or words that are not the profile's: {_few(unknown)}")
+    if odd := [t.text for t in tokens if t.kind == "other" and t.text not in _PUNCTUATION]:
+        found.append(f"odd characters: {_few(odd)}")
+    said = [t.text for t in reading.tokens(answer.label) if t.kind == "word"]
+    about = vocabulary - FUNCTION
+    if not any(len(word) >= _NAMED and _stems(word) & about for word in said):
+        found.append("the label says nothing of what the profile is about")
+    return found
+
+
+def _form(answer: LabelAnswer) -> Iterator[str]:
+    limits = [("label", answer.label, MOST_LABEL), ("description", answer.description, MOST_DESCRIPTION)]
+    limits += [("distinguishing", text, MOST_ITEM) for text in answer.distinguishing]
+    for name, text, most in limits:
+        if len(text) > most:
+            yield f"the {name} has {len(text)} characters, at most {most} may be"
+        if any(unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" for c in text):
+            yield f"the {name} has control characters or line breaks"
+        if _MARKUP.search(text):
+            yield f"the {name} has markup, code or a link"
+    if len(answer.label.strip()) < LEAST_LABEL:
+        yield "the label is empty"
+    if not answer.description.strip():
+        yield "the description is empty"
+    if len(answer.distinguishing) > MOST_ITEMS:
+        yield f"more than {MOST_ITEMS} distinguishing items"
+
+
+def _known(word: str, vocabulary: frozenset[str]) -> bool:
+    if len(word) == 1 and word.isascii():
+        return True
+    return any(stem in vocabulary or stem in ORDINARY for stem in _stems(word))
+
+
+def _stems(word: str) -> set[str]:
+    """Return the words that one may be a form of, itself among them."""
+    plain = re.sub(r"['\u2019]s?$", "", word.lower())
+    return {
+        plain.removesuffix(ending) + instead
+        for ending, instead in _ENDINGS
+        if plain.endswith(ending) and (not ending or len(plain) - len(ending) >= _NAMED)
+    }
+
+
+def _few(said: list[str]) -> str:
+    return words.first_few([words.tidy(text, 30) for text in dict.fromkeys(said)])

@@ -1,0 +1,84 @@
+"""Words of the window before that are still right: they are kept, and nobody is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from stupid_dagster.compute.profiles.traits import Profile
+from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
+from stupid_dagster.llm.labelling.prompts import VERSION
+from stupid_dagster.llm.labelling.reading import Reading
+from stupid_dagster.llm.labels import PROVENANCE, first_label
+from stupid_dagster.tables import TABLES
+
+
+def traits_hash(profile: Profile) -> str:
+    """Return 16 hexadecimal digits of what a profile tells, whatever its numbers are.
+
+    It is what its own deterministic label says, numbers left out: the group's kind, the
+    features that set it apart, which way they do, and the entities and values that stand out.
+    """
+    told = Reading(profile).bound(first_label(profile))
+    return hashlib.sha256(f"{profile.kind}\n{profile.noun}\n{told}".encode()).hexdigest()[:16]
+
+
+def template_of(said: Mapping[str, Any], profile: Profile) -> str:
+    """Return label, description and what distinguishes as JSON, places for the numbers in them."""
+    bound = Reading(profile).bound
+    items = [*map(bound, said["distinguishing"])]
+    return json.dumps([bound(said["label"]), bound(said["description"]), items], ensure_ascii=False)
+
+
+class Former:
+    """The labels of the window before: words that were taken, and refusals."""
+
+    def __init__(self, labels: pl.DataFrame | None, models: Collection[str]) -> None:
+        # An older release kept no templates.
+        known = labels is not None and {*TABLES["labels"].schema} <= {*labels.columns}
+        rows = labels.filter(pl.col("prompt") == VERSION) if labels is not None and known else None
+        self._taken: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._refused: dict[tuple[str, str], str] = {}
+        for row in rows.iter_rows(named=True) if rows is not None else ():
+            if row["provenance"] in models:
+                self._taken[row["kind"], row["traits_hash"]].append(row)
+            elif row["refused"] and row["provenance"] == PROVENANCE:
+                self._refused[row["kind"], row["profile_hash"]] = row["refused"]
+
+    def refusal(self, profile: Profile) -> str | None:
+        """Return why words for a profile that was just the same were refused, if they were."""
+        return self._refused.get((profile.kind, profile.profile_hash))
+
+    def words(
+        self, profile: Profile, vocabulary: frozenset[str]
+    ) -> tuple[dict[str, Any], LabelAnswer] | None:
+        """Return a former row and its words with the profile's numbers, if they are right of it.
+
+        Each row's words are given once; those of the same subject go first.
+        """
+        if not self._taken:
+            return None
+        rows = self._taken.get((profile.kind, traits_hash(profile)), [])
+        reading = Reading(profile)
+        for row in sorted(rows, key=lambda row: row["subject"] != profile.subject):
+            answer = _filled(row["template"], reading)
+            if answer is not None and not problems(answer, reading, vocabulary):
+                rows.remove(row)
+                return row, answer
+        return None
+
+
+def _filled(template: str, reading: Reading) -> LabelAnswer | None:
+    label, description, items = json.loads(template)
+    said: Sequence[str | None] = [reading.filled(text) for text in (label, description, *items)]
+    found = [text for text in said if text is not None]
+    if len(found) < len(said):
+        return None
+    return LabelAnswer.model_construct(
+        label=found[0], description=found[1], distinguishing=found[2:]
+    )

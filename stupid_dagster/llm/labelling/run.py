@@ -1,0 +1,323 @@
+"""Asking a language model for the labels of a window, within a time, some at once."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import polars as pl
+import structlog
+
+from stupid_dagster.compute.profiles.traits import Profile
+from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
+from stupid_dagster.llm.labelling.kept import Former, template_of, traits_hash
+from stupid_dagster.llm.labelling.prompts import VERSION, Asked, again, label_messages
+from stupid_dagster.llm.labelling.reading import Reading
+from stupid_dagster.llm.privacy import Pseudonyms
+from stupid_dagster.llm.protocol import LanguageModel, Message, Usage
+from stupid_dagster.llm.provider import ProviderError
+from stupid_dagster.tables import conform
+
+log = structlog.get_logger(__name__)
+TRIES = 2
+"""Times that a profile is asked about; the second time with what was wrong."""
+MOST_FAILURES = 3
+"""Failures in a row after which nobody is asked any more."""
+EXAMPLES = 2
+_REASONS_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many profiles a run asks about, for how long, and how many at once."""
+
+    most: int
+    seconds: float
+    at_once: int
+
+
+@dataclass
+class Report:
+    """What happened when a model was asked for labels."""
+
+    asked: int = 0
+    accepted: int = 0
+    kept: int = 0
+    refused: int = 0
+    failed: int = 0
+    unasked: int = 0
+    seconds: float = 0
+    stopped: str | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+    tokens: dict[str, Usage] = field(default_factory=dict)
+
+    def details(self) -> dict[str, Any]:
+        """Return it as numbers and texts by name, as materialisations show it."""
+        told: dict[str, Any] = {
+            f"model: {name}": getattr(self, name)
+            for name in ("asked", "accepted", "kept", "refused", "failed", "unasked")
+        }
+        told["model: seconds"] = round(self.seconds, 2)
+        if self.stopped:
+            told["model: stopped"] = self.stopped
+        if self.reasons:
+            first = self.reasons.most_common(_REASONS_TOLD)
+            told["model: why not"] = "\n".join(f"- {times}x {why}" for why, times in first)
+        for model, usage in self.tokens.items():
+            said = f"{usage.prompt_tokens} sent, {usage.completion_tokens} received"
+            told[f"{model}: tokens"] = said
+        return told
+
+
+class _Result(NamedTuple):
+    subject: tuple[str, str]
+    answer: LabelAnswer | None
+    model_id: str
+    usage: Usage
+    problems: list[str]
+    failed: str | None = None
+
+
+class Labeller:
+    """Asks a language model for the words of profiles, and takes those that are right.
+
+    `samples` are example texts by subject. Nothing but what `pseudonyms` lets through is sent.
+    """
+
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        vocabulary: frozenset[str],
+        samples: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.pseudonyms = pseudonyms
+        self.vocabulary = vocabulary
+        self.samples = samples or {}
+
+    def prompts(
+        self, profiles: Sequence[Profile], everyone: Sequence[Profile]
+    ) -> Iterator[tuple[Profile, list[Message], Asked]]:
+        """Yield each profile, what is sent about it, and the profile as it is sent.
+
+        The examples in it are the first others of its kind among `everyone`.
+        """
+        first: dict[str, list[Profile]] = {}
+        for profile in everyone:
+            of_kind = first.setdefault(profile.kind, [])
+            if len(of_kind) <= EXAMPLES:
+                of_kind.append(profile)
+        hidden = {kind: [*map(self.pseudonyms.profile, some)] for kind, some in first.items()}
+        for profile in profiles:
+            asked = self._shown(profile)
+            others = [
+                shown
+                for one, shown in zip(first[profile.kind], hidden[profile.kind], strict=True)
+                if key(one) != key(profile)
+            ]
+            yield profile, label_messages(asked, others[:EXAMPLES]), asked
+
+    def _shown(self, profile: Profile) -> Asked:
+        samples = tuple(map(self.pseudonyms.hide, self.samples.get(profile.subject, ())))
+        return Asked(self.pseudonyms.profile(profile), samples)
+
+    def relabel(
+        self,
+        profiles: Sequence[Profile],
+        rows: pl.DataFrame,
+        model: LanguageModel,
+        former: Former,
+        limits: Limits,
+    ) -> tuple[pl.DataFrame, Report]:
+        """Return the table `labels` with a model's words where they are right, and what happened.
+
+        `rows` are the deterministic labels of the profiles, in their order: they stay where a
+        model is not asked, fails, is late, or says what can't be checked. Words of the window
+        before are kept where they are right still. Ends within the limit's seconds, also if a
+        model doesn't. Words are taken in the profiles' order, so that their label is unique.
+        """
+        report, started = Report(), time.monotonic()
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        wanted = []
+        for profile in profiles:
+            if kept := former.words(profile, self.vocabulary):
+                row, answer = kept
+                same = ("provenance", "prompt", "prompt_tokens", "completion_tokens", "template")
+                found[key(profile)] = _words(answer) | {name: row[name] for name in same}
+            elif why := former.refusal(profile):
+                found[key(profile)] = {"refused": why, "prompt": VERSION}
+            else:
+                wanted.append(profile)
+        report.kept = sum("label" in words for words in found.values())
+        chosen = asked_first(wanted, limits.most)
+        report.unasked = len(wanted) - len(chosen)
+        jobs = [*self.prompts(chosen, profiles)]
+        for result in self._answers(jobs, model, limits, started, report):
+            found[result.subject] = self._taken(result, report)
+        by_key = {key(profile): profile for profile in profiles}
+        _unique(rows, found, report)
+        for subject, words in found.items():
+            if "label" in words:
+                words["traits_hash"] = traits_hash(by_key[subject])
+                words.setdefault("template", template_of(words, by_key[subject]))
+        report.seconds = time.monotonic() - started
+        told = [
+            row | found.get((row["kind"], row["subject"]), {}) for row in rows.iter_rows(named=True)
+        ]
+        return conform("labels", pl.DataFrame(told, schema=rows.schema)), report
+
+    def _taken(self, result: _Result, report: Report) -> dict[str, Any]:
+        used = {"prompt": VERSION, "prompt_tokens": result.usage.prompt_tokens,
+                "completion_tokens": result.usage.completion_tokens}  # fmt: skip
+        if result.failed:
+            report.failed += 1
+            report.reasons[result.failed] += 1
+            return {"refused": result.failed}
+        if result.answer is None or result.problems:
+            report.refused += 1
+            report.reasons.update(result.problems)
+            return {"refused": "; ".join(result.problems), **used}
+        report.accepted += 1
+        reveal = self.pseudonyms.reveal
+        answer = LabelAnswer.model_construct(
+            label=reveal(result.answer.label.strip()),
+            description=reveal(result.answer.description.strip()),
+            distinguishing=[reveal(text.strip()) for text in result.answer.distinguishing],
+        )
+        return {**_words(answer), "provenance": result.model_id, **used}
+
+    def _answers(
+        self,
+        wanted: Sequence[tuple[Profile, list[Message], Asked]],
+        model: LanguageModel,
+        limits: Limits,
+        started: float,
+        report: Report,
+    ) -> Iterator[_Result]:
+        jobs: queue.SimpleQueue[tuple[Profile, list[Message], Asked]] = queue.SimpleQueue()
+        for job in wanted:
+            jobs.put(job)
+        results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
+        stop = threading.Event()
+        until = started + limits.seconds
+
+        def work() -> None:
+            while not stop.is_set():
+                try:
+                    job = jobs.get_nowait()
+                except queue.Empty:
+                    return
+                results.put(self._ask(model, *job, until=until))
+
+        # Daemons: a call can't be cancelled, and the run must end though a server doesn't answer.
+        for _ in range(min(limits.at_once, len(wanted))):
+            threading.Thread(target=work, daemon=True).start()
+        failures, waiting = 0, len(wanted)
+        while waiting:
+            try:
+                result = results.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                report.stopped = f"after {limits.seconds:g} s (setting llm_run_seconds)"
+                break
+            waiting -= 1
+            report.asked += 1
+            if result.model_id:
+                report.tokens[result.model_id] = (
+                    report.tokens.get(result.model_id, Usage()) + result.usage
+                )
+            failures = failures + 1 if result.failed else 0
+            yield result
+            if failures >= MOST_FAILURES:
+                report.stopped = f"after {failures} failures in a row"
+                break
+        stop.set()
+        if waiting:
+            report.unasked += waiting
+            log.warning("labels stay as they are", profiles=waiting, why=report.stopped)
+
+    def _ask(
+        self,
+        model: LanguageModel,
+        profile: Profile,
+        messages: list[Message],
+        asked: Asked,
+        *,
+        until: float,
+    ) -> _Result:
+        usage, reading = Usage(), Reading(asked.profile)
+        answer, model_id, wrong = None, model.model_id, ["no answer"]
+        try:
+            for _ in range(TRIES):
+                done = model.complete(messages, LabelAnswer)
+                usage, answer, model_id = usage + done.usage, done.value, done.model_id
+                wrong = problems(answer, reading, self.vocabulary)
+                if not wrong or time.monotonic() >= until:
+                    break
+                messages = [*messages, *again(wrong, answer)]
+        except LanguageModelError as error:
+            if isinstance(error, ProviderError):
+                usage += error.usage
+            return _Result(key(profile), None, model_id, usage, [], str(error))
+        except Exception as error:  # A bug must not hold the run up until its time is over.
+            log.exception("labelling failed", subject=profile.subject)
+            return _Result(key(profile), None, model_id, usage, [], f"{type(error).__name__}: {error}")
+        return _Result(key(profile), answer, model_id, usage, wrong)
+
+
+def key(profile: Profile) -> tuple[str, str]:
+    """Return what tells a profile from all others of a run."""
+    return profile.kind, profile.subject
+
+
+def asked_first(profiles: Sequence[Profile], most: int) -> list[Profile]:
+    """Return at most so many profiles: all clusters, then the others in turn, kind by kind.
+
+    Within a kind they keep their order: the largest first.
+    """
+    by_kind: dict[str, list[Profile]] = {}
+    for profile in profiles:
+        by_kind.setdefault(profile.kind, []).append(profile)
+    clusters = by_kind.pop("cluster", [])
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_kind.values()))
+    chosen = [*clusters, *(profile for profile in turns if profile is not None)][:most]
+    return sorted(chosen, key=lambda profile: ["cluster", *by_kind].index(profile.kind))
+
+
+def _words(answer: LabelAnswer) -> dict[str, Any]:
+    return {
+        "label": answer.label,
+        "description": answer.description,
+        "distinguishing": list(answer.distinguishing),
+    }
+
+
+def _unique(
+    rows: pl.DataFrame, found: dict[tuple[str, str], dict[str, Any]], report: Report
+) -> None:
+    """Take back words whose label another of its kind has already."""
+    labels = list(rows.select("kind", "subject", "label").iter_rows())
+    taken = Counter((kind, label.casefold()) for kind, _, label in labels)
+    for kind, subject, label in labels:
+        words = found.get((kind, subject), {})
+        if "label" not in words:
+            continue
+        own, new = (kind, label.casefold()), (kind, words["label"].casefold())
+        if taken[new] - (own == new):
+            report.refused += 1
+            report.accepted -= "template" not in words
+            report.kept -= "template" in words
+            reason = "the label is that of another already"
+            report.reasons[reason] += 1
+            found[kind, subject] = {
+                **{name: words[name] for name in ("prompt", "prompt_tokens", "completion_tokens")},
+                "refused": reason,
+            }
+        else:
+            taken[own] -= 1
+            taken[new] += 1

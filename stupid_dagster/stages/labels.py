@@ -1,0 +1,155 @@
+"""The stage of labels: by the rules, and where the settings say so by a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+
+import polars as pl
+
+from stupid_dagster.compute.events.event_clusters import NOISE_ID
+from stupid_dagster.compute.insights.phrases import symbol_text
+from stupid_dagster.compute.profiles.behaviour import event_cluster_profiles, pattern_profiles
+from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
+from stupid_dagster.compute.profiles.traits import Profile
+from stupid_dagster.compute.sequences.patterns import VANISHED
+from stupid_dagster.errors import SettingsError, hint
+from stupid_dagster.llm.chain import configured_model
+from stupid_dagster.llm.labelling.checks import model_words
+from stupid_dagster.llm.labelling.kept import Former
+from stupid_dagster.llm.labelling.prompts import MOST_SAMPLES
+from stupid_dagster.llm.labelling.run import Labeller, Limits, asked_first
+from stupid_dagster.llm.labels import label_profiles
+from stupid_dagster.llm.privacy import Pseudonyms, hidden_types, pseudonym_key
+from stupid_dagster.llm.protocol import Message
+from stupid_dagster.project import Project
+from stupid_dagster.stages.window import Window, open_window
+from stupid_dagster.stages.written import Written
+
+LABELLED_SIZE, LABELLED_COMMUNITIES = 3, 1_000
+"""Communities get a label from so many members on, the largest so many of them."""
+
+
+def make_labels(project: Project, last_day: str) -> list[Written]:
+    """Write `labels` of the window's clusters, larger communities, event clusters and patterns.
+
+    With a language model in the settings, its words stand where they are right; whatever it does,
+    the stage ends within the setting `llm_run_seconds`, and there is a label for each.
+    """
+    window = open_window(project, last_day)
+    stage = window.stage()
+    profiles = window_profiles(window)
+    labels = label_profiles(profiles)
+    details = {
+        **{kind: rows.height for (kind,), rows in labels.group_by("kind", maintain_order=True)},
+        "communities_unlabelled": window.version("communities").rows
+        - labels.filter(pl.col("kind") == "community").height,
+    }
+    settings = project.settings
+    model = configured_model(settings) if settings.llm_share != "nothing" else None
+    if model is not None:
+        with closing(model):
+            labels, report = labeller(window).relabel(
+                profiles,
+                labels,
+                model,
+                _former(window),
+                Limits(settings.llm_labels_most, settings.llm_run_seconds, settings.llm_at_once),
+            )
+        details |= report.details()
+    stage.table("labels", labels, details=details)
+    return stage.written
+
+
+def label_prompts(project: Project, last_day: str) -> list[tuple[Profile, list[Message]]]:
+    """Return what the stage would send for the window's labels: to nobody, but as it would be."""
+    window = open_window(project, last_day)
+    settings = project.settings
+    if settings.llm_share == "nothing":
+        return []
+    profiles, former, labels = window_profiles(window), _former(window), labeller(window)
+    wanted = [
+        profile
+        for profile in profiles
+        if not former.words(profile, labels.vocabulary) and not former.refusal(profile)
+    ]
+    chosen = asked_first(wanted, settings.llm_labels_most)
+    return [(profile, messages) for profile, messages, _ in labels.prompts(chosen, profiles)]
+
+
+def window_profiles(window: Window) -> list[Profile]:
+    """Return the profiles of all that gets a label, kind by kind, the largest first."""
+    model = window.project.model
+
+    def read(table: str, *columns: str) -> pl.DataFrame:
+        return window.scan(table).select(*columns or [pl.all()]).collect()
+
+    nodes = read("graph_nodes", "entity_id", "type", "key", "properties")
+    communities = (
+        read("communities")
+        .filter(pl.col("size") >= LABELLED_SIZE)
+        .sort("size", "community_id", descending=[True, False])
+        .head(LABELLED_COMMUNITIES)
+    )
+    members = read("community_members", "entity_id", "type", "community_id")
+    clusters = read("clusters").sort("size", "cluster_id", descending=[True, False])
+    patterns = read("patterns").filter(pl.col("status").fill_null("") != VANISHED)
+    return [
+        *cluster_profiles(
+            clusters,
+            read("cluster_members"),
+            read("features"),
+            model,
+            read("cluster_entities"),
+            nodes,
+        ),
+        *event_cluster_profiles(
+            read("event_clusters").filter(pl.col("event_cluster_id") != NOISE_ID),
+            read("text_clusters"),
+            window.scan_day("texts", window.days[-1]).collect(),
+            model,
+        ),
+        *pattern_profiles(patterns, model, partial(symbol_text, model=model)),
+        *community_profiles(communities, members, nodes, model),
+    ]
+
+
+def labeller(window: Window) -> Labeller:
+    """Return what asks for the window's labels; raises SettingsError for an unknown type."""
+    project = window.project
+    model, settings = project.model, project.settings
+    for name in settings.llm_hidden or ():
+        if name not in model.entities:
+            raise SettingsError(
+                f"llm_hidden has {name!r}, which is no entity type{hint(name, model.entities)}"
+            )
+    counts = window.scan("graph_nodes").group_by("type").len().collect()
+    hidden = hidden_types(model, dict(counts.iter_rows()), settings.llm_hidden)
+    pseudonyms = Pseudonyms(pseudonym_key(project.lake.root), model, hidden)
+    return Labeller(pseudonyms, model_words(model), _samples(window))
+
+
+def _samples(window: Window) -> Mapping[str, list[str]]:
+    """Return the texts of each event cluster that come most often, where the settings share any."""
+    if window.project.settings.llm_share != "samples":
+        return {}
+    texts = window.scan_day("texts", window.days[-1]).select("text_id", "text")
+    cluster = pl.col("event_cluster_id")
+    frequent = (
+        window.scan("text_clusters")
+        .filter(cluster != NOISE_ID)
+        .sort("count", "text_id", descending=[True, False])
+        .group_by("event_cluster_id", maintain_order=True)
+        .head(MOST_SAMPLES)
+        .join(texts, on="text_id", maintain_order="left")
+        .group_by("event_cluster_id", maintain_order=True)
+        .agg("text")
+    )
+    return dict(frequent.collect().iter_rows())
+
+
+def _former(window: Window) -> Former:
+    settings = window.project.settings
+    models = [f"{name}/{getattr(settings, f'llm_{name}_model')}" for name in settings.llm]
+    return Former(window.previous("labels"), models)

@@ -72,7 +72,7 @@ WINDOW_STAGES = {
     "trends": Stage("trends", "make_trends", _PLOTS),
     "anomalies": Stage("anomalies", "make_anomalies", _PLOTS + _SCIPY),
     "history": Stage("trends", "make_history"),
-    "labels": Stage("words", "make_labels"),
+    "labels": Stage("labels", "make_labels"),
     "insights": Stage("words", "make_insights"),
     "catalog": Stage("publish", "make_catalog"),
 }

@@ -165,7 +165,7 @@ class Settings:
     )
     llm_share: Literal["profiles", "samples", "nothing"] = _setting(
         "profiles",
-        "What language models are sent for labels: profiles, samples (example texts also), nothing.",
+        "What language models get for labels: profiles, samples (example texts too) or nothing.",
     )
     llm_hidden: Types | None = _setting(
         None,

@@ -12,8 +12,8 @@ from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.clusters import make_clusters, make_features
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.event_clusters import make_event_clusters
-from stupid_dagster.stages.labels import make_labels
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
+from stupid_dagster.stages.labels import make_labels
 from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 from stupid_dagster.stages.publish import make_catalog, publish_window
 from stupid_dagster.stages.search_index import make_search_index

@@ -27,6 +27,8 @@ MAX_FEATURES, MAX_ENTITIES, MAX_KEY_MEMBERS = 2, 2, 3
 MAX_DISTINGUISHING = 8
 LONGEST_NAME = 24
 """Characters; what is longer is a message rather than a name."""
+TELLING_LIFT = 1.1
+"""Values that are hardly more frequent than elsewhere don't tell events apart."""
 COMMON = 0.9
 """Share from which a property is common to a community."""
 
@@ -90,7 +92,9 @@ def describe(profile: Profile) -> str:
 def distinguishing(profile: Profile) -> list[str]:
     """Return what sets a group apart, strongest first, each with its numbers."""
     if profile.kind == "pattern":
-        return [f"{phrases.figure(f)}" for f in profile.figures]
+        return [phrases.figure(figure) for figure in profile.figures]
+    events = profile.kind == "event_cluster"
+    told = phrases.value_comparison if events else phrases.property_comparison
     features = [
         (abs(f.z), f"{phrases.attribute(f)}: {phrases.comparison(f, profile.days)}")
         for f in profile.features
@@ -100,7 +104,7 @@ def distinguishing(profile: Profile) -> list[str]:
         (e.share * e.lift, phrases.entity_comparison(e))
         for e in _telling_entities(profile, TOLD_SHARE)
     ]
-    properties = [(p.share * p.lift, phrases.value_comparison(p) if profile.kind == "event_cluster" else phrases.property_comparison(p)) for p in profile.properties]
+    properties = [(p.share * p.lift, told(p)) for p in profile.properties if p.lift >= TELLING_LIFT]
     ranked = itertools.zip_longest(features, entities, properties)
     said = [item[1] for row in ranked for item in row if item is not None]
     return said[:MAX_DISTINGUISHING]
@@ -238,7 +242,9 @@ def _common_property(profile: Profile, told: Sequence[str]) -> str | None:
     """Return the most telling property in words that nearly all have, if names don't say it."""
     known = " ".join(told).lower()
     for trait in profile.properties:
-        plain = trait.value.replace("-", "").replace(" ", "").isalpha() and not trait.value.isupper()
+        plain = (
+            trait.value.replace("-", "").replace(" ", "").isalpha() and not trait.value.isupper()
+        )
         if plain and trait.share >= COMMON and trait.value.lower() not in known:
             return phrases.property_said(trait)
     return None
@@ -258,8 +264,8 @@ def _describe_events(profile: Profile) -> str:
     counts = [words.counted(int(f.value), _one(f.name)) for f in profile.figures if f.value]
     of = f" {words.listed(counts)}." if counts else ""
     said = f"{words.counted(profile.size, 'event')}, {share} of the day's {kind} events.{of}"
-    if profile.properties:
-        traits = [phrases.value_comparison(p) for p in profile.properties[:4]]
+    if more := [p for p in profile.properties if p.lift >= TELLING_LIFT]:
+        traits = [phrases.value_comparison(p) for p in more[:4]]
         said += f" More than elsewhere: {'; '.join(traits)}."
     return said
 

@@ -20,7 +20,10 @@ _NO_TABLES = {"search_index", "graph_database", "catalog"}
 KNOWLEDGE_TABLES = [name for name in WINDOW_TABLES if name not in _NO_TABLES]
 """The tables that `KnowledgeReader.page` reads."""
 
-_LABELLED = {"clusters": "cluster_id", "communities": "community_id"}
+_LABELLED = {
+    **{"clusters": "cluster_id", "communities": "community_id"},
+    **{"event_clusters": "event_cluster_id", "patterns": "pattern_id"},
+}
 _WORDS = ("label", "description", "distinguishing")
 _OFTEN_READ = (
     *("clusters", "cluster_members", "communities", "community_members", "labels"),
@@ -80,8 +83,8 @@ class KnowledgeReader:
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
-        They meet all `filters`, and at least one of `any_of` if there are. Clusters and
-        communities come with their label, description and what distinguishes them. Raises
+        They meet all `filters`, and at least one of `any_of` if there are. Groups and
+        patterns come with their label, description and what distinguishes them. Raises
         InvalidQueryError, and MissingVersionError for a table that wasn't published.
         """
         rows = self.scan(table)

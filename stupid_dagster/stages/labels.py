@@ -150,6 +150,9 @@ def _samples(window: Window) -> Mapping[str, list[str]]:
 
 
 def _former(window: Window) -> Former:
+    """Return the labels of this window as it was made before, and of the one before it."""
     settings = window.project.settings
     models = [f"{name}/{getattr(settings, f'llm_{name}_model')}" for name in settings.llm]
-    return Former(window.previous("labels"), models)
+    lake, own = window.project.lake, window.project.lake.find("labels", window.last_day)
+    tables = [lake.scan_versions([own]).collect() if own else None, window.previous("labels")]
+    return Former([table for table in tables if table is not None], models)

@@ -13,6 +13,7 @@ from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
 from stupid_dagster.tables import TABLES
 
+
 def make_insights(project: Project, last_day: str) -> list[Written]:
     """Write `insights`: what changed since the previous window, and in the window's last days.
 

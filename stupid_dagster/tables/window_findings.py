@@ -169,7 +169,9 @@ FINDINGS = (
             Column("prompt_tokens", pl.UInt32, "Tokens that were sent for the words."),
             Column("completion_tokens", pl.UInt32, "Tokens that came back."),
             Column("refused", pl.String, "Why a model's words were not taken.", "words"),
-            Column("template", pl.String, "JSON: a model's words, with places for numbers.", "words"),
+            Column(
+                "template", pl.String, "JSON: a model's words, with places for numbers.", "words"
+            ),
         ),
     ),
     Table(

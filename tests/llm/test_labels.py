@@ -72,7 +72,7 @@ def label(profile: Profile) -> str:
         ),
         (
             [feature("mobile_ratio", 1.0, 0.93, kind="mean", share=True)],
-            "Mostly mobile members, 93% mobile",
+            "Mobile members, 93% mobile",
         ),
         ([feature("vip_tier", 1.0, 3.0, kind="last")], "Members with high vip tier (3)"),
         ([feature("visits", 0.1)], "Typical members, 5.7 visits a week"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 import polars as pl
 
@@ -20,7 +21,22 @@ MIN_LIFT, MIN_SHARE = 1.1, 0.1
 TOLD_TEXTS, TOLD_CHARACTERS = 20_000, 400
 """Texts of an event type, the most frequent, that fields are read from; longer ones are not."""
 MOST_VALUES, MOST_TOLD = 5, 120
-_LEADING = {"from", "to", "in", "the", "at", "on", "by", "with", "of", "via", "for", "a", "an", "and"}
+_LEADING = {
+    "from",
+    "to",
+    "in",
+    "the",
+    "at",
+    "on",
+    "by",
+    "with",
+    "of",
+    "via",
+    "for",
+    "a",
+    "an",
+    "and",
+}
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
 
@@ -39,15 +55,17 @@ def event_cluster_profiles(
         for of in joined["event_type"].unique()
     }
     totals = dict(joined.group_by("event_type").agg(pl.col("count").sum()).iter_rows())
-    telling_enough = (pl.col("lift") >= MIN_LIFT) & (pl.col("share") >= MIN_SHARE)
+    share = pl.col("share")
+    worth_telling = (share >= DOMINANT) | ((pl.col("lift") >= MIN_LIFT) & (share >= MIN_SHARE))
     found = []
     for row in clusters.iter_rows(named=True):
         of = row["event_types"][0]
         mine = values[of].filter(pl.col("event_cluster_id") == row["event_cluster_id"])
+        told = mine.filter(worth_telling)
         shared = {
             field: value
-            for field, value, share in mine.select("field", "value", "share").iter_rows()
-            if share >= DOMINANT
+            for field, value, part in mine.select("field", "value", "share").iter_rows()
+            if part >= DOMINANT
         }
         found.append(
             Profile(
@@ -56,13 +74,7 @@ def event_cluster_profiles(
                 noun=of,
                 size=row["events"],
                 share=short(row["events"] / totals[of]),
-                properties=tuple(
-                    PropertyTrait(
-                        of, t["field"], words.tidy(t["value"]), t["events"],
-                        short(t["share"]), short(t["overall"]), short(t["lift"]),
-                    )
-                    for t in mine.filter(telling_enough).iter_rows(named=True)
-                ),  # fmt: skip
+                properties=tuple(_trait(t) for t in told.iter_rows(named=True)),
                 figures=(
                     Figure("different texts", row["texts"]),
                     Figure(words.plural(words.humanise(model.actor)), row["actors"]),
@@ -96,6 +108,18 @@ def pattern_profiles(
     ]
 
 
+def _trait(row: dict[str, Any]) -> PropertyTrait:
+    return PropertyTrait(
+        type=row["event_type"],
+        property=row["field"],
+        value=words.tidy(row["value"]),
+        members=row["events"],
+        share=short(row["share"]),
+        overall=short(row["overall"]),
+        lift=short(row["lift"]),
+    )
+
+
 def _step(symbol: str, in_words: Callable[[str], str]) -> Step:
     return Step(in_words(symbol), words.tidy(symbol.partition(":")[2]))
 
@@ -114,15 +138,20 @@ def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:
     of = members["event_type"][0]
     rows = [
         (cluster, count, field, value)
-        for cluster, count, text in members.select(
-            "event_cluster_id", "count", "text"
-        ).iter_rows()
+        for cluster, count, text in members.select("event_cluster_id", "count", "text").iter_rows()
         for field, value in _read(model.events[of].text, text).items()
     ]
-    schema = {"event_cluster_id": pl.String, "count": pl.Int64, "field": pl.String, "value": pl.String}
-    counts = pl.DataFrame(rows, schema, orient="row").group_by(
-        "event_cluster_id", "field", "value"
-    ).agg(events=pl.col("count").sum())
+    schema = {
+        "event_cluster_id": pl.String,
+        "count": pl.Int64,
+        "field": pl.String,
+        "value": pl.String,
+    }
+    counts = (
+        pl.DataFrame(rows, schema, orient="row")
+        .group_by("event_cluster_id", "field", "value")
+        .agg(events=pl.col("count").sum())
+    )
     of_cluster = members.group_by("event_cluster_id").agg(all_events=pl.col("count").sum())
     total = members["count"].sum()
     events = pl.col("events")
@@ -132,8 +161,10 @@ def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:
             share=events / pl.col("all_events"),
             overall=events.sum().over("field", "value") / total,
         )
-        .with_columns(lift=pl.col("share") / pl.col("overall"))
-        .sort("event_cluster_id", "field", "events", "value", descending=[False, False, True, False])
+        .with_columns(lift=pl.col("share") / pl.col("overall"), event_type=pl.lit(of))
+        .sort(
+            "event_cluster_id", "field", "events", "value", descending=[False, False, True, False]
+        )
         .unique(["event_cluster_id", "field"], keep="first", maintain_order=True)
         .with_columns(telling=telling())
         .sort("event_cluster_id", "telling", "field", descending=[False, True, False])
@@ -169,7 +200,9 @@ def _told(of: str, template: str, shared: dict[str, str]) -> str | None:
         return None
     chunks = parse_template(template)
     if any(len(c) > 1 and c[0].literal.endswith(":") for c in chunks):
-        said = [_keyed(field, shared[field]) for field in template_fields(template) if field in shared]
+        said = [
+            _keyed(field, shared[field]) for field in template_fields(template) if field in shared
+        ]
         # A name of several words is spelled as it is meant: "API Error".
         name = of if " " in of else words.humanise(of)
         return f"{name} ({words.tidy(', '.join(said[:MOST_VALUES]), MOST_TOLD)})"

@@ -109,7 +109,9 @@ def _feature_traits(
     overall = features.select(pl.col(names).cast(pl.Float64).mean()).row(0, named=True)
     alike = _rank_correlation(features.select(names))
     events = _event_means(actors, features)
-    spreads = _spreads(actors, features, [name for name in names if name in rules and rules[name].encode])
+    spreads = _spreads(
+        actors, features, [name for name in names if name in rules and rules[name].encode]
+    )
     found: dict[str, list[FeatureTrait]] = {}
     for row in clusters.iter_rows(named=True):
         measured = {f["feature"]: (f["mean"], f["z"]) for f in row["features"]}
@@ -184,9 +186,7 @@ def _spreads(
     }
 
 
-def _encoded_values(
-    rule: Feature | None, spread: tuple[float, float] | None
-) -> tuple[str, ...]:
+def _encoded_values(rule: Feature | None, spread: tuple[float, float] | None) -> tuple[str, ...]:
     """Return the values that an encoded feature's numbers stand for, each once."""
     if rule is None or spread is None or None in spread:
         return ()

@@ -20,8 +20,8 @@ Kind = Literal["cluster", "community", "event_cluster", "pattern"]
 class FeatureTrait:
     """A feature's mean in the group and over all actors; z of the difference.
 
-    `kind` is count, distinct, sum, mean, last or ratio. `redundant`: it tells what a stronger feature
-    of the same group tells already. `share`: it is told as a
+    `kind` is count, distinct, sum, mean, last or ratio. `redundant`: it tells what a stronger
+    feature of the same group tells already. `share`: it is told as a
     percentage.
     """
 

@@ -46,7 +46,7 @@ def model_words(model: EventModel) -> frozenset[str]:
 
     They are the owner's own, not from the data.
     """
-    texts: list[str] = [model.name, model.description, model.actor]
+    texts: list[str] = [model.name, model.description, model.actor, "event", "member"]
     texts += [*model.entities, *model.edges, *model.events, *model.fields, *model.derived]
     texts += [*model.features.columns, *model.metrics, *(c.name for c in model.patterns.categories)]
     for rule in (*model.fields.values(), *model.features.columns.values(), *model.metrics.values()):
@@ -74,7 +74,12 @@ def problems(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) 
     (`vocabulary`) or ordinary English, so that nothing is invented, nor said that a value in the
     data asks for. The label must say something in the event model's words.
     """
-    found = [*_form(answer)]
+    return [*_form(answer), *untrue(answer, reading, vocabulary)]
+
+
+def untrue(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) -> list[str]:
+    """Return what an answer says that its profile doesn't, as `problems` tells."""
+    found = []
     tokens = [token for text in answer.texts() for token in reading.tokens(text)]
     numbers = [t.text for t in tokens if t.kind == "number" and not reading.has_number(t.text)]
     unknown = [t.text for t in tokens if t.kind == "word" and not _known(t.text, vocabulary)]
@@ -92,7 +97,10 @@ def problems(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) 
 
 
 def _form(answer: LabelAnswer) -> Iterator[str]:
-    limits = [("label", answer.label, MOST_LABEL), ("description", answer.description, MOST_DESCRIPTION)]
+    limits = [
+        ("label", answer.label, MOST_LABEL),
+        ("description", answer.description, MOST_DESCRIPTION),
+    ]
     limits += [("distinguishing", text, MOST_ITEM) for text in answer.distinguishing]
     for name, text, most in limits:
         if len(text) > most:

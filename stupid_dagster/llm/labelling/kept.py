@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from stupid_dagster.compute.profiles.traits import Profile
-from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
+from stupid_dagster.llm.labelling.checks import LabelAnswer, untrue
 from stupid_dagster.llm.labelling.prompts import VERSION
 from stupid_dagster.llm.labelling.reading import Reading
 from stupid_dagster.llm.labels import PROVENANCE, first_label
@@ -36,15 +37,18 @@ def template_of(said: Mapping[str, Any], profile: Profile) -> str:
 
 
 class Former:
-    """The labels of the window before: words that were taken, and refusals."""
+    """Labels that were made before: words that were taken, and refusals.
 
-    def __init__(self, labels: pl.DataFrame | None, models: Collection[str]) -> None:
+    `tables` of `labels`, those of which words are taken first; `models` whose words count.
+    """
+
+    def __init__(self, tables: Sequence[pl.DataFrame], models: Collection[str]) -> None:
         # An older release kept no templates.
-        known = labels is not None and {*TABLES["labels"].schema} <= {*labels.columns}
-        rows = labels.filter(pl.col("prompt") == VERSION) if labels is not None and known else None
+        known = [labels for labels in tables if {*TABLES["labels"].schema} <= {*labels.columns}]
+        rows = [labels.filter(pl.col("prompt") == VERSION) for labels in known]
         self._taken: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._refused: dict[tuple[str, str], str] = {}
-        for row in rows.iter_rows(named=True) if rows is not None else ():
+        for row in itertools.chain.from_iterable(t.iter_rows(named=True) for t in rows):
             if row["provenance"] in models:
                 self._taken[row["kind"], row["traits_hash"]].append(row)
             elif row["refused"] and row["provenance"] == PROVENANCE:
@@ -67,7 +71,7 @@ class Former:
         reading = Reading(profile)
         for row in sorted(rows, key=lambda row: row["subject"] != profile.subject):
             answer = _filled(row["template"], reading)
-            if answer is not None and not problems(answer, reading, vocabulary):
+            if answer is not None and not untrue(answer, reading, vocabulary):
                 rows.remove(row)
                 return row, answer
         return None

@@ -4,7 +4,14 @@ Words that describe behaviour, amounts, times and groups. No names of people, pl
 products, no praise and no blame, nothing that asks a reader to do anything.
 """
 
-FUNCTION = frozenset(
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTION = _words(
     """
     a about above across after again against ago all almost along also although among amid an and
     any are around as at away back be been before behind below beside besides between beyond both
@@ -17,18 +24,18 @@ FUNCTION = frozenset(
     this those though through throughout till to together too toward towards under unlike until
     up upon us usually very via was we well were what when where whereas whether which while who
     whole whom whose why will with within without yet you your
-    """.split()
+    """
 )
 """Words that say nothing by themselves."""
 
-DESCRIBING = frozenset(
+DESCRIBING = _words(
     """
     abandon able absent abundant access accompany account active activity actor actual add
     afternoon aggregate alike allow alone alternate alternating amount annual anonymous appear
     apart area arrive attempt attract audience automatic average avoid balance band barely base
     basic basis beat become begin behave behaviour behavior belong bottom brief bring broad browse
     build bulk bunch burst busy busier busiest buy buyer call calm cancel cancellation care
-    casual category cause cautious central centre center certain chain change channel choose
+    casual category cause cautious central centre center certain chain chance change channel choose
     class classic click clock close closely cluster code cohort cold collection combine combined
     come common commonly community compact company compare comparable comparatively complete
     concentrate concentrated concentration confine connect connected connection considerable
@@ -38,7 +45,7 @@ DESCRIBING = frozenset(
     depth describe destination detail device differ difference different digital direct direction
     discover display distance distant distinct distinctive distinguish distinguishing distributed
     diverse diversity divide dominant dominate dominated double-digit driven drop dusk duration
-    early earlier earliest easy edge effect element email empty encounter end engage engaged
+    early earlier earliest easy edge effect element elsewhere empty encounter end engage engaged
     engagement enter entire entirely entity entry equal equally error especially essentially
     establish evening event eventually everyday evident exactly exceed except exclusive
     exclusively exhibit exist expect experience explore extensive extra extreme extremely face
@@ -84,7 +91,7 @@ DESCRIBING = frozenset(
     utilise utilize value variable varied variety various vary vast view virtually visible visit
     visitor volume wait walk watch way weak wealth week weekday weekend weekly weight while wide
     widely widespread winter work workday world year yearly yesterday young zero
-    """.split()
+    """
 )
 """Words that describe a group."""
 

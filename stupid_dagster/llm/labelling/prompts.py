@@ -88,7 +88,9 @@ def _told(profile: Profile) -> dict[str, Any]:
             phrases.entity_comparison(e) for e in p.entities[:MOST_LINKS]
         ],
         "values, share of the group and of all": [
-            phrases.value_comparison(t) if p.kind == "event_cluster" else phrases.property_comparison(t)
+            phrases.value_comparison(t)
+            if p.kind == "event_cluster"
+            else phrases.property_comparison(t)
             for t in p.properties[:MOST_LINKS]
         ],
         "made of": [

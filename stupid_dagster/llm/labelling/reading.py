@@ -6,6 +6,7 @@ while their numbers change.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,15 +19,15 @@ from stupid_dagster.compute.profiles.traits import Profile
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?")
 _PERCENT = re.compile(r"(?<=\d)\s*(?:%|per ?cent\b)", re.IGNORECASE)
 _SLOT = re.compile(r"\u27e6(.+?)\u27e7")
-_REST = r"(?P<number>[^\W\d_]*\d[\w.,%/+\-]*)|(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)|(?P<other>.)"
+_REST = (
+    r"(?P<number>[^\W\d_]*\d[\w.,%/+\-]*)|(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)|(?P<other>.)"
+)
 _LONGEST_SHORTENED = 5
-_NUMBER_WORDS = frozenset(
-    """
-    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred
-    hundreds thousand thousands million millions billion billions dozen dozens half halve twice
-    double triple thrice quarter third thirds tenth fifth twofold threefold tenfold
-    """.split()
+_NUMBER_WORD = re.compile(
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)"
+    "teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|(?:hundred|thousand|[mb]illion|dozen|third)s?|"
+    "half|halves|halve|twice|thrice|double|triple|quarter|tenth|fifth|(?:two|three|ten)fold",
+    re.IGNORECASE,
 )
 
 Kind = Literal["name", "number", "word", "other"]
@@ -55,8 +56,6 @@ class Reading:
         found += [trait.value for trait in p.properties] + [step.value for step in p.steps]
         for feature in p.features:
             found += [*feature.values, "-".join(feature.values)]
-        if p.told:
-            found.append(p.told)
         return sorted({name for name in found if name}, key=lambda name: (-len(name), name))
 
     @cached_property
@@ -88,13 +87,15 @@ class Reading:
             if kind == "number":
                 said, kind = said.rstrip(".,-+/"), "number"
                 end = start + len(said)
-            elif kind == "word" and said.lower() in _NUMBER_WORDS:
+            elif kind == "word" and _NUMBER_WORD.fullmatch(said):
                 kind = "number"
             if not said.isspace():
                 yield Token(kind, said, start, end)
 
     def has_number(self, said: str) -> bool:
         """Return whether a number, as it stands in a text, is one of the profile's."""
+        if said.lower() == "twice":
+            return any(one == next for one, next in itertools.pairwise(self.profile.steps))
         return bool(_NUMBER.fullmatch(said)) and said.replace(",", "") in self.numbers
 
     def bound(self, text: str) -> str:

@@ -45,7 +45,11 @@ class Limits:
 
 @dataclass
 class Report:
-    """What happened when a model was asked for labels."""
+    """What happened when a model was asked for labels.
+
+    `asked` were answered or failed; `unasked` are more than may be asked about; `unanswered` were
+    waiting when the run stopped asking.
+    """
 
     asked: int = 0
     accepted: int = 0
@@ -53,6 +57,7 @@ class Report:
     refused: int = 0
     failed: int = 0
     unasked: int = 0
+    unanswered: int = 0
     seconds: float = 0
     stopped: str | None = None
     reasons: Counter[str] = field(default_factory=Counter)
@@ -62,7 +67,7 @@ class Report:
         """Return it as numbers and texts by name, as materialisations show it."""
         told: dict[str, Any] = {
             f"model: {name}": getattr(self, name)
-            for name in ("asked", "accepted", "kept", "refused", "failed", "unasked")
+            for name in ("asked", "accepted", "kept", "refused", "failed", "unasked", "unanswered")
         }
         told["model: seconds"] = round(self.seconds, 2)
         if self.stopped:
@@ -238,7 +243,7 @@ class Labeller:
                 break
         stop.set()
         if waiting:
-            report.unasked += waiting
+            report.unanswered = waiting
             log.warning("labels stay as they are", profiles=waiting, why=report.stopped)
 
     def _ask(
@@ -266,7 +271,9 @@ class Labeller:
             return _Result(key(profile), None, model_id, usage, [], str(error))
         except Exception as error:  # A bug must not hold the run up until its time is over.
             log.exception("labelling failed", subject=profile.subject)
-            return _Result(key(profile), None, model_id, usage, [], f"{type(error).__name__}: {error}")
+            return _Result(
+                key(profile), None, model_id, usage, [], f"{type(error).__name__}: {error}"
+            )
         return _Result(key(profile), answer, model_id, usage, wrong)
 
 

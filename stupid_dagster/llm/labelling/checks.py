@@ -25,6 +25,7 @@ _ENDINGS = (
     *(("est", ""), ("ally", ""), ("led", "l"), ("ling", "l"), ("ling", "le")),
 )
 _NAMED = 3
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class LabelAnswer(BaseModel):
@@ -44,26 +45,26 @@ class LabelAnswer(BaseModel):
 def model_words(model: EventModel) -> frozenset[str]:
     """Return the words of an event model, lower case: names, units, labels and descriptions.
 
-    They are the owner's own, not from the data.
+    They are the owner's own, not from the data. Of descriptions those in lower case count: others
+    may name what a group has nothing to do with.
     """
-    texts: list[str] = [model.name, model.description, model.actor, "event", "member"]
-    texts += [*model.entities, *model.edges, *model.events, *model.fields, *model.derived]
-    texts += [*model.features.columns, *model.metrics, *(c.name for c in model.patterns.categories)]
-    for rule in (*model.fields.values(), *model.features.columns.values(), *model.metrics.values()):
-        texts += [rule.unit or "", getattr(rule, "description", None) or ""]
+    names: list[str] = [model.name, model.actor, "event", "member"]
+    names += [*model.entities, *model.edges, *model.events, *model.fields, *model.derived]
+    names += [*model.features.columns, *model.metrics, *(c.name for c in model.patterns.categories)]
+    measures = (*model.features.columns.values(), *model.metrics.values())
+    names += [rule.unit or "" for rule in (*model.fields.values(), *measures)]
     for entity in model.entities.values():
-        texts += [entity.prefix, *entity.properties, *entity.roles, *entity.key]
+        names += [entity.prefix, *entity.properties, *entity.roles, *entity.key]
     for derived in model.derived.values():
-        texts += [*(derived.bands or {}), *(derived.map or {}).values(), derived.otherwise or ""]
+        names += [*(derived.bands or {}), *(derived.map or {}).values(), derived.otherwise or ""]
+    texts = [model.description, *(metric.description or "" for metric in model.metrics.values())]
+    texts += [rule.description or "" for rule in model.fields.values()]
     for event in model.events.values():
-        texts += [event.description, *event.fields]
-        texts += [p.literal for chunk in parse_template(event.text) for p in chunk]
-    return frozenset(
-        word
-        for text in texts
-        for said in (words.humanise(text), text.lower())
-        for word in re.findall(r"[^\W\d_]+", said)
-    )
+        names += event.fields
+        texts += [event.description, *(p.literal for c in parse_template(event.text) for p in c)]
+    found = {word for name in names for said in (words.humanise(name), name.lower())
+             for word in _WORD.findall(said)}  # fmt: skip
+    return frozenset(found | {w for text in texts for w in _WORD.findall(text) if w.islower()})
 
 
 def problems(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) -> list[str]:

@@ -1,0 +1,260 @@
+"""What a model may say of a profile: numbers, names, words, length; what is kept of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from stupid_dagster.compute.profiles.traits import Figure, KeyMember, Profile, PropertyTrait, Step
+from stupid_dagster.event_model import load_event_model
+from stupid_dagster.llm.labelling.checks import LabelAnswer, model_words, problems
+from stupid_dagster.llm.labelling.kept import Former, template_of, traits_hash
+from stupid_dagster.llm.labelling.prompts import VERSION, Asked, label_messages
+from stupid_dagster.llm.labelling.reading import Reading
+from stupid_dagster.llm.labelling.run import asked_first
+from stupid_dagster.llm.labels import describe, distinguishing, first_label, label_profiles
+from stupid_dagster.tables import TABLES
+from tests.compute.graphs import unhurried
+from tests.llm.hostile import HOSTILE, OBEYED
+from tests.llm.test_labels import cluster, entity, feature
+
+WORDS = model_words(load_event_model("flights"))
+PROFILE = cluster(
+    feature("flights", 1.5, 12.4),
+    feature("mean_distance", -1.2, 782.0, kind="mean", unit="km"),
+    feature("evening_share", 0.9, 0.61, kind="mean", share=True),
+    noun="Aircraft",
+    size=1205,
+    entities=(entity("Delta Air Lines Inc.", "OperatedBy", 0.82), entity("LGA", "DepartedFrom")),
+    properties=(PropertyTrait("Aircraft", "manufacturer", "EMBRAER 170", 9, 0.5, 0.22, 2.3),),
+)
+
+
+def answer(label: str = "Short-distance aircraft", *more: str, **parts: Any) -> LabelAnswer:
+    return LabelAnswer.model_construct(
+        label=label,
+        description=parts.get("description", "Aircraft with many flights."),
+        distinguishing=list(more),
+    )
+
+
+def wrong(label: str, *more: str, **parts: Any) -> str:
+    return "; ".join(problems(answer(label, *more, **parts), Reading(PROFILE), WORDS))
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Short-distance Delta Air Lines Inc. aircraft, 12 flights a week",
+        "Busy Delta aircraft from LGA",
+        "Frequent flights: 1,205 aircraft, 25% of all",
+        "Short flights, often in the evening (61%), 782 km on average",
+        "Embraer 170 aircraft",
+        "Evening aircraft, 61 percent in the evening",
+        "Aircraft that rarely stay long",
+    ],
+)
+def test_right_labels_pass(label: str) -> None:
+    assert wrong(label) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("Aircraft with 13 flights a week", "13"),
+        ("Aircraft, 61 flights a week", "61"),
+        ("Aircraft, 12% of all", "12%"),
+        ("Aircraft with twelve flights", "twelve"),
+        ("Aircraft that fly twice as far", "twice"),
+        ("Lufthansa aircraft", "Lufthansa"),
+        ("lufthansa aircraft", "lufthansa"),
+        ("Aircraft from JFK", "JFK"),
+        ("Aircraft A320", "A320"),
+        ("Aircraft of 'Mallory'", "Mallory"),
+        ("Air aircraft of Zebra", "Zebra"),
+        ("\uff21ircraft", "\uff21ircraft"),
+        ("Aircraft \u00bd", "\u00bd"),
+        ("Aircraft flights: \u0661\u0662", "\u0661\u0662"),
+        ("Aircraft\nflights", "line breaks"),
+        ("Aircraft \u202eflights", "control"),
+        ("**Aircraft** flights", "markup"),
+        ("Aircraft https://aircraft", "markup"),
+        ("Aircraft \u2708", "odd characters"),
+        ("a" * 91, "at most 90"),
+        ("", "the label is empty"),
+        ("LGA", "the label is empty"),
+        ("Delta Air Lines Inc.", "says nothing"),
+        ("Mostly typical in general", "says nothing"),
+    ],
+)
+def test_wrong_labels_do_not(label: str, said: str) -> None:
+    assert said in wrong(label)
+
+
+def test_all_parts_are_checked() -> None:
+    assert "999" in wrong("Busy aircraft", "999 seats")
+    assert "999" in wrong("Busy aircraft", description="Aircraft with 999 seats.")
+    assert "description is empty" in wrong("Busy aircraft", description=" ")
+    assert "more than 6" in wrong("Busy aircraft", *["flights"] * 7)
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_nobody_obeys_a_value(value: str) -> None:
+    """Even where the value is in the profile, the words in it are no words of a label."""
+    from stupid_dagster.compute import words
+
+    members = (KeyMember("Aircraft", "aircraft:1", words.tidy(value) or "unnamed"),)
+    profile = dataclasses.replace(PROFILE, kind="community", key_members=members)
+    for said in (OBEYED, f"{OBEYED} aircraft", "42% of all aircraft are fraudsters"):
+        assert problems(answer(said), Reading(profile), WORDS)
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_prompts_keep_their_form(value: str) -> None:
+    from stupid_dagster.compute import words
+
+    def messages(name: str) -> list[Any]:
+        profile = dataclasses.replace(
+            PROFILE,
+            entities=(entity(name, "OperatedBy", 0.82),),
+            properties=(PropertyTrait("Aircraft", "model", name, 9, 0.5, 0.25, 2.0),),
+            key_members=(KeyMember("Aircraft", "aircraft:1", name),),
+            steps=(Step(f"departure (x {name})", name),),
+        )
+        return label_messages(Asked(profile, (value, value)), [profile])
+
+    plain, hostile = messages("LGA"), messages(words.tidy(value) or "unnamed")
+    assert [m.role for m in hostile] == [m.role for m in plain]
+    assert hostile[0] == plain[0]
+    for message in hostile[1:]:
+        if message.role == "user":
+            assert message.content.count("<") == message.content.count(">") == 2
+            assert len(message.content.splitlines()) == 3
+            assert len(message.content) < 6000
+    assert len(hostile[-1].content.splitlines()) == 3
+
+
+shown = st.sampled_from(sorted(Reading(PROFILE).numbers))
+
+
+@unhurried
+@given(st.lists(shown, min_size=1, max_size=4))
+def test_numbers_of_the_profile_pass(numbers: list[str]) -> None:
+    assert wrong(f"Aircraft: {', '.join(numbers)}"[:88].rstrip(" ,0123456789.%")) == ""
+    assert wrong("Busy aircraft", *(f"flights {n}, and more" for n in numbers)) == ""
+
+
+@unhurried
+@given(st.floats(0, 1e7) | st.integers(0, 10**7), st.booleans())
+def test_no_other_number_passes(number: float, share: bool) -> None:
+    said = f"{number:,.2f}" if isinstance(number, float) else f"{number:,}"
+    said += "%" if share else ""
+    assume(said.replace(",", "") not in Reading(PROFILE).numbers)
+    assert said in wrong("Busy aircraft", f"flights {said} a week").replace("…", said)
+
+
+@unhurried
+@given(st.text(max_size=80))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    reading = Reading(PROFILE)
+    problems(answer(text, text), reading, WORDS)
+    filled = reading.filled(reading.bound(text))
+    assert filled is None or isinstance(filled, str)
+
+
+def test_rules_words_pass_the_checks() -> None:
+    pattern = Profile(
+        **{"subject": "pattern:1", "kind": "pattern", "noun": "Aircraft", "size": 90},
+        share=0.5,
+        steps=(Step("departure (delay band early)", "early"),) * 2
+        + (Step("no departure for 2 days"),),
+        figures=(Figure("times as often as by chance", 1.2), Figure("median time", 3.0, "hours")),
+    )
+    for profile in (PROFILE, pattern):
+        said = answer(
+            first_label(profile), *distinguishing(profile)[:6], description=describe(profile)
+        )
+        assert problems(said, Reading(profile), WORDS) == []
+
+
+def test_a_number_that_stands_at_one_place_is_bound_to_it() -> None:
+    reading = Reading(PROFILE)
+    bound = reading.bound("Delta aircraft, 12 flights a week, 25% of all, EMBRAER 170")
+    assert "12" not in bound and "170" in bound and "flights.mean" in bound
+    later = dataclasses.replace(
+        PROFILE, features=(feature("flights", 1.5, 14.0), *PROFILE.features[1:]), share=0.31
+    )
+    filled = Reading(later).filled(bound)
+    assert filled == "Delta aircraft, 14 flights a week, 31% of all, EMBRAER 170"
+    without = dataclasses.replace(PROFILE, features=())
+    assert Reading(without).filled(bound) is None
+
+
+def former(profile: Profile, said: LabelAnswer, **more: Any) -> pl.DataFrame:
+    words = said.model_dump()
+    row = label_profiles([profile]).row(0, named=True) | words
+    row |= {
+        **{"provenance": "openai/m", "prompt": VERSION, "traits_hash": traits_hash(profile)},
+        "template": template_of(words, profile),
+    }
+    return pl.DataFrame([row | more], schema=TABLES["labels"].schema)
+
+
+def test_words_are_kept_while_they_are_right() -> None:
+    said = answer("Short-distance Delta aircraft, 12 flights a week", "82% operated by Delta")
+    table = former(PROFILE, said)
+    same = Former([table], ["openai/m"]).words(PROFILE, WORDS)
+    assert same is not None and same[1].label == said.label
+    later = dataclasses.replace(
+        PROFILE,
+        subject="cluster:7",
+        size=1300,
+        features=(feature("flights", 1.6, 14.0), *PROFILE.features[1:]),
+    )
+    assert later.profile_hash != PROFILE.profile_hash
+    kept = Former([table], ["openai/m"])
+    found = kept.words(later, WORDS)
+    assert found is not None
+    assert found[1].label == "Short-distance Delta aircraft, 14 flights a week"
+    assert kept.words(later, WORDS) is None, "each once"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": (feature("flights", -1.5, 1.0), *PROFILE.features[1:])},
+        {"entities": (entity("JetBlue", "OperatedBy", 0.82), PROFILE.entities[1])},
+        {"noun": "Airport"},
+    ],
+)
+def test_words_for_other_traits_are_not_kept(change: dict[str, Any]) -> None:
+    said = answer("Short-distance Delta aircraft, 12 flights a week")
+    other = dataclasses.replace(PROFILE, **change)
+    assert Former([former(PROFILE, said)], ["openai/m"]).words(other, WORDS) is None
+
+
+def test_words_of_another_model_or_prompt_are_not_kept() -> None:
+    said = answer("Short-distance Delta aircraft")
+    table = former(PROFILE, said)
+    assert Former([table], ["ollama/m"]).words(PROFILE, WORDS) is None
+    assert Former([former(PROFILE, said, prompt="0")], ["openai/m"]).words(PROFILE, WORDS) is None
+    assert Former([table.drop("template")], ["openai/m"]).words(PROFILE, WORDS) is None
+
+
+def test_who_is_asked_first() -> None:
+    def some(kind: str, number: int) -> list[Profile]:
+        more: dict[str, Any] = {"kind": kind}
+        return [dataclasses.replace(PROFILE, subject=f"{kind}:{n}", **more) for n in range(number)]
+
+    everyone = [*some("cluster", 2), *some("event_cluster", 1), *some("pattern", 9)]
+    chosen = asked_first(everyone, 6)
+    assert [p.subject for p in chosen] == [
+        *("cluster:0", "cluster:1", "event_cluster:0"),
+        *("pattern:0", "pattern:1", "pattern:2"),
+    ]
+    assert asked_first(everyone, 0) == []

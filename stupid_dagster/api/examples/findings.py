@@ -19,6 +19,10 @@ _PATTERN = {
     "status": "continued",
     "previous_support": 0.525,
     "examples": ["aircraft:N107US", "aircraft:N108UW", "aircraft:N11106"],
+    "label": "Departure early, then no departure for 2 days",
+    "description": "1,164 aircraft, 59% of all, one after the other: departure (delay band early); "
+    "no departure for 2 days.",
+    "distinguishing": ["times as often as by chance: 1.0", "median time: 2 days"],
 }
 _ANOMALY = {
     "actor": "aircraft:N909EV",
@@ -117,6 +121,31 @@ FINDINGS: dict[str, Any] = {
         ],
         "bots": [],
         "made": made("anomalies", "How unusual each actor of the last day is, and why.", {}),
+    },
+    "digest": {
+        **ONE,
+        "digest": {
+            "text": "On Friday 8 February 2013 there is 1 finding, 1 critical. Cancellations were "
+            "above usual: 472 on Friday 8 February, usually 12 [1].",
+            "sentences": [
+                {
+                    "text": "On Friday 8 February 2013 there is 1 finding, 1 critical.",
+                    "insights": [],
+                },
+                {
+                    "text": "Cancellations were above usual: 472 on Friday 8 February, usually 12.",
+                    "insights": ["trend/cancellations/up"],
+                },
+            ],
+            "provenance": "rule",
+            "prompt": None,
+            "prompt_tokens": None,
+            "completion_tokens": None,
+            "refused": None,
+            "asked_hash": None,
+        },
+        "insights": [INSIGHT],
+        "made": made("digest", "The insights in one paragraph: one row.", {}),
     },
     "insight": {
         **ONE,

@@ -258,3 +258,24 @@ def test_who_is_asked_first() -> None:
         *("pattern:0", "pattern:1", "pattern:2"),
     ]
     assert asked_first(everyone, 0) == []
+
+
+def test_a_number_that_stands_at_several_places_stays_as_it_is() -> None:
+    same = dataclasses.replace(PROFILE, share=0.61)
+    reading = Reading(same)
+    assert reading.bound("61% in the evening") == "61% in the evening"
+    said = former(same, answer("Short-distance Delta aircraft", "61% in the evening"))
+    assert Former([said], ["openai/m"]).words(same, WORDS) is not None
+    later = dataclasses.replace(
+        same,
+        share=0.31,
+        features=(*same.features[:2], dataclasses.replace(same.features[2], mean=0.7)),
+    )
+    assert Former([said], ["openai/m"]).words(later, WORDS) is None, "61% is wrong now"
+
+
+def test_words_with_a_name_that_is_gone_are_not_kept() -> None:
+    said = former(PROFILE, answer("Short-distance Delta aircraft", "made by EMBRAER 170"))
+    later = dataclasses.replace(PROFILE, properties=())
+    assert traits_hash(later) == traits_hash(PROFILE)
+    assert Former([said], ["openai/m"]).words(later, WORDS) is None

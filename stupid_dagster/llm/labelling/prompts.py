@@ -20,7 +20,7 @@ from stupid_dagster.llm.protocol import Message
 
 VERSION = "1"
 """Of the prompt; words of another version are asked for anew."""
-MOST_FEATURES, MOST_LINKS, MOST_SAMPLES, MOST_SAMPLE = 8, 10, 5, 300
+LEAST_FEATURES, MOST_FEATURES, MOST_LINKS, MOST_SAMPLES, MOST_SAMPLE = 4, 8, 10, 5, 300
 
 _RULES = f"""You name groups found in event data, for product managers. Of each you get a profile, \
 and words that a rule made of it. Answer with JSON: {{"label": "...", "description": "...", \
@@ -78,7 +78,8 @@ def _told(profile: Profile) -> dict[str, Any]:
     p = profile
     told: dict[str, Any] = {"kind": p.kind.replace("_", " "), "of": words.humanise(p.noun)}
     told |= {"size": words.number(p.size), "share of all": words.percent(p.share)}
-    features = [f for f in p.features if not f.redundant and abs(f.z) >= TELLING_Z]
+    features = [f for f in p.features if not f.redundant]
+    features = [f for n, f in enumerate(features) if n < LEAST_FEATURES or abs(f.z) >= TELLING_Z]
     parts = {
         "behaviour, against all": [
             f"{phrases.attribute(f)}: {phrases.comparison(f, p.days)}"

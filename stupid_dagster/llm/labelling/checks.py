@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -33,7 +34,8 @@ class LabelAnswer(BaseModel):
 
     label: str = Field(max_length=MOST_LABEL)
     description: str = Field(max_length=MOST_DESCRIPTION)
-    distinguishing: list[str] = Field(max_length=MOST_ITEMS)
+    # A limit to every string: some servers hold a model to the schema only then.
+    distinguishing: list[Annotated[str, Field(max_length=MOST_ITEM)]] = Field(max_length=MOST_ITEMS)
 
     def texts(self) -> Iterator[str]:
         """Yield all that it says."""

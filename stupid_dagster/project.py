@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stupid_dagster.embed import Embedder, bundled_embedder
+from stupid_dagster.embed import Embedder
+from stupid_dagster.embed.choose import make_embedder
 from stupid_dagster.errors import StoreError
 from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
@@ -21,6 +22,8 @@ from stupid_dagster.tables import DAY_TABLES, TABLES
 
 MODEL_HASH = "event_model"
 """In the metadata of a day's documents: the hash of the event model that they were made by."""
+EMBEDDER = "embedder"
+"""In the metadata of a day's vectors: the id of the embedder that they were made by."""
 BEYOND = "beyond"
 """In the metadata of a day's documents: days of rows that were rejected as outside the partitions.
 """
@@ -58,8 +61,8 @@ class Project:
 
     @cached_property
     def embedder(self) -> Embedder:
-        """The embedder."""
-        return bundled_embedder()
+        """The embedder of the settings; raises EmbedderError."""
+        return make_embedder(self.settings)
 
     @cached_property
     def language_model(self) -> Chain | None:
@@ -106,6 +109,12 @@ class Project:
         wanted = model_hash(self.model)
         found = ((day, self.lake.find("documents", day)) for day in days)
         return [day for day, made in found if made and made.metadata.get(MODEL_HASH) != wanted]
+
+    def days_of_other_embedders(self, days: Iterable[str]) -> list[str]:
+        """Return those of the days whose vectors were made by another embedder."""
+        found = ((day, self.lake.find("vectors", day)) for day in days)
+        made = [(day, v.metadata.get(EMBEDDER)) for day, v in found if v]
+        return [day for day, name in made if name != self.embedder.model_id]
 
     def complete_day(self, day: str) -> dict[str, Version] | None:
         """Return the live versions of all day tables; None unless they are of the same documents.

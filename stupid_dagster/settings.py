@@ -40,6 +40,7 @@ def _parted(value: Any) -> Any:
 LanguageModels = Annotated[
     tuple[Literal["openai", "anthropic", "ollama"], ...], BeforeValidator(_parted)
 ]
+Names = Annotated[tuple[str, ...], BeforeValidator(_parted)]
 
 Types = Annotated[tuple[str, ...], BeforeValidator(_parted)]
 
@@ -120,6 +121,39 @@ class Settings:
     )
     graph_buffer_mb: int = _setting(
         1024, "Megabytes of the graph database's buffer pool while it is built.", 64
+    )
+    embedder_backend: Literal["bundled", "onnx", "openai", "ollama"] = _setting(
+        "bundled", "What turns texts into vectors; see docs/embedders.md."
+    )
+    embedder_model: str | None = _setting(
+        None, "onnx: a model's folder, or its repository on Hugging Face; else the model's name."
+    )
+    embedder_url: str | None = _setting(
+        None, "URL of the embedder's server; unset: OpenAI's own, or OLLAMA_HOST."
+    )
+    embedder_dimensions: int | None = _setting(
+        None, "Length of vectors that openai or ollama is asked for; unset: the model's own.", 1
+    )
+    embedder_pooling: Literal["mean", "cls"] = _setting(
+        "mean", "How onnx makes one vector of a text's tokens; the model's card says which."
+    )
+    embedder_execution: Names = _setting(
+        (), "ONNX Runtime's execution providers in order of preference; unset: the CPU."
+    )
+    embedder_max_tokens: int | None = _setting(
+        None, "Tokens of a text that count; unset: 256 for onnx, 8192 for openai and ollama.", 8
+    )
+    embedder_batch: int | None = _setting(
+        None, "Most texts at once; unset: 32 for onnx, 512 for openai, 64 for ollama.", 1, 2048
+    )
+    embedder_concurrency: int = _setting(
+        4, "Requests to the embedder's server that run at a time.", 1, 64
+    )
+    embedder_per_minute: int | None = _setting(
+        None, "Requests a minute to the embedder's server at most; unset: as many as it takes.", 1
+    )
+    embedder_seconds: float = _setting(
+        60.0, "Seconds for which the embedder's server may be silent.", 0.1
     )
     api_host: str = _setting("127.0.0.1", "Address that the query API binds to.")
     api_port: int = _setting(8000, "Port of the query API.", 0, 65_535)
@@ -276,6 +310,7 @@ def _conflicts(settings: Settings) -> list[str]:
         for name in settings.llm
         if not getattr(settings, f"llm_{name}_model")
     ]
+    problems += _embedder_conflicts(settings)
     landing = Path(settings.landing_location.removeprefix("file://"))
     lake = settings.path(settings.data_root)
     if landing.is_relative_to(lake) or lake.is_relative_to(landing):
@@ -290,6 +325,31 @@ def _conflicts(settings: Settings) -> list[str]:
             f"inbox = {inbox}: must neither lie in landing = {landing} or data_root = {lake}, nor "
             "have them in it"
         )
+    return problems
+
+
+_EMBEDDER_USES = {
+    "bundled": set(),
+    "onnx": {"model", "pooling", "execution", "max_tokens", "batch"},
+    **dict.fromkeys(
+        ("openai", "ollama"),
+        {"model", "url", "dimensions", "max_tokens", "batch", "concurrency", "per_minute"}
+        | {"seconds"},
+    ),
+}
+
+
+def _embedder_conflicts(settings: Settings) -> list[str]:
+    backend = settings.embedder_backend
+    used = {f"embedder_{name}" for name in _EMBEDDER_USES[backend]} | {"embedder_backend"}
+    unused = [n for n in settings.sources if n.startswith("embedder_") and n not in used]
+    problems = [
+        f"{name} is set, which embedder_backend = {backend} has no use for: leave it out, or set "
+        "another backend"
+        for name in unused
+    ]
+    if backend != "bundled" and not (settings.embedder_model or "").strip():
+        problems.append(f"embedder_backend is {backend}, so embedder_model must name the model")
     return problems
 
 

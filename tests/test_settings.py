@@ -82,7 +82,9 @@ RANGES = {name: f.metadata["range"] for name, f in SETTINGS.items()}
 @pytest.mark.parametrize("name", [n for n, (low, _) in RANGES.items() if low is not None])
 def test_no_number_may_be_out_of_its_range(tmp_path: Path, name: str) -> None:
     low, high = RANGES[name]
-    assert getattr(load(tmp_path, f"{name} = {low}\n"), name) == low
+    # The bundled embedder has no use for what the others do with.
+    toml = 'embedder_backend = "ollama"\nembedder_model = "m"\n'
+    assert getattr(load(tmp_path, f"{toml}{name} = {low}\n"), name) == low
     assert problems(tmp_path, f"{name} = {low - 1}\n")[0].startswith(
         f"stupid.toml: {name} = {low - 1}: must be at least {low}"
     )
@@ -92,7 +94,7 @@ def test_no_number_may_be_out_of_its_range(tmp_path: Path, name: str) -> None:
 
 
 def test_numbers_have_ranges() -> None:
-    numbers = {f.name for f in fields(Settings) if f.type in ("int", "float")}
+    numbers = {f.name for f in fields(Settings) if f.type in ("int", "float", "int | None")}
     assert numbers == {name for name, (low, _) in RANGES.items() if low is not None}
 
 
@@ -112,6 +114,10 @@ def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
         ("partitions_start = 2013-02-09\npartitions_end = 2013-02-08", "partitions_end"),
         ('api_key = " "', "api_key is empty"),
         ('landing = "data/lake/in"', "neither may lie in the other"),
+        ("embedder_dimensions = 8", "embedder_backend = bundled has no use for"),
+        ("[embedder]\nbackend = 'onnx'\nmodel = 'm'\nurl = 'http://x'", "embedder_url is set"),
+        ("[embedder]\nbackend = 'ollama'", "embedder_model must name"),
+        ("[embedder]\nbackend = 'openai'\nmodel = 'm'\npooling = 'cls'", "embedder_pooling is"),
         ('data_root = "data/landing/lake"', "neither may lie in the other"),
         ('landing = "data/../data/lake"', "neither may lie in the other"),
     ],

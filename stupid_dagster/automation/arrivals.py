@@ -116,7 +116,10 @@ def _requests(
             failed.append(found.day)
         else:
             context.log.info(f"{found.day}: {found.reason}")
-            requests.append(dg.RunRequest(run_key=key, partition_key=found.day))
+            tables = [dg.AssetKey(table) for table in found.tables] or None
+            requests.append(
+                dg.RunRequest(run_key=key, partition_key=found.day, asset_selection=tables)
+            )
     return requests, [
         *_days("being made", busy),
         *_days("left to the next look", later),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +76,16 @@ def _default_home(project: Project) -> Path:
     return project.settings.root / ".dagster_home"
 
 
-def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -> PartitionRun:
-    """Run a job for a partition in this process; failures are returned, not raised."""
+def run_partition(
+    job_name: str,
+    partition: str,
+    instance: dg.DagsterInstance,
+    tables: Sequence[str] | None = None,
+) -> PartitionRun:
+    """Run a job for a partition in this process; failures are returned, not raised.
+
+    Of its tables those that are given, else all.
+    """
     with warnings.catch_warnings():
         # Dagster tells of its parts that are beta; who reads the command line can't act on it.
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -88,6 +96,7 @@ def run_partition(job_name: str, partition: str, instance: dg.DagsterInstance) -
     result = job.execute_in_process(
         partition_key=partition,
         instance=instance,
+        asset_selection=[dg.AssetKey(table) for table in tables] if tables else None,
         raise_on_error=False,
         run_config=_QUIET,
         tags=process_tag(),

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     "of the days. One before the newest is kept beside it, for --as-of and the API's as_of.",
 )
 @click.option("--no-window", is_flag=True, help="Make no window.")
+@click.option(
+    "--only-vectors",
+    is_flag=True,
+    help="Of the days make the vectors alone, of those that have texts: for another embedder.",
+)
 @click.pass_obj
 def run(
     settings: Settings,
@@ -38,6 +43,7 @@ def run(
     last: datetime | None,
     window: datetime | None,
     no_window: bool,
+    only_vectors: bool,
 ) -> None:
     """Materialise the days from --from to --to, then one window."""
     from stupid_dagster.project import Project
@@ -50,19 +56,27 @@ def run(
     if first or last or not window:
         days = _days(first.date() if first else start, last.date() if last else end, (start, end))
     last_day = None if no_window else window.date() if window else date.fromisoformat(days[-1])
+    if only_vectors:
+        made = {*project.lake.partitions("texts")}
+        days = [day for day in days if day in made]
     if last_day:
         _check_window(project, last_day, days)
-    run_days_and_window(project, days, last_day)
+    run_days_and_window(project, days, last_day, ["vectors"] if only_vectors else None)
 
 
-def run_days_and_window(project: Project, days: Sequence[str], window: date | None) -> None:
+def run_days_and_window(
+    project: Project,
+    days: Sequence[str],
+    window: date | None,
+    tables: Sequence[str] | None = None,
+) -> None:
     """Materialise the days, then the window that ends on a day, with a progress bar.
 
-    A day that fails leaves the others alone. Raises ComputeError at the end if any run failed.
+    `tables` are those to make of the days, all unless given. A day that fails leaves the others alone. Raises ComputeError at the end if any run failed.
     """
     from stupid_dagster.automation.runs import open_instance, run_partition
 
-    if days:
+    if days and not tables:
         project.landing_index()  # a missing landing folder is told at once, not once a day
     runs: list[PartitionRun] = []
     with open_instance(project) as instance, _progress() as progress:
@@ -70,7 +84,7 @@ def run_days_and_window(project: Project, days: Sequence[str], window: date | No
             task = progress.add_task("days", total=len(days))
             for day in days:
                 progress.update(task, description=f"day {day}")
-                runs.append(run_partition("days", day, instance))
+                runs.append(run_partition("days", day, instance, tables))
                 progress.advance(task)
             progress.update(task, description=f"{len(days)} days")
         if window:
@@ -81,7 +95,8 @@ def run_days_and_window(project: Project, days: Sequence[str], window: date | No
     _show(runs)
     if window and not runs[-1].error:
         _tell_place_of(project, window)
-    tell_odd_days(project, window or date.fromisoformat(days[-1]))
+    if window or days:
+        tell_odd_days(project, window or date.fromisoformat(days[-1]))
     _tell_outdated(project)
     failed = [f"{made.partition}: {made.error}" for made in runs if made.error]
     if failed:
@@ -168,6 +183,12 @@ def tell_odd_days(project: Project, last_day: date) -> None:
         console.print(
             f"[yellow]{len(outdated)} days of the window were made by another event model than the "
             f"present one[/] ({outdated[0]} to {outdated[-1]}): run them again"
+        )
+    if others := project.days_of_other_embedders(project.window_days(last_day)):
+        console.print(
+            f"[yellow]{len(others)} days of the window have vectors of another embedder than "
+            f"{escape(project.embedder.model_id)}[/], and no window can be made of both: run "
+            f"--only-vectors --from {others[0]} --to {others[-1]} --window {last_day}"
         )
 
 

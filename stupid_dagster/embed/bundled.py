@@ -30,6 +30,7 @@ def bundled_embedder() -> OnnxEmbedder:
         max_batch=64,  # the fastest of 16 to 1024
         threads=1,  # a run is too small to share: more threads only cost
         tokenise=partial(distinct_words, prepare=split_words),
+        costly=False,
     )
 
 

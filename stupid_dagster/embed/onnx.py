@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import structlog
 
+from stupid_dagster.embed.protocol import Part
+from stupid_dagster.embed.texts import encodable, unit_rows
 from stupid_dagster.embed.tokens import Tokenise, Tokens, whole_texts
 from stupid_dagster.errors import EmbedderError, hint
 
@@ -25,14 +27,19 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
+PLACES = (MODEL, f"onnx/{MODEL}")
+"""Where a model's folder may have the model, as repositories of models lay it out."""
+CPU = "CPUExecutionProvider"
+TEXTS_A_PART = 512  # some seconds of a transformer on a CPU
 MAX_BATCH = 32  # fastest of 8 to 256 for a transformer on a CPU
+MAX_TOKENS = 256
 TOKENS_A_RUN = 8192  # bounds a run's memory where texts are long
 TEXTS_A_SLICE = 16_384  # bounds the memory of token ids
 INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 class OnnxEmbedder:
-    """An embedder over a directory with `model.onnx` and `tokenizer.json`.
+    """An embedder over a directory with `model.onnx` (or that in `onnx/`) and `tokenizer.json`.
 
     The model may ask for `input_ids`, `attention_mask` and `token_type_ids`. A rank-3 output
     [batch, tokens, dimensions] is pooled, a rank-2 output is taken as it is; both end with
@@ -50,24 +57,29 @@ class OnnxEmbedder:
         name: str | None = None,
         pooling: Literal["mean", "cls"] = "mean",
         output: str | None = None,
-        max_tokens: int = 256,
+        max_tokens: int = MAX_TOKENS,
         max_batch: int = MAX_BATCH,
         threads: int | None = None,
+        execution: Sequence[str] = (),
         tokenise: Tokenise = whole_texts,
+        costly: bool = True,
     ) -> None:
         """Check the directory and the options; raise EmbedderError if they can't work.
 
         `name` begins the model id (default: the directory's name). `output` is the output to
         use (default: the first). A text's tokens beyond `max_tokens` are ignored. `threads` run
-        the model (default: the CPUs this process may use, at most 4). `tokenise` turns texts
-        into token ids.
+        the model (default: the CPUs this process may use, at most 4). `execution` are execution
+        providers in order of preference (default: the CPU's). `tokenise` turns texts into token
+        ids.
         """
         self._directory = Path(directory) if isinstance(directory, str) else directory
-        for file in (MODEL, TOKENIZER):
-            if not self._directory.joinpath(file).is_file():
+        found = [self._directory.joinpath(*place.split("/")) for place in PLACES]
+        self._file = next((file for file in found if file.is_file()), None) or found[0]
+        for wanted, file in ((MODEL, self._file), (TOKENIZER, self._directory / TOKENIZER)):
+            if not file.is_file():
                 raise EmbedderError(
-                    f"{self._directory}: no {file}. An ONNX embedder needs a directory with"
-                    f" {MODEL} and {TOKENIZER} in it"
+                    f"{self._directory}: no {wanted}. An ONNX embedder needs a directory with"
+                    f" {MODEL} (or {PLACES[1]}) and {TOKENIZER} in it"
                 )
         if pooling not in ("mean", "cls"):
             raise EmbedderError(f"pooling is {pooling!r}; use 'mean' or 'cls'")
@@ -76,11 +88,13 @@ class OnnxEmbedder:
                 f"max_tokens is {max_tokens} and max_batch {max_batch}; use at least 8 and 1"
             )
         self.max_batch = max_batch
+        self.costly = costly
         self._name = name or self._directory.name
         self._pooling = pooling
         self._output = output
         self._max_tokens = max_tokens
         self._threads = threads or min(4, _available_cpus())
+        self._execution = [*execution] or [CPU]
         self._tokenise = tokenise
         self._lock = threading.Lock()
         self._loaded: tuple[InferenceSession, Tokenizer] | None = None
@@ -97,7 +111,7 @@ class OnnxEmbedder:
 
     @cached_property
     def _model_id(self) -> str:
-        digest = hashlib.sha256(self._directory.joinpath(MODEL).read_bytes()).hexdigest()
+        digest = _digest(self._file)
         options = [] if self._output is None else [self._output]
         options += [] if self._pooling == "mean" else [self._pooling]
         return "+".join([f"{self._name}@{digest[:12]}", *options])
@@ -116,15 +130,10 @@ class OnnxEmbedder:
         Lone surrogates, which are no characters, count as question marks. Raises EmbedderError
         if the model can't be loaded or run, or if a text isn't a string.
         """
-        if isinstance(texts, str):
-            raise EmbedderError("embed was given one string; pass a sequence of strings")
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         session, tokenizer = self._load()
         for start in range(0, len(texts), TEXTS_A_SLICE):
-            part = [
-                _encodable(text, start + row)
-                for row, text in enumerate(texts[start : start + TEXTS_A_SLICE])
-            ]
+            part = encodable(texts[start : start + TEXTS_A_SLICE], start)
             tokens = self._tokenise(tokenizer, part, self._max_tokens)
             starts = tokens.starts
             for rows in self._batches(session, tokens):
@@ -133,7 +142,7 @@ class OnnxEmbedder:
                 inside = columns < lengths[:, None]
                 # Past a text's end, repeat its own first token: the mask hides it.
                 ids = tokens.ids[starts[rows][:, None] + np.where(inside, columns, 0)]
-                vectors[start + rows] = _unit_rows(self._run(session, ids, lengths))
+                vectors[start + rows] = unit_rows(self._run(session, ids, lengths))
         if not np.isfinite(vectors).all():
             bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise EmbedderError(
@@ -141,6 +150,14 @@ class OnnxEmbedder:
                 " the model file is damaged or unfit for this CPU, fetch or export it again"
             )
         return vectors
+
+    def parts(self, texts: Sequence[str]) -> Iterator[Part]:
+        """Yield the vectors of some hundred texts after the other; raises as `embed` does."""
+        # Of like length, so that no batch has much padding.
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for start in range(0, len(texts), TEXTS_A_PART):
+            rows = order[start : start + TEXTS_A_PART]
+            yield Part(rows, self.embed([texts[int(row)] for row in rows]))
 
     def _batches(self, session: InferenceSession, tokens: Tokens) -> Iterator[np.ndarray]:
         """Yield the numbers of texts to run together, longest first, empty texts left out."""
@@ -205,19 +222,33 @@ class OnnxEmbedder:
         # Idle threads would otherwise spin on cores that other runs need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        file = self._directory.joinpath(MODEL)
+        file = self._file
+        self._check_execution(onnxruntime.get_available_providers())
         # A path lets the model refer to further files beside it.
         source = str(file) if isinstance(file, Path) else file.read_bytes()
         try:
-            session = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(source, options, providers=self._execution)
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise EmbedderError(
                 f"{file}: onnxruntime can't load it; fetch or export it again: {error}"
             ) from error
         self._check(session, str(file))
+        # onnxruntime goes on without one whose libraries it can't load, and is slow without a word.
+        if missing := [name for name in self._execution if name not in session.get_providers()]:
+            raise EmbedderError(
+                f"onnxruntime couldn't start {', '.join(missing)}: are its libraries and driver"
+                " installed? Else leave it out of the setting embedder_execution"
+            )
         return session
+
+    def _check_execution(self, available: Sequence[str]) -> None:
+        for name in self._execution:
+            if name not in available:
+                raise EmbedderError(
+                    f"embedder_execution has {name!r}{hint(name, available)}, which this"
+                    f" onnxruntime lacks: it has {', '.join(available)}. CUDAExecutionProvider"
+                    " comes with the package onnxruntime-gpu, in the place of onnxruntime"
+                )
 
     def _check(self, session: InferenceSession, file: str) -> None:
         """Raise EmbedderError unless inputs and output are of the kinds that `_run` handles."""
@@ -267,12 +298,16 @@ def _available_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _encodable(text: str, row: int) -> str:
-    if not isinstance(text, str):
-        raise EmbedderError(f"text {row} is {text!r}, not a string; pass '' for a missing text")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def _digest(file: Traversable) -> str:
+    """Return the SHA-256 of a file; that of an unchanged one isn't computed again."""
+    if isinstance(file, Path):
+        state = file.stat()
+        return _digest_of(file, state.st_size, state.st_mtime_ns)
+    with file.open("rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
 
 
-def _unit_rows(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+@lru_cache(maxsize=8)
+def _digest_of(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -32,11 +32,13 @@ class StaleDay:
     """A day that must be made anew, why, and what that rests on.
 
     The same `state` means that making the day again would meet the same files and documents.
+    `tables` are those that are to be made; none means all.
     """
 
     day: str
     reason: str
     state: tuple[str, ...]
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,10 @@ def _stale_day(
         reason = "files of its tables are damaged"
     elif version and (come := _come_since(project, version)):
         reason = f"it rejected rows of {first_few(come)}, which has a partition now"
+    elif version and project.days_of_other_embedders([day]):
+        embedder = project.embedder.model_id
+        reason = f"its vectors are of another embedder than {embedder}"
+        return StaleDay(day, reason, (version.name, embedder), ("vectors",))
     else:
         return None
     # With the documents in it, a file that is put back as it once was is asked for again.

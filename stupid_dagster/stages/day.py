@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from stupid_dagster import connect
-from stupid_dagster.embed.packing import pack_vectors
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import DayDocuments, LandingFile, LandingIndex, build_documents
 from stupid_dagster.ingest.checks import schema_failures
 from stupid_dagster.ingest.rejects import weightiest
-from stupid_dagster.project import BEYOND, MODEL_HASH, STRAYS_ONLY, Project
+from stupid_dagster.project import BEYOND, EMBEDDER, MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
+from stupid_dagster.stages.embedding import embed_texts
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import GROUP_ROWS, PAGE_BYTES, read_day
 from stupid_dagster.stores.lake import VersionWriter
@@ -85,14 +85,17 @@ def make_connections(project: Project, day: str) -> list[Written]:
 
 
 def make_vectors(project: Project, day: str) -> list[Written]:
-    """Write the `vectors` of a day's texts."""
+    """Write the `vectors` of a day's texts; see `embed_texts`."""
     stage = Stage(project, day)
     version = project.lake.live("texts", day)
     texts = project.lake.scan_versions([version]).select("text_id", "text").collect()
-    embedder = project.embedder
-    vectors = pack_vectors(embedder.embed(texts["text"].to_list()))
-    made_of = {"documents": version.metadata["documents"], "embedder": embedder.model_id}
-    stage.table("vectors", texts.select("text_id").with_columns(vectors), metadata=made_of)
+    made = embed_texts(project, day, texts)
+    made_of = {
+        "documents": version.metadata["documents"],
+        EMBEDDER: project.embedder.model_id,
+    }
+    stage.table("vectors", made.vectors, metadata=made_of, details=made.details)
+    made.forget()
     return stage.written
 
 

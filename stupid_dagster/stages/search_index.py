@@ -9,6 +9,7 @@ from stupid_dagster.compute.merge import merge_texts
 from stupid_dagster.embed.packing import unpack_vectors
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.project import Project
+from stupid_dagster.stages.embedding import check_embedders
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.lake import VersionWriter
@@ -16,8 +17,12 @@ from stupid_dagster.stores.vectors import build_search_index
 
 
 def make_search_index(project: Project, last_day: str) -> list[Written]:
-    """Write the `search_index` over the window's distinct texts."""
+    """Write the `search_index` over the window's distinct texts.
+
+    Raises ComputeError where another embedder made vectors of its days.
+    """
     window = open_window(project, last_day)
+    check_embedders(window)
     stage = window.stage()
     texts = merge_texts(window.scan_days("texts")).collect()
     vectors = _vectors(window, texts["text_id"])

@@ -29,6 +29,9 @@ from stupid_dagster.stores.snapshots import (
 
 _UNWANTED = ".unwanted"
 """Suffix of the file beside a manifest that tells, by its time, since when nobody asks for it."""
+SCRATCH = ".embedding"
+"""Folder of what is made of days and in no version yet: `<day>/<of what>/...`."""
+_SCRATCH_DAYS = 7
 log = structlog.get_logger(__name__)
 
 
@@ -124,8 +127,22 @@ def collect_garbage(
                 left.unlink()
             if not any(partition.iterdir()):
                 partition.rmdir()
+        _sweep_scratch(lake, found.now)
     log.info("collected garbage", **asdict(found.garbage))
     return found.garbage
+
+
+def _sweep_scratch(lake: Lake, now: datetime) -> None:
+    """Remove what killed runs left of days that are evicted, or long ago."""
+    days = {*lake.partitions("documents")}
+    for day in _folders(lake.root / SCRATCH):
+        for left in _folders(day):
+            old = now - _changed(left) > timedelta(days=_SCRATCH_DAYS)
+            if old or day.name not in days:
+                # A run that is just done removes it too.
+                shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            day.rmdir()
 
 
 def find_leftovers(

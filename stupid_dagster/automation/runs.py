@@ -101,7 +101,7 @@ def run_partition(
         run_config=_QUIET,
         tags=process_tag(),
     )
-    tables = {
+    made = {
         event.asset_key.to_user_string(): _table_run(event.materialization.metadata)
         for event in result.get_asset_materialization_events()
         if event.asset_key
@@ -112,7 +112,7 @@ def run_partition(
         for check in result.get_asset_check_evaluations()
         if not check.passed
     )
-    return PartitionRun(partition, tables, failed, run_error(result))
+    return PartitionRun(partition, made, failed, run_error(result))
 
 
 def _table_run(metadata: Mapping[str, dg.MetadataValue[Any]]) -> TableRun:

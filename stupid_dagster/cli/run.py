@@ -72,7 +72,8 @@ def run_days_and_window(
 ) -> None:
     """Materialise the days, then the window that ends on a day, with a progress bar.
 
-    `tables` are those to make of the days, all unless given. A day that fails leaves the others alone. Raises ComputeError at the end if any run failed.
+    `tables` are those to make of the days, all unless given. A day that fails leaves the others
+    alone. Raises ComputeError at the end if any run failed.
     """
     from stupid_dagster.automation.runs import open_instance, run_partition
 

@@ -33,16 +33,17 @@ class OllamaEmbedder(RemoteEmbedder):
     def _connect(self) -> Any:
         from ollama import Client
 
-        self._told = threading.local()
+        told = self._told = threading.local()
+
+        def note(response: Any) -> None:
+            told.retry_after = retry_after(response.headers)
+
         # The client itself waits for ever, and keeps an answer's headers to itself.
         return Client(
             host=self.remote.url,
             timeout=self.remote.seconds,
-            event_hooks={"response": [self._note]},
+            event_hooks={"response": [note]},
         )
-
-    def _note(self, response: Any) -> None:
-        self._told.retry_after = retry_after(response.headers)
 
     def _ask(self, texts: Sequence[str]) -> Reply:
         answer = self.client.embed(

@@ -71,7 +71,7 @@ class OpenAIEmbedder(RemoteEmbedder):
         except openai.APIStatusError as error:
             raise status_failure(
                 error.status_code,
-                error.message,
+                error.message.removeprefix(f"Error code: {error.status_code} - "),
                 retry_after(error.response.headers),
                 # What is paid for is used up: that doesn't pass by waiting.
                 passing=error.code != "insufficient_quota",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -111,6 +112,8 @@ class RemoteEmbedder(ABC):
         with self._lock:
             if self._client is None:
                 self._client = self._connect()
+                # Its connections go with the embedder, whoever used it last.
+                weakref.finalize(self, self._client.close)
             return self._client
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -166,7 +169,7 @@ class RemoteEmbedder(ABC):
 
     @abstractmethod
     def _connect(self) -> Any:
-        """Return the server's client; raises RequestFailed."""
+        """Return the server's client, which must not hold the embedder; raises RequestFailed."""
 
     @abstractmethod
     def _ask(self, texts: Sequence[str]) -> Reply:

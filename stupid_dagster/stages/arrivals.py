@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from stupid_dagster.compute.words import first_few
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import EmbedderError, StoreError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
 from stupid_dagster.ingest.arrivals import Arrivals
@@ -78,10 +78,10 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
 
     Those are the days that a file touches that they don't record with its present state, those
     that record a file which has changed since, those that were made by another event model,
-    those of which only a part was made, and those that rejected rows of days which have a
-    partition by now. A file that is gone makes none stale. Left out are days outside the
-    partitions and those that eviction would take away again, and, until they are whole, days
-    with files that change.
+    those of which only a part was made, those that rejected rows of days which have a partition by
+    now, and, for their vectors alone, those of another embedder. A file that is gone makes none
+    stale. Left out are days outside the partitions and those that eviction would take away again,
+    and, until they are whole, days with files that change.
     """
     touching = defaultdict(list)
     for file in arrivals.files.values():
@@ -140,16 +140,23 @@ def _stale_day(
         reason = "files of its tables are damaged"
     elif version and (come := _come_since(project, version)):
         reason = f"it rejected rows of {first_few(come)}, which has a partition now"
-    elif version and project.days_of_other_embedders([day]):
-        embedder = project.embedder.model_id
-        reason = f"its vectors are of another embedder than {embedder}"
-        return StaleDay(day, reason, (version.name, embedder), ("vectors",))
+    elif version:
+        return _of_other_embedder(project, day, version)
     else:
         return None
     # With the documents in it, a file that is put back as it once was is asked for again.
     marks = (f"{path}={mark}" for path, mark in now.items())
     state = [*marks, version.name if version else "", model_hash(project.model)]
     return StaleDay(day, reason, tuple(sorted(state)))
+
+
+def _of_other_embedder(project: Project, day: str, version: Version) -> StaleDay | None:
+    with suppress(EmbedderError):  # The run that needs it says so; days can be made until then.
+        if project.days_of_other_embedders([day]):
+            embedder = project.embedder.model_id
+            reason = f"its vectors are of another embedder than {embedder}"
+            return StaleDay(day, reason, (version.name, embedder), ("vectors",))
+    return None
 
 
 def _damaged(project: Project) -> Container[str]:

@@ -1,0 +1,267 @@
+"""OpenAI's and Ollama's clients against servers on loopback that speak their protocols."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stupid_dagster.deadline import deadline
+from stupid_dagster.embed import Embedder
+from stupid_dagster.embed.ollama import OllamaEmbedder
+from stupid_dagster.embed.openai import OpenAIEmbedder
+from stupid_dagster.embed.pace import retry_after
+from stupid_dagster.embed.remote import Remote, RemoteEmbedder
+from stupid_dagster.errors import EmbedderError, retry_helps
+from tests.embed.servers import (
+    DIMENSIONS,
+    Act,
+    Fail,
+    Protocol,
+    Raw,
+    Served,
+    Silence,
+    Vectors,
+    embedding_server,
+    vector_of,
+)
+
+TEXTS = [f"Departure to {n} " + "far " * (n % 7) for n in range(50)]
+KINDS: dict[Protocol, type[RemoteEmbedder]] = {"openai": OpenAIEmbedder, "ollama": OllamaEmbedder}
+
+
+@pytest.fixture(params=["openai", "ollama"])
+def protocol(request: pytest.FixtureRequest) -> Protocol:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("OPENAI_BASE_URL", "OLLAMA_HOST", "OLLAMA_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    yield
+
+
+def embedder(protocol: Protocol, served: Served, **options: Any) -> RemoteEmbedder:
+    remote = {"concurrency": 2, "max_batch": 10, "patience": 5.0, "seconds": 5.0} | options
+    return KINDS[protocol](Remote("some-model", served.url, **remote))
+
+
+def expected(texts: list[str], dimensions: int = DIMENSIONS) -> np.ndarray:
+    rows = np.stack([vector_of(text, dimensions) for text in texts])
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def failure(protocol: Protocol, *acts: Act, **options: Any) -> tuple[str, Served]:
+    """Return what is said of a server that answers so, and the server."""
+    with embedding_server(protocol, [*acts]) as served:
+        with pytest.raises(EmbedderError) as caught:
+            embedder(protocol, served, **options).embed(TEXTS[:3])
+    assert "sk-secret" not in str(caught.value)
+    return str(caught.value), served
+
+
+def test_texts_become_unit_vectors_in_their_order(protocol: Protocol) -> None:
+    with embedding_server(protocol, seconds=0.05) as served:
+        made = embedder(protocol, served)
+        vectors = made.embed([*TEXTS[:20], "", " \t", *TEXTS[20:], "lone \ud800"])
+        assert isinstance(made, Embedder) and made.dimensions == DIMENSIONS
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors[:20], expected(TEXTS[:20]), atol=1e-6)
+    assert not vectors[20:22].any()
+    np.testing.assert_allclose(vectors[22:-1], expected(TEXTS[20:]), atol=1e-6)
+    np.testing.assert_allclose(vectors[-1:], expected(["lone ?"]), atol=1e-6)
+    # Six requests of at most ten, those of like length together, two at a time.
+    assert len(served.requests) == 6 and len(served.texts) == 51
+    assert served.most_at_once == 2
+    first, last = (
+        [len(text) for text in request["input"]]
+        for request in sorted(served.requests, key=lambda r: -max(map(len, r["input"])))[::5]
+    )
+    assert min(first) >= max(last)
+
+
+def test_what_is_sent(protocol: Protocol) -> None:
+    with embedding_server(protocol) as served:
+        made = embedder(protocol, served, dimensions=5)
+        assert made.dimensions == 5 and not served.requests
+        np.testing.assert_allclose(made.embed(["a"]), expected(["a"], 5), atol=1e-6)
+    [request] = served.requests
+    if protocol == "openai":
+        assert request == {
+            "model": "some-model", "input": ["a"], "dimensions": 5, "encoding_format": "base64"
+        }  # fmt: skip
+        assert served.headers[0]["authorization"] == "Bearer sk-secret"
+        assert made.model_id == "openai/some-model@5 at 127.0.0.1"
+    else:
+        assert request == {"model": "some-model", "input": ["a"], "dimensions": 5}
+        assert made.model_id == "ollama/some-model@5"
+
+
+def test_parts_tell_what_they_took(protocol: Protocol) -> None:
+    with embedding_server(protocol, [Fail(503)]) as served:
+        parts = [*embedder(protocol, served, concurrency=1).parts(TEXTS[:20])]
+    assert sorted(np.concatenate([part.rows for part in parts])) == [*range(20)]
+    assert [(part.requests, part.retries) for part in parts] == [(2, 1), (1, 0)]
+    assert sum(part.tokens for part in parts) == sum(len(text.split()) for text in TEXTS[:20])
+
+
+def test_a_long_text_is_cut(protocol: Protocol) -> None:
+    with embedding_server(protocol) as served:
+        made = embedder(protocol, served, max_tokens=9)
+        made.embed(["x" * 100, "日本語日本語", "short"])
+        assert made.model_id.endswith("+9 tokens" + made._place())
+    assert sorted(served.texts) == ["short", "x" * 9, "日本語"]
+
+
+def test_requests_hold_so_many_bytes_at_most(protocol: Protocol) -> None:
+    with embedding_server(protocol) as served:
+        embedder(protocol, served, max_batch=2048).embed(["y" * 8000 + str(n) for n in range(80)])
+    assert sorted(len(request["input"]) for request in served.requests) == [6, 37, 37]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_what_passes_is_sent_again(protocol: Protocol, status: int) -> None:
+    with embedding_server(protocol, [Fail(status), Fail(status)]) as served:
+        vectors = embedder(protocol, served).embed(TEXTS[:3])
+    np.testing.assert_allclose(vectors, expected(TEXTS[:3]), atol=1e-6)
+    first, second, third = served.times
+    # 0.25 to 0.5 seconds, then 0.5 to 1.
+    assert 0.2 < second - first < third - first - 0.2
+
+
+def test_retry_after_holds_all_requests(protocol: Protocol) -> None:
+    acts: list[Act] = [Fail(429, {"Retry-After": "1"})]
+    with embedding_server(protocol, acts) as served:
+        made = embedder(protocol, served, concurrency=1)
+        made.embed(TEXTS[:3])
+        assert served.times[1] - served.times[0] >= 0.98
+        later = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+        acts[:] = [None, None, Fail(429, {"Retry-After": later})]
+        embedder(protocol, served, concurrency=2).embed(TEXTS[:20])
+    # The date has no fractions of a second.
+    assert served.times[-1] - served.times[2] >= 0.9
+
+
+def test_the_forms_of_retry_after() -> None:
+    assert retry_after({"retry-after": "2.5"}) == 2.5
+    assert retry_after({"retry-after": "-1"}) == 0
+    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+    later = datetime.now(UTC) + timedelta(seconds=90)
+    assert 88 < (retry_after({"retry-after": format_datetime(later, usegmt=True)}) or 0) <= 90
+    for nonsense in ("soon", "inf", "nan", ""):
+        assert retry_after({"retry-after": nonsense}) is None
+
+
+def test_patience_ends(protocol: Protocol) -> None:
+    said, served = failure(protocol, *[Fail(503)] * 9, patience=0.6)
+    assert "HTTP 503: no; given up after" in said and "only the rest is sent" in said
+    assert 2 <= len(served.requests) <= 4
+    said, served = failure(protocol, Fail(429, {"Retry-After": "3600"}))
+    assert "HTTP 429" in said and len(served.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "part"), [(400, "HTTP 400: no"), (401, "is the key"), (404, "is the model pulled")]
+)
+def test_what_does_not_pass_is_told_at_once(protocol: Protocol, status: int, part: str) -> None:
+    said, served = failure(protocol, Fail(status), Fail(status))
+    assert part in said and "some-model" in said
+    assert len(served.requests) == 1
+
+
+def test_money_that_is_used_up_does_not_come_back() -> None:
+    said, served = failure("openai", Fail(429, {}, "key sk-secret", "insufficient_quota"))
+    assert "HTTP 429: key ***" in said and len(served.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "part"),
+    [
+        (Raw(b"<html>"), "answered what are no embeddings"),
+        (Raw(b"[1, 2]"), "answered what are no embeddings"),
+        (Raw(b'{"data": 3, "embeddings": 3}'), "embeddings"),
+        (Raw(b'{"data": [{"index": 0}], "embeddings": [[1]]}'), "1 vectors for 3 texts"),
+        (Vectors([[1.0], [2.0]]), "gave 2 vectors for 3 texts"),
+        (Vectors([[1.0, 2.0], [1.0], [1.0]]), "of one length"),
+        (Vectors([[1.0], [float("nan")], [1.0]]), "aren't finite"),
+        (Vectors([[], [], []]), "no vectors"),
+    ],
+)
+def test_answers_that_are_no_vectors(protocol: Protocol, act: Act, part: str) -> None:
+    said, served = failure(protocol, act)
+    assert part in said
+    assert len(served.requests) == 1
+
+
+def test_vectors_of_another_length(protocol: Protocol) -> None:
+    said, _ = failure(protocol, Vectors([[1.0] * 7] * 3), dimensions=5)
+    assert "of 7 numbers, not of 5 as embedder_dimensions" in said
+    with embedding_server(protocol, [None, Vectors([[1.0] * 7])]) as served:
+        made = embedder(protocol, served)
+        made.embed(["a"])
+        with pytest.raises(EmbedderError, match="of 7 numbers, not of 12 as those before"):
+            made.embed(["b"])
+
+
+def test_a_server_that_is_slow_once(protocol: Protocol) -> None:
+    with embedding_server(protocol, [Silence(1)]) as served:
+        vectors = embedder(protocol, served, seconds=0.3).embed(TEXTS[:3])
+    np.testing.assert_allclose(vectors, expected(TEXTS[:3]), atol=1e-6)
+    assert len(served.requests) == 2
+    said, _ = failure(protocol, *[Silence(1)] * 5, seconds=0.2, patience=0.1)
+    assert "no answer in 0.2 s (setting embedder_seconds)" in said
+
+
+def test_a_server_that_is_not_there(protocol: Protocol) -> None:
+    with embedding_server(protocol) as served:
+        pass
+    with pytest.raises(EmbedderError, match="can't be reached") as caught:
+        embedder(protocol, served, patience=0.1).embed(TEXTS[:3])
+    assert retry_helps(caught.value)
+
+
+def test_other_requests_end_well_when_one_fails_for_good(protocol: Protocol) -> None:
+    def act(number: int) -> Act:
+        return Fail(400) if number == 2 else None
+
+    with embedding_server(protocol, act, seconds=0.1) as served:
+        parts = embedder(protocol, served).parts(TEXTS)
+        made = 0
+        with pytest.raises(EmbedderError, match="HTTP 400"):
+            for part in parts:
+                made += len(part.rows)
+    # Two at a time: that beside the one that failed is kept, and no more were sent.
+    assert made in (20, 30) and len(served.requests) in (3, 4)
+    assert made == 10 * (len(served.requests) - 1)
+
+
+def test_requests_a_minute(protocol: Protocol) -> None:
+    with embedding_server(protocol) as served:
+        embedder(protocol, served, per_minute=300, concurrency=4).embed(TEXTS)
+    gaps = np.diff(served.times)
+    assert len(served.requests) == 5 and gaps.min() > 0.05 and gaps.sum() > 0.65
+
+
+def test_a_question_waits_no_longer_than_it_may(protocol: Protocol) -> None:
+    with embedding_server(protocol, lambda _: Fail(503)) as served:
+        started = time.monotonic()
+        with deadline(0.4), pytest.raises(EmbedderError, match="given up"):
+            embedder(protocol, served, patience=60).embed(["what"])
+        assert time.monotonic() - started < 2
+
+
+def test_a_key_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    made = OpenAIEmbedder(Remote("text-embedding-3-small"))
+    assert made.model_id == "openai/text-embedding-3-small"
+    with pytest.raises(EmbedderError, match="set OPENAI_API_KEY"):
+        made.embed(["a"])
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://example.org/v1")
+    assert made.model_id == "openai/text-embedding-3-small at example.org"

@@ -62,6 +62,7 @@ def _register() -> None:
         check,
         data,
         demo,
+        embedder,
         evict,
         infer,
         knowledge,
@@ -91,6 +92,7 @@ def _register() -> None:
         serve.serve,
         serve.dev,
         mcp.mcp,
+        embedder.embedder,
         demo.demo,
     ):
         main.add_command(command)

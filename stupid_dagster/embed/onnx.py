@@ -109,6 +109,12 @@ class OnnxEmbedder:
         """The length of a vector, asked of the model."""
         return self._dimensions
 
+    @property
+    def model_bytes(self) -> int:
+        """The size of the model file."""
+        with self._file.open("rb") as stream:
+            return stream.seek(0, os.SEEK_END)
+
     @cached_property
     def _model_id(self) -> str:
         digest = _digest(self._file)

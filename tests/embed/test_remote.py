@@ -60,9 +60,8 @@ def expected(texts: list[str], dimensions: int = DIMENSIONS) -> np.ndarray:
 
 def failure(protocol: Protocol, *acts: Act, **options: Any) -> tuple[str, Served]:
     """Return what is said of a server that answers so, and the server."""
-    with embedding_server(protocol, [*acts]) as served:
-        with pytest.raises(EmbedderError) as caught:
-            embedder(protocol, served, **options).embed(TEXTS[:3])
+    with embedding_server(protocol, [*acts]) as served, pytest.raises(EmbedderError) as caught:
+        embedder(protocol, served, **options).embed(TEXTS[:3])
     assert "sk-secret" not in str(caught.value)
     return str(caught.value), served
 

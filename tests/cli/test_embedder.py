@@ -72,27 +72,22 @@ def test_compare_on_the_lake_and_on_files(with_tiny: Project, tmp_path: Path) ->
 def test_another_embedder_is_told_and_its_vectors_are_made_alone(with_tiny: Project) -> None:
     project = with_tiny
     documents = [project.lake.live("documents", f"2013-02-0{n}").name for n in range(6, 10)]
-    command = "--only-vectors --from 2013-02-06 --to 2013-02-09 --window 2013-02-09"
+    days = "--only-vectors --from 2013-02-06 --to 2013-02-09"
     told = " ".join(call(project, "status").output.split())
     assert "4 days of the window have vectors of another embedder" in told
-    assert f"run {command}" in told
+    assert f"run {days} --window 2013-02-09" in told
     found = stale(project).days
     assert [(day.day, day.tables) for day in found] == [
         (f"2013-02-0{n}", ("vectors",)) for n in range(9, 5, -1)
     ]
-    result = call(project, "run", "--window", "2013-02-09")
-    assert result.exit_code == 1
-    assert f"stupid-dagster run {command}" in " ".join(result.output.split())
 
     # The events aren't read again: they may be gone.
     project.settings.path(project.settings.landing).rename(project.settings.root / "elsewhere")
-    result = call(project, "run", *command.split())
+    result = call(project, "run", *days.split(), "--no-window")
     assert result.exit_code == 0, result.output
     assert documents == [project.lake.live("documents", f"2013-02-0{n}").name for n in range(6, 10)]
     assert project.days_of_other_embedders(project.lake.partitions("vectors")) == []
     assert "another embedder" not in call(project, "status").output
-    found = call(project, "search", "red flights").output
-    assert "error" not in found
     (project.settings.root / "elsewhere").rename(project.settings.path(project.settings.landing))
     assert stale(project).days == ()
     # A model that is gone stops no day from being asked for.

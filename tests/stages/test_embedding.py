@@ -147,7 +147,8 @@ def test_scratch_goes_with_its_day_and_with_time(flights_copy: Project) -> None:
     assert sorted(file.parts[-3] for file in scratch_files(project)) == DAYS[:3]
     lake.drop("documents", DAYS[0])
     [old] = (lake.root / SCRATCH / DAYS[1]).iterdir()
-    os.utime(old, (time.time() - 8 * 86_400,) * 2)
+    long_ago = time.time() - 8 * 86_400
+    os.utime(old, (long_ago, long_ago))
     collect_garbage(lake, kept_snapshots=2, grace=timedelta(minutes=10))
     assert [file.parts[-3] for file in scratch_files(project)] == [DAYS[2]]
     assert [path.name for path in (lake.root / SCRATCH).iterdir()] == [DAYS[2]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -34,19 +35,18 @@ def model_folder(model: str, root: Path) -> Path:
 
 
 def _fetched(repository: str, folder: Path) -> Path:
+    import httpx2
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        kept = Path(snapshot_download(repository, allow_patterns=_FILES, local_files_only=True))
-        if (kept / TOKENIZER).exists() and any((kept / place).exists() for place in PLACES):
-            return kept
-    except LocalEntryNotFoundError:
-        pass
-    log.info("fetching a model", repository=repository)
-    try:
+        with suppress(LocalEntryNotFoundError):
+            kept = Path(snapshot_download(repository, allow_patterns=_FILES, local_files_only=True))
+            if (kept / TOKENIZER).exists() and any((kept / place).exists() for place in PLACES):
+                return kept
+        log.info("fetching a model", repository=repository)
         return Path(snapshot_download(repository, allow_patterns=_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (OSError, httpx2.HTTPError, HFValidationError) as error:  # its own are OSErrors
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise EmbedderError(
             f"embedder_model = {repository!r}: there is no folder {folder}, and the repository "

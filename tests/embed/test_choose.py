@@ -19,7 +19,10 @@ from stupid_dagster.embed.onnx import CPU
 from stupid_dagster.embed.remote import RemoteEmbedder
 from stupid_dagster.errors import EmbedderError, SettingsError
 from stupid_dagster.settings import Settings, load_settings
+from tests.embed.hub import hub_of
 from tests.embed.tiny import write_model
+
+ROOT = Path(__file__).parents[2]
 
 
 def settings(root: Path, **values: Any) -> Settings:
@@ -108,24 +111,44 @@ def test_a_model_that_is_nowhere(tmp_path: Path) -> None:
         make_embedder(settings(tmp_path, backend="onnx", model="../a/b"))
 
 
-def test_a_repository_without_a_hub(tmp_path: Path) -> None:
+def ask(repository: str, endpoint: str, home: Path) -> str:
+    """Return what a process prints that asks for a repository; the client reads its URL once."""
     program = (
-        "from stupid_dagster.embed.hub import model_folder; from pathlib import Path;"
+        "from stupid_dagster.embed.hub import model_folder; from pathlib import Path; import sys\n"
         "from stupid_dagster.errors import EmbedderError\n"
-        "try: model_folder('BAAI/bge-small-en-v1.5', Path('.'))\n"
+        "try: print(model_folder(sys.argv[1], Path('.')))\n"
         "except EmbedderError as error: print(error)"
     )
-    hub = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **hub},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "embedder_model = 'BAAI/bge-small-en-v1.5'" in done.stdout
-    assert "can't be fetched" in done.stdout
-    assert "download its onnx/model.onnx" in done.stdout
+    variables = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, repository]
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.splitlines()[-1]
+
+
+def test_a_repository_without_a_hub(tmp_path: Path) -> None:
+    said = ask("BAAI/bge-small-en-v1.5", "http://127.0.0.1:9", tmp_path)
+    assert "embedder_model = 'BAAI/bge-small-en-v1.5'" in said
+    assert "can't be fetched" in said and "download its onnx/model.onnx" in said
+
+
+def test_a_repository_is_fetched_once(tmp_path: Path) -> None:
+    source = write_model(tmp_path / "source")
+    (source / "onnx").mkdir()
+    (source / "model.onnx").rename(source / "onnx" / "model.onnx")
+    (source / "pytorch_model.bin").write_bytes(b"large")
+    with hub_of("some/tiny", source) as hub:
+        folder = Path(ask("some/tiny", hub.url, tmp_path / "hf"))
+        assert OnnxEmbedder(folder).embed(["red blue"]).shape == (1, 5)
+        fetched = [path for path in hub.asked if "/resolve/" in path]
+        assert fetched and not any("pytorch" in path for path in fetched)
+        before = len(hub.asked)
+        assert ask("some/tiny", hub.url, tmp_path / "hf") == str(folder)
+        assert len(hub.asked) == before
+        for absent in ("some/other", "some--where/tiny"):
+            assert "can't be fetched" in ask(absent, hub.url, tmp_path / "hf")
+    assert ask("some/tiny", hub.url, tmp_path / "hf") == str(folder)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
     python -m benchmarks.embedders                       # the bundled one, and the full MiniLM
     python -m benchmarks.embedders --also onnx:models/bge@cls --also ollama:nomic-embed-text
 
-The texts are those of 2013-01-11 to 2013-02-09, drawn by the seed. All embedders get the same.
-`--texts` of them; a transformer takes about ten milliseconds for each. CPU seconds are of this
+The texts are those of 2013-01-11 to 2013-02-09, drawn by the seed. All embedders get the same
+`--texts` of them; a transformer takes some milliseconds for each. CPU seconds are of this
 process: those of a server aren't in them.
 """
 

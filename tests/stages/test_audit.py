@@ -14,6 +14,7 @@ import pytest
 from stupid_dagster.compute.references import Horizon, leaves
 from stupid_dagster.project import Project
 from stupid_dagster.stages.audit.run import MOST_AUDITS, Finding
+from stupid_dagster.stores.garbage import SCRATCH
 from stupid_dagster.stores.snapshots import FOLDER
 from stupid_dagster.tables import TABLES, TIME, Column
 from tests.auditing import NOBODY, OLD, audited, guilty, linked_copy, plant
@@ -189,3 +190,14 @@ def test_audits_are_kept_without_ids_and_not_for_ever(project: Project) -> None:
         writer.write(many)
     assert audited(project).written.version.rows < many.height
     assert project.lake.read("audit", "all")["audited"].n_unique() == MOST_AUDITS
+
+
+def test_vectors_that_a_killed_run_left_of_an_evicted_day_are_found(project: Project) -> None:
+    left = project.lake.root / SCRATCH / OLD / "0123" / "part.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"vectors")
+    (project.lake.root / SCRATCH / "2013-02-09").mkdir()
+
+    [finding] = audited(project).guilty
+    assert (finding.table, finding.references, finding.bytes) == (SCRATCH, 1, 7)
+    assert OLD in (finding.example or "")

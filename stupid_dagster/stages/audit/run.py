@@ -27,7 +27,7 @@ from stupid_dagster.stages.audit.stores import (
 from stupid_dagster.stages.audit.tables import audit_parquet
 from stupid_dagster.stages.evict import Eviction
 from stupid_dagster.stages.written import Stage, Verdict, Written
-from stupid_dagster.stores.garbage import disk_bytes
+from stupid_dagster.stores.garbage import SCRATCH, disk_bytes
 from stupid_dagster.stores.snapshots import FOLDER
 from stupid_dagster.tables import TABLES, conform
 
@@ -129,6 +129,16 @@ def _findings(scope: Scope) -> Iterator[Finding]:
     folders = {path.name for path in lake.root.iterdir() if path.is_dir() and path.name != FOLDER}
     for table in sorted({name for name in folders if not name.startswith(".")}):
         yield _finding(scope, table)
+    scratch = lake.root / SCRATCH
+    left = sorted(path.name for path in scratch.iterdir()) if scratch.is_dir() else []
+    if gone := [day for day in left if scope.is_gone("vectors", day)]:
+        yield Finding(
+            "lake",
+            SCRATCH,
+            references=len(gone),
+            bytes=disk_bytes(scratch),
+            example=f"partition {gone[0]}, left on the disk",
+        )
 
 
 def _finding(scope: Scope, table: str) -> Finding:

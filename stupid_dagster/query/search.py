@@ -209,7 +209,7 @@ class SnapshotSearch:
             raise EmbedderError(
                 f"the snapshot's vectors are {made_by}'s, the project's embedder is "
                 f"{embedder.model_id}: the two can't be compared. Set the embedder back, or "
-                "embed the days anew (`stupid-dagster embedder show` says how) and make the window; "
-                "until then search with mode=text"
+                "embed the days anew (`stupid-dagster embedder show` says how) and make the "
+                "window; until then search with mode=text"
             )
         return embedder.embed([text])[0]

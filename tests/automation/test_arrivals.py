@@ -32,6 +32,7 @@ from stupid_dagster.ingest.arrivals import Waiting
 from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_documents
 from tests.arriving import DAYS, arriving_project, drop, touch
+from tests.embed.tiny import write_model
 from tests.ticking import Ticking, days_of
 
 GRAPH = defs.get_repository_def().asset_graph
@@ -88,6 +89,27 @@ def test_arrived_days_are_made_once_then_one_window(ticking: Ticking) -> None:
     assert ticking.asked() == ticking.tick(newest_window_sensor).run_requests == []
     windows = ticking.instance.get_runs(dg.RunsFilter(job_name="window"))
     assert len(windows) == 2
+
+
+def test_another_embedder_makes_the_vectors_alone_anew(ticking: Ticking) -> None:
+    for day in DAYS[:2]:
+        drop(ticking.project, day, [day])
+    assert all([ticking.run(request) for request in ticking.tick().run_requests or []])
+    documents = [ticking.project.lake.live("documents", day) for day in DAYS[:2]]
+    write_model(ticking.project.settings.root / "tiny")
+    ticking = configured(ticking, embedder_backend="'onnx'", embedder_model="'tiny'")
+    requests = ticking.tick().run_requests or []
+    assert [request.partition_key for request in requests] == [DAYS[1], DAYS[0]]
+    assert all(request.asset_selection == [dg.AssetKey("vectors")] for request in requests)
+    assert all([ticking.run(request) for request in requests])
+    assert ticking.asked() == []
+    assert documents == [ticking.project.lake.live("documents", day) for day in DAYS[:2]]
+    (window,) = ticking.tick(newest_window_sensor).run_requests or []
+    assert ticking.run(window, "window")
+    materialised = ticking.instance.get_latest_materialization_event(dg.AssetKey("vectors"))
+    assert materialised and materialised.asset_materialization
+    told = materialised.asset_materialization.metadata
+    assert told["embedded"].value + told["reused"].value == told["texts"].value  # type: ignore
 
 
 def test_what_was_made_by_hand_counts_and_dagsters_history_does_not(

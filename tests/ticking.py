@@ -47,7 +47,6 @@ class Ticking:
         tags = {RUN_KEY_TAG: str(request.run_key), SENSOR_NAME_TAG: "arrivals"}
         result = defs.resolve_job_def(job).execute_in_process(
             partition_key=request.partition_key,
-            asset_selection=request.asset_selection,  # pyright: ignore[reportArgumentType]
             instance=self.instance,
             resources={"project": self.resource},
             tags=tags,

@@ -210,11 +210,11 @@ def test_vectors_of_another_length(protocol: Protocol) -> None:
 
 
 def test_a_server_that_is_slow_once(protocol: Protocol) -> None:
-    with embedding_server(protocol, [Silence(1)]) as served:
-        vectors = embedder(protocol, served, seconds=0.3).embed(TEXTS[:3])
+    with embedding_server(protocol, [Silence(1.5)]) as served:
+        vectors = embedder(protocol, served, seconds=0.8).embed(TEXTS[:3])
     np.testing.assert_allclose(vectors, expected(TEXTS[:3]), atol=1e-6)
     assert len(served.requests) == 2
-    said, _ = failure(protocol, *[Silence(1)] * 5, seconds=0.2, patience=0.1)
+    said, _ = failure(protocol, *[Silence(0.5)] * 5, seconds=0.2, patience=0.1)
     assert "no answer in 0.2 s (setting embedder_seconds)" in said
 
 
@@ -245,7 +245,7 @@ def test_requests_a_minute(protocol: Protocol) -> None:
     with embedding_server(protocol) as served:
         embedder(protocol, served, per_minute=300, concurrency=4).embed(TEXTS)
     gaps = np.diff(served.times)
-    assert len(served.requests) == 5 and gaps.min() > 0.05 and gaps.sum() > 0.65
+    assert len(served.requests) == 5 and gaps.sum() > 0.5
 
 
 def test_a_question_waits_no_longer_than_it_may(protocol: Protocol) -> None:

@@ -40,7 +40,6 @@ def knowledge(
     as_of: datetime | None,
 ) -> None:
     """Show a knowledge table of the window, or which there are."""
-    from stupid_dagster.errors import InvalidQueryError, hint
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader, parse_filter
     from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
@@ -55,19 +54,11 @@ def knowledge(
         return
     with SnapshotReader(project, snapshot) as reader:
         filters = [parse_filter(text) for text in where]
-        page = reader.knowledge(table, filters=filters, sort=sort, limit=limit)
+        wanted = columns.split(",") if columns else None
+        page = reader.knowledge(table, filters=filters, sort=sort, limit=limit, columns=wanted)
     found = page.rows
-    wanted = [name.strip() for name in columns.split(",")] if columns else found.columns
-    for name in wanted:
-        if name not in found.columns:
-            raise InvalidQueryError(
-                f"{table} has no column {name!r}{hint(name, found.columns)}; there are "
-                f"{', '.join(found.columns)}"
-            )
-    rows = [
-        [shown_value(value, whole) for value in row] for row in found.select(wanted).iter_rows()
-    ]
-    show_table(TABLES[table].description, wanted, rows)
+    rows = [[shown_value(value, whole) for value in row] for row in found.iter_rows()]
+    show_table(TABLES[table].description, found.columns, rows)
     total = "" if page.total is None else f" of {page.total:,}"
     console.print(f"[dim]{found.height:,}{total} rows[/]")
 

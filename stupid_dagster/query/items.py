@@ -101,10 +101,14 @@ ITEMS: Mapping[str, Callable[[SnapshotReader, str], Parts]] = {
 
 
 def parsed_insight(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an insight with evidence and plan as plain data."""
+    """Return an insight with evidence and plan, where it has them, as plain data."""
     return {
         **row,
-        **{name: json.loads(row[name]) if row[name] else None for name in ("evidence", "plan")},
+        **{
+            name: json.loads(row[name]) if row[name] else None
+            for name in ("evidence", "plan")
+            if name in row
+        },
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -54,6 +54,19 @@ def no_such_table(table: str) -> str:
     )
 
 
+def _chosen(
+    table: str, columns: Sequence[str] | None, schema: Mapping[str, pl.DataType]
+) -> list[str]:
+    chosen = [name.strip() for name in columns or schema]
+    for name in chosen:
+        if name not in schema:
+            raise InvalidQueryError(
+                f"{table} has no column {name[:80]!r}{hint(name[:80], schema)}; there are "
+                f"{', '.join(schema)}"
+            )
+    return list(dict.fromkeys(chosen))
+
+
 class KnowledgeReader:
     """Reads the window tables of one snapshot, which never change."""
 
@@ -80,15 +93,17 @@ class KnowledgeReader:
         limit: int = 100,
         offset: int = 0,
         any_of: Sequence[Filter] = (),
+        columns: Sequence[str] | None = None,
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
-        They meet all `filters`, and at least one of `any_of` if there are. Groups and
-        patterns come with their label, description and what distinguishes them. Raises
-        InvalidQueryError, and MissingVersionError for a table that wasn't published.
+        They meet all `filters`, and at least one of `any_of` if there are; they have `columns`,
+        or all. Groups and patterns come with their label, description and what distinguishes
+        them. Raises InvalidQueryError, and MissingVersionError for a table that wasn't published.
         """
         rows = self.scan(table)
         schema = schema_of(rows)
+        chosen = _chosen(table, columns, schema)
         if table == "history":  # It holds what later windows knew too.
             last_day = self.snapshot.manifest.last_day
             filters = [*filters, Filter(field="day", op="le", value=last_day)]
@@ -105,8 +120,9 @@ class KnowledgeReader:
             found, total = held.find(
                 filters, wanted, order, offset, limit, alone=len(filters) == 1 and not any_of
             )
+            found = found.select(chosen)
         else:
-            found, total = self._read_page(table, wanted, order, limit, offset)
+            found, total = self._read_page(table, wanted, order, limit, offset, chosen)
         return Page(hex_ids(found), limit, offset + found.height < total, total)
 
     def scan(self, table: str) -> pl.LazyFrame:
@@ -216,6 +232,7 @@ class KnowledgeReader:
         order: tuple[str, bool] | None,
         limit: int,
         offset: int,
+        columns: Sequence[str],
     ) -> tuple[pl.DataFrame, int]:
         rows = self._stored(table)
         if wanted is not None:
@@ -223,7 +240,7 @@ class KnowledgeReader:
         if order:
             column, descending = order
             rows = rows.sort(column, descending=descending, nulls_last=True, maintain_order=True)
-        found = collected(rows.slice(offset, limit))
+        found = collected(rows.slice(offset, limit).select(columns))
         if 0 < found.height < limit:
             return found, offset + found.height
         if wanted is None:

@@ -310,15 +310,16 @@ class SnapshotReader:
         limit: int | None = None,
         offset: int = 0,
         any_of: Sequence[Filter] = (),
+        columns: Sequence[str] | None = None,
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
-        They meet all `filters`, and at least one of `any_of` if there are. Clusters and
-        communities come with label, description and what distinguishes them. Raises
-        InvalidQueryError.
+        They meet all `filters`, and at least one of `any_of` if there are; they have `columns`,
+        or all. Clusters and communities come with label, description and what distinguishes them.
+        Raises InvalidQueryError.
         """
         rows = row_limit(limit, self.project.settings)
-        return self._knowledge.page(table, filters, sort, rows, offset, any_of)
+        return self._knowledge.page(table, filters, sort, rows, offset, any_of, columns)
 
     def one(self, table: str, **key: str) -> dict[str, Any]:
         """Return the row of a knowledge table that has these values; raises NotFoundError."""

@@ -134,4 +134,7 @@ class ContrastQuestion(Shape):
     table: str | None = Field(
         default=None, description="A knowledge table with a column actor or entity_id."
     )
-    filters: list[Filter] = Field(default=[], description="What the table's rows must meet.")
+    filters: list[Filter | str] = Field(
+        default=[],
+        description="What the table's rows must meet; a text is `column:operator:value`.",
+    )

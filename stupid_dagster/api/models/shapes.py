@@ -18,6 +18,15 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _none_required(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class _Row(Shape):
+    # The parameter `columns` may leave any of them out.
+    model_config = ConfigDict(json_schema_extra=_none_required)
+
+
 class Window(Shape):
     """The days that the snapshot's knowledge is drawn from."""
 
@@ -71,7 +80,7 @@ def row_of(table: str, **more: Any) -> Any:
         for column in TABLES[table].columns
     }
     return create_model(
-        f"{name}Row", __base__=Shape, __doc__=TABLES[table].description, **(columns | more)
+        f"{name}Row", __base__=_Row, __doc__=TABLES[table].description, **(columns | more)
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from stupid_dagster.api.answers import Answers
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, Offset, SnapshotAnswers, Sort
@@ -44,27 +45,44 @@ Filters = Annotated[
     ),
 ]
 
+Columns = Annotated[
+    str | None,
+    Query(description="Columns, parted by commas: rows have these alone. Unset: all."),
+]
+
+
+@dataclass
+class Part:
+    """What every table can be asked by: which rows, from where on, and what of them."""
+
+    filter: Filters = None
+    columns: Columns = None
+    limit: Limit = None
+    offset: Offset = 0
+
+
+Asked = Annotated[Part, Depends()]
+
 
 def page_of_table(
     answers: Answers,
     table: str,
     sort: str | None,
-    limit: int | None,
-    offset: int,
-    filter: Sequence[str] | None,
+    asked: Part,
     filters: Sequence[Filter] = (),
     any_of: Sequence[Filter] = (),
-    **parts: Any,
 ) -> Response:
     """Return a page of a knowledge table's rows that meet all filters."""
     page = answers.reader.knowledge(
         table,
-        filters=[*filters, *(parse_filter(text) for text in filter or ())],
+        filters=[*filters, *(parse_filter(text) for text in asked.filter or ())],
         sort=sort,
-        limit=limit,
-        offset=offset,
+        limit=asked.limit,
+        offset=asked.offset,
         any_of=any_of,
+        columns=asked.columns.split(",") if asked.columns else None,
     )
+    parts: dict[str, Any] = {}
     if table == "insights":
         parts["rows"] = [parsed_insight(row) for row in page.rows.iter_rows(named=True)]
     return answers.page(page, **parts)
@@ -82,66 +100,59 @@ def conditions(**given: tuple[str, Any]) -> list[Filter]:
 @router.get("/clusters", response_model=ClusterPage, responses=example("clusters"))
 def clusters(
     answers: SnapshotAnswers,
-    filter: Filters = None,
+    asked: Asked,
     sort: Sort = None,
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List the segments of actors with their labels, largest first."""
-    return page_of_table(answers, "clusters", sort, limit, offset, filter)
+    return page_of_table(answers, "clusters", sort, asked)
 
 
 @router.get("/communities", response_model=CommunityPage, responses=example("communities"))
 def communities(
     answers: SnapshotAnswers,
+    asked: Asked,
     min_size: Annotated[
         int | None, Query(ge=0, description="Fewest members.", examples=[10])
     ] = None,
-    filter: Filters = None,
     sort: Sort = None,
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List the communities of the graph with their labels, largest first."""
     filters = conditions(size=("ge", min_size))
-    return page_of_table(answers, "communities", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "communities", sort, asked, filters)
 
 
 @router.get("/pagerank", response_model=PagerankPage, responses=example("pagerank"))
 def pagerank(
     answers: SnapshotAnswers,
+    asked: Asked,
     type: EntityType = None,
     entity_id: EntityId = None,
-    filter: Filters = None,
     sort: Sort = "rank",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List entities by their PageRank, highest first."""
     answers.reader.check_values("pagerank", "type", [type] if type else ())
     filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
-    return page_of_table(answers, "pagerank", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "pagerank", sort, asked, filters)
 
 
 @router.get("/degrees", response_model=DegreesPage, responses=example("degrees"))
 def degrees(
     answers: SnapshotAnswers,
+    asked: Asked,
     type: EntityType = None,
     entity_id: EntityId = None,
-    filter: Filters = None,
     sort: Sort = "-degree",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List entities by their number of edges, most first."""
     answers.reader.check_values("degrees", "type", [type] if type else ())
     filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
-    return page_of_table(answers, "degrees", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "degrees", sort, asked, filters)
 
 
 @router.get("/patterns", response_model=PatternsPage, responses=example("patterns"))
 def patterns(
     answers: SnapshotAnswers,
+    asked: Asked,
     category: Annotated[
         list[str] | None, Query(description="Only these categories.", examples=[["Delays"]])
     ] = None,
@@ -162,10 +173,7 @@ def patterns(
     min_length: Annotated[
         int | None, Query(ge=0, description="Fewest symbols.", examples=[3])
     ] = None,
-    filter: Filters = None,
     sort: Sort = "-actors",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List what actors do one after the other, what most do first."""
     answers.reader.check_values("patterns", "category", category or ())
@@ -179,12 +187,13 @@ def patterns(
         ),
         *(Filter(field="symbols", op="contains", value=one) for one in symbol or ()),
     ]
-    return page_of_table(answers, "patterns", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "patterns", sort, asked, filters)
 
 
 @router.get("/cooccurrence", response_model=CooccurrencePage, responses=example("cooccurrence"))
 def cooccurrence(
     answers: SnapshotAnswers,
+    asked: Asked,
     pair: Annotated[
         str | None,
         Query(description="Only pairs of these entity types.", examples=["Airport x Carrier"]),
@@ -201,10 +210,7 @@ def cooccurrence(
     min_actors: Annotated[
         int | None, Query(ge=0, description="Fewest actors linked to both.", examples=[10])
     ] = None,
-    filter: Filters = None,
     sort: Sort = None,
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List pairs of entities that the same actors are linked to more often than by chance."""
     answers.reader.check_values("cooccurrence", "pair", [pair] if pair else ())
@@ -215,12 +221,13 @@ def cooccurrence(
         both_actors=("ge", min_actors),
     )
     either = conditions(left=("eq", entity_id), right=("eq", entity_id))
-    return page_of_table(answers, "cooccurrence", sort, limit, offset, filter, filters, either)
+    return page_of_table(answers, "cooccurrence", sort, asked, filters, either)
 
 
 @router.get("/trends", response_model=TrendsPage, responses=example("trends"))
 def trends(
     answers: SnapshotAnswers,
+    asked: Asked,
     metric: Annotated[
         list[str] | None, Query(description="Only these metrics.", examples=[["cancellations"]])
     ] = None,
@@ -241,10 +248,7 @@ def trends(
     ] = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    filter: Filters = None,
     sort: Sort = None,
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List each day's (or hour's) metrics against the days before it."""
     filters = [
@@ -259,12 +263,13 @@ def trends(
         ),
     ]
     answers.reader.check_values("trends", "metric", metric or ())
-    return page_of_table(answers, "trends", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "trends", sort, asked, filters)
 
 
 @router.get("/insights", response_model=InsightsPage, responses=example("insights"))
 def insights(
     answers: SnapshotAnswers,
+    asked: Asked,
     kind: Annotated[
         list[str] | None, Query(description="Only these kinds.", examples=[["trend"]])
     ] = None,
@@ -276,20 +281,18 @@ def insights(
         list[Literal["new", "ongoing", "resolved"]] | None,
         Query(description="Only these, against the previous window.", examples=[["new"]]),
     ] = None,
-    filter: Filters = None,
     sort: Sort = "rank",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List what is worth knowing about the window's last days, most important first."""
     answers.reader.check_values("insights", "kind", kind or ())
     filters = conditions(kind=("in", kind), severity=("in", severity), status=("in", status))
-    return page_of_table(answers, "insights", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "insights", sort, asked, filters)
 
 
 @router.get("/anomalies", response_model=AnomaliesPage, responses=example("anomalies"))
 def anomalies(
     answers: SnapshotAnswers,
+    asked: Asked,
     severity: Annotated[
         list[Literal["normal", "notable", "significant", "critical"]] | None,
         Query(description="Only these severities.", examples=[["critical"]]),
@@ -307,10 +310,7 @@ def anomalies(
     actor: Annotated[
         str | None, Query(description="Only this actor.", examples=["aircraft:N328AA"])
     ] = None,
-    filter: Filters = None,
     sort: Sort = "rank",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List the last day's actors, the most unusual first, and why they are."""
     filters = [
@@ -322,12 +322,13 @@ def anomalies(
         ),
         *(Filter(field="signals", op="contains", value=one) for one in signal or ()),
     ]
-    return page_of_table(answers, "anomalies", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "anomalies", sort, asked, filters)
 
 
 @router.get("/history", response_model=HistoryPage, responses=example("history"))
 def history(
     answers: SnapshotAnswers,
+    asked: Asked,
     kind: Annotated[
         list[str] | None, Query(description="Only these kinds.", examples=[["metric"]])
     ] = None,
@@ -336,10 +337,7 @@ def history(
     ] = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    filter: Filters = None,
     sort: Sort = "day",
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List what is kept of days, those before the window too: metrics, counts, measures."""
     answers.reader.check_values("history", "kind", kind or ())
@@ -350,12 +348,13 @@ def history(
     # Its days may lie before the window's.
     filters += conditions(day=("ge", first_day and first_day.isoformat()))
     filters += conditions(day=("le", last_day and last_day.isoformat()))
-    return page_of_table(answers, "history", sort, limit, offset, filter, filters)
+    return page_of_table(answers, "history", sort, asked, filters)
 
 
 @router.get("/tables/{table}", response_model=TablePage, responses=example("table"))
 def table(
     answers: SnapshotAnswers,
+    asked: Asked,
     table: Annotated[
         str,
         Path(
@@ -363,12 +362,9 @@ def table(
             examples=["cluster_entities"],
         ),
     ],
-    filter: Filters = None,
     sort: Sort = None,
-    limit: Limit = None,
-    offset: Offset = 0,
 ) -> Response:
     """List any knowledge table's rows, in their own order; `/catalog` describes the columns."""
     if table not in KNOWLEDGE_TABLES:
         raise NotFoundError(no_such_table(table))
-    return page_of_table(answers, table, sort, limit, offset, filter)
+    return page_of_table(answers, table, sort, asked)

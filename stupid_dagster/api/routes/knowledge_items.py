@@ -20,7 +20,7 @@ from stupid_dagster.api.models.knowledge import (
     TrendAnswer,
 )
 from stupid_dagster.errors import InvalidQueryError
-from stupid_dagster.query import Filter
+from stupid_dagster.query import parse_filter
 from stupid_dagster.query.contrast import ContrastPage
 from stupid_dagster.query.items import find_item, how_made
 
@@ -155,6 +155,6 @@ def _contrast(answers: Answers, question: ContrastQuestion, limit: int | None) -
     if question.community is not None:
         return reader.contrast_group("communities", question.community, limit=limit)
     if question.table is not None:
-        filters: list[Filter] = question.filters
+        filters = [parse_filter(one) if isinstance(one, str) else one for one in question.filters]
         return reader.contrast_found(question.table, filters, limit=limit)
     return reader.contrast(question.actors or [], limit=limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -19,14 +20,40 @@ from stupid_dagster.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-def serve(project: Project) -> None:
-    """Serve the query API until the process is told to stop; raises SettingsError."""
+def serve(project: Project, announce: Callable[[str], Any] = lambda url: None) -> None:
+    """Serve the query API until the process is told to stop; raises SettingsError.
+
+    `announce` is called with the URL once it can be asked.
+    """
     settings = project.settings
     with bound_socket(settings) as listener:
         app = create_app(project, allowed_hosts(settings))
-        port = listener.getsockname()[1]
-        log.info("serving", url=f"http://{settings.api_host}:{port}", docs="/docs")
-        Server(server_config(app)).run(sockets=[listener])
+        server = Server(server_config(app))
+        run_announced(server, listener, settings, announce)
+
+
+def run_announced(
+    server: uvicorn.Server,
+    listener: socket.socket,
+    settings: Settings,
+    announce: Callable[[str], Any],
+) -> None:
+    """Run a server on a bound socket until it is told to stop.
+
+    `announce` is called with its URL once the socket takes connections, and never if the start
+    fails.
+    """
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    begin = server.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await begin(sockets)
+        log.info("serving", url=url)
+        announce(url)
+
+    server.startup = startup
+    server.run(sockets=[listener])
 
 
 STOPPING_SECONDS = 5

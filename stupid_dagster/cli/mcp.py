@@ -24,5 +24,4 @@ def mcp(settings: Settings, http: bool, host: str | None, port: int | None) -> N
         serve_stdio(Project(settings))
         return
     loaded = addressed(settings, host, port)
-    click.echo(f"MCP: http://{loaded.api_host}:{loaded.api_port}/mcp", err=True)
-    serve_http(Project(loaded))
+    serve_http(Project(loaded), lambda url: click.echo(f"MCP: {url}", err=True))

@@ -11,7 +11,6 @@ import click
 
 from stupid_dagster.cli.address import address_options, addressed
 from stupid_dagster.cli.as_of import as_of_option
-from stupid_dagster.cli.console import console
 from stupid_dagster.settings import Settings
 
 
@@ -24,8 +23,7 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
     from stupid_dagster.project import Project
 
     loaded = addressed(settings, host, port)
-    console.print(f"query API: http://{loaded.api_host}:{loaded.api_port}/docs")
-    serve_api(Project(loaded))
+    serve_api(Project(loaded), lambda url: click.echo(f"query API: {url}/docs"))
 
 
 @click.command()

@@ -24,6 +24,10 @@ from stupid_dagster.errors import ApiError
 
 Condition = str | tuple[str, str, Any]
 """`"dep_delay:gt:60"`, or `("origin", "in", ["JFK", "LGA"])`."""
+Conditions = str | Sequence[Condition]
+"""Some, or a single one as a text; all must hold."""
+Names = str | Sequence[str]
+"""Some, or a single one."""
 Body = Mapping[str, Any]
 Direction = Literal["both", "out", "in"]
 Day = date | str
@@ -40,8 +44,8 @@ class DocumentFilters(TypedDict, total=False):
     since: Time | None
     until: Time | None
     actor: str | None
-    filters: Sequence[Condition]
-    columns: Sequence[str] | None
+    filters: Conditions
+    columns: Names | None
 
 
 class Client:
@@ -97,7 +101,19 @@ class Client:
         """Return a tabular resource's answer with all that it states; never warns."""
         return table_of(self._connection.get(path, self._head | parameters, TABULAR))
 
-    # The snapshot, and what is in it.
+    # The server, the snapshot, and what is in it.
+
+    def health(self) -> dict[str, Any]:
+        """Return that the server is there."""
+        return self._connection.get("/health").json()
+
+    def ready(self) -> dict[str, Any]:
+        """Return the snapshot that is served; raises ApiError (503) while there is none."""
+        return self._connection.get("/ready").json()
+
+    def metrics(self) -> str:
+        """Return what the server does, as Prometheus reads it."""
+        return self._connection.get("/metrics", accept="text/plain").content.decode()
 
     def snapshot(self) -> dict[str, Any]:
         """Return what the snapshot is made of, and in `windows` what `as_of` may be."""
@@ -243,13 +259,16 @@ class Client:
         self,
         table: str,
         *,
+        filters: Conditions = (),
+        columns: Names | None = None,
         sort: str | None = None,
         limit: int | None = None,
         offset: int = 0,
-        **filters: Any,
+        **more: Any,
     ) -> pl.DataFrame:
-        """Return rows of any knowledge table, such as "clusters"; `filters` as its route has."""
-        asked = filters | {"sort": sort, "limit": limit, "offset": offset or None}
+        """Return rows of any knowledge table, such as "clusters"; `more` as its route has."""
+        asked = more | _selected(filters, columns, more)
+        asked |= {"sort": sort, "limit": limit, "offset": offset or None}
         try:
             return self._rows(f"/knowledge/{_quoted(table)}", asked)
         except ApiError as error:
@@ -263,10 +282,24 @@ class Client:
         body = self.get(f"/knowledge/{_quoted(table)}/{_quoted(item_id)}", limit=limit)
         return table_of_json({"rows": []} | body)
 
-    def contrast(self, actors: Sequence[str], *, limit: int | None = None) -> pl.DataFrame:
-        """Return what sets actors apart from all others, strongest first."""
+    def contrast(
+        self,
+        actors: Names | None = None,
+        *,
+        cluster: str | None = None,
+        community: str | None = None,
+        table: str | None = None,
+        filters: Conditions = (),
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return what sets actors apart from all others, strongest first.
+
+        They are given by one of: `actors`, `cluster`, `community`, or `table` with `filters`, those
+        in the rows of a knowledge table.
+        """
         asked = self._head | {"limit": limit}
-        body = {"actors": list(actors)}
+        body = {"actors": None if actors is None else _several(actors), "cluster": cluster}
+        body |= {"community": community, "table": table, "filters": _conditions(filters)}
         return table_of(
             self._connection.post("/knowledge/contrast", body, parameters=asked, accept=TABULAR)
         ).rows
@@ -339,18 +372,38 @@ class Client:
 
 
 def _documents(event_type: str, asked: DocumentFilters, **more: Any) -> dict[str, Any]:
-    columns = asked.pop("columns", None)
-    filters = [_condition(one) for one in asked.pop("filters", ())]
-    parameters = {"event_type": event_type, **asked, **more, "filter": filters}
-    return parameters | {"columns": ",".join(columns) if columns else None}
+    selected = _selected(asked.pop("filters", ()), asked.pop("columns", None), asked)
+    return {"event_type": event_type, **asked, **more, **selected}
+
+
+def _selected(
+    filters: Conditions, columns: Names | None, others: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters for which rows, and what of them; raises TypeError for `filter`."""
+    if "filter" in others:
+        raise TypeError("filter is HTTP's name: give filters, one or several")
+    return {
+        "filter": _conditions(filters),
+        "columns": ",".join(_several(columns)) if columns else None,
+    }
+
+
+def _several(names: Names) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _conditions(given: Conditions) -> list[str]:
+    return [_condition(one) for one in ([given] if isinstance(given, str) else given)]
 
 
 def _condition(one: Condition) -> str:
     if isinstance(one, str):
         return one
     field, operator, value = one
-    values = value if isinstance(value, list | tuple) else [value]
-    return f"{field}:{operator}:{','.join(parameter(each) for each in values)}"
+    if not isinstance(value, list | tuple):
+        return f"{field}:{operator}:{parameter(value)}"
+    values = (parameter(each).replace("\\", "\\\\").replace(",", "\\,") for each in value)
+    return f"{field}:{operator}:{','.join(values)}"
 
 
 def _quoted(part: str) -> str:

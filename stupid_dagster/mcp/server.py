@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from stupid_dagster import __version__
 from stupid_dagster.api import create_app
 from stupid_dagster.api.dependencies import KEY_NEEDED, has_key
 from stupid_dagster.api.errors import problem
-from stupid_dagster.api.server import bound_socket, server_config
+from stupid_dagster.api.server import bound_socket, run_announced, server_config
 from stupid_dagster.errors import hint
 from stupid_dagster.mcp.tools import PLAN_SCHEMA, refusal, route_tools
 from stupid_dagster.project import Project
@@ -131,17 +131,18 @@ def serve_stdio(project: Project) -> None:
     anyio.run(serve)
 
 
-def serve_http(project: Project) -> None:
+def serve_http(project: Project, announce: Callable[[str], Any] = lambda url: None) -> None:
     """Serve streamable HTTP under /mcp on the project's `api_host` and `api_port`.
 
-    With the setting `api_key`, requests need it as `X-API-Key` or as a bearer token. Raises
-    SettingsError as `bound_socket` does.
+    With the setting `api_key`, requests need it as `X-API-Key` or as a bearer token. `announce` is
+    called with the URL once it can be asked. Raises SettingsError as `bound_socket` does.
     """
     _log_plainly()
     settings = project.settings
     with bound_socket(settings) as listener:
         app: ASGIApp = build_server(project).streamable_http_app(host=settings.api_host)
-        uvicorn.Server(server_config(_Keyed(app, settings))).run([listener])
+        server = uvicorn.Server(server_config(_Keyed(app, settings)))
+        run_announced(server, listener, settings, lambda url: announce(f"{url}/mcp"))
 
 
 def _log_plainly() -> None:

@@ -7,7 +7,9 @@ other client, and told so in the same words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +19,7 @@ from fastapi import FastAPI
 from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from stupid_dagster.client.connection import query_of
-from stupid_dagster.mcp.answers import DEFAULT_ROWS, MOST_ROWS, OUTPUT, answer_of
+from stupid_dagster.mcp.answers import BULKY, DEFAULT_ROWS, MOST_ROWS, OUTPUT, answer_of
 from stupid_dagster.query.plans.model import Plan
 
 PLAN_SCHEMA = Plan.model_json_schema()
@@ -40,6 +42,7 @@ ROUTES = {
 }
 _LIMITED = ("run_plan",)
 """Tools of routes without a limit: what they answer is cut here."""
+_OF_HTTP = re.compile(r"\b(?:POST|GET|CSV|Arrow|HTTP|40[0-9]|422)\b|`/")
 _READS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -62,17 +65,27 @@ class RouteTool:
         given = {name: value for name, value in arguments.items() if value is not None}
         if mistake := self._mistake(given):
             return refusal(mistake)
+        lean = given.get("table", self.told.name) if not given.get("columns") else None
         limit = given.setdefault("limit", self.limit) if self.limit else None
         path = self.path
         for name in [name for name, place in self.places.items() if place == "path"]:
             path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
         body = given.pop("plan", None) if self.method == "post" else None
+        if isinstance(body, str):
+            try:
+                body = json.loads(body)
+            except ValueError as error:
+                return refusal(f"plan is a text that is no JSON ({error}): give an object")
         if self.told.name in _LIMITED:
             del given["limit"]
         reply = await api.request(self.method.upper(), path, params=query_of(given), json=body)
         if not reply.is_success:
             return refusal(reply.json()["detail"])
-        return answer_of(self.told.name, reply.json(), limit)
+        return answer_of(self.told.name, reply.json(), limit, self._ways, lean)
+
+    @property
+    def _ways(self) -> Collection[str]:
+        return self.told.input_schema["properties"]
 
     def _mistake(self, given: Mapping[str, Any]) -> str | None:
         """Return what keeps the API from being asked; all else it tells itself."""
@@ -115,6 +128,11 @@ def _tool(name: str, method: str, path: str, operation: Mapping[str, Any]) -> Ro
         schema["properties"]["plan"] = plan
         schema["required"].append("plan")
     schema["properties"] |= {one["name"]: _untitled(one["schema"]) for one in parameters}
+    for told in schema["properties"].values():
+        told["description"] = _for_tools(told.get("description", ""))
+    if "columns" in places and path.startswith("/knowledge"):
+        rest = "; ".join(f"of {table} all but {', '.join(left)}" for table, left in BULKY.items())
+        schema["properties"]["columns"]["description"] += f" {rest[0].upper()}{rest[1:]}."
     if "limit" in places or name in _LIMITED:
         usual = schema["properties"].get("limit", {}).get("default") or DEFAULT_ROWS
         schema["properties"]["limit"] = {
@@ -126,12 +144,27 @@ def _tool(name: str, method: str, path: str, operation: Mapping[str, Any]) -> Ro
         }
     told = Tool(
         name=name,
-        description=operation["description"],
+        description=_for_tools(operation["description"]),
         input_schema=schema,
         output_schema=OUTPUT,
         annotations=_READS_ONLY,
     )
     return RouteTool(method, path, places, told)
+
+
+def _for_tools(text: str) -> str:
+    """Return a description without what only HTTP has, and with routes named as tools."""
+    text = text.replace(
+        "`/snapshot` lists those that are kept", "another is refused with those that are kept"
+    )
+    for name, (_, path) in ROUTES.items():
+        text = text.replace(f"`{path}`", f"`{name}`")
+    sentences = []
+    for sentence in re.split(r"(?<=\.)(?=\s)", text):
+        kept = [clause for clause in sentence.split(";") if not _OF_HTTP.search(clause)]
+        if kept:
+            sentences.append(f"{';'.join(kept).removesuffix('.')}.")
+    return "".join(sentences).strip()
 
 
 def _untitled(schema: Any) -> Any:

@@ -146,3 +146,20 @@ def wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
         except httpx2.TransportError:
             pass
         time.sleep(0.1)
+
+
+def test_where_it_is_served_is_told_when_it_can_be_asked(flights_project: Project) -> None:
+    root = str(flights_project.settings.root)
+    command = [sys.executable, "-m", "stupid_dagster.cli", "--root", root, "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            told = process.stdout.readline()
+            assert told.startswith("query API: http://127.0.0.1:") and ":0/" not in told
+            url = told.split()[-1].removesuffix("/docs")
+            assert httpx2.get(f"{url}/health").status_code == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)

@@ -60,7 +60,7 @@ def test_fields_that_come_nested_are_left_as_they_are() -> None:
 
 
 def test_every_knowledge_table_is_read_by_its_name(api: Client) -> None:
-    members = api.knowledge("cluster_members", filter="cluster_id:eq:cluster:0", limit=5)
+    members = api.knowledge("cluster_members", filters="cluster_id:eq:cluster:0", limit=5)
     assert members["cluster_id"].unique().to_list() == ["cluster:0"] and members.height == 5
     for table in KNOWLEDGE_TABLES:
         assert api.knowledge(table, limit=1).width
@@ -88,6 +88,47 @@ def test_walks_paths_and_subgraphs(api: Client) -> None:
 def test_a_contrast_of_actors(api: Client) -> None:
     actors = api.knowledge_item("clusters", "cluster:0", limit=20).rows["actor"].to_list()
     assert not api.contrast(actors, limit=5).is_empty()
+    assert not api.contrast(actors[0], limit=5).is_empty()
+
+
+def test_a_contrast_is_asked_for_as_over_http(api: Client) -> None:
+    by_cluster = api.contrast(cluster="cluster:0", limit=5)
+    assert by_cluster.height == 5
+    whole = api.get("/knowledge/contrast", cluster="cluster:0", limit=5)["rows"]
+    assert by_cluster["name"].to_list() == [row["name"] for row in whole]
+    conditions = ("cluster_id:eq:cluster:0", [("cluster_id", "in", ["cluster:0"])])
+    for filters in conditions:
+        found = api.contrast(table="cluster_members", filters=filters, limit=5)
+        assert found.equals(by_cluster)
+    community = api.knowledge("communities", limit=1)["community_id"].item()
+    assert not api.contrast(community=community).is_empty()
+    with pytest.raises(ApiError, match="did you mean 'eq'"):
+        api.contrast(table="cluster_members", filters="cluster_id:equ:cluster:0")
+    with pytest.raises(ApiError, match="give one of actors, cluster, community, table"):
+        api.contrast()
+
+
+def test_one_condition_or_column_is_no_list_of_letters(api: Client) -> None:
+    found = api.documents("Departure", filters="origin:eq:JFK", columns="origin", limit=5)
+    assert found.columns == ["doc_id", "origin"]
+    assert found["origin"].to_list() == ["JFK"] * 5
+    ranks = api.knowledge("pagerank", filters=["type:eq:Airport"], columns=["rank"], limit=3)
+    assert ranks.columns == ["rank"] and ranks.height == 3
+    assert api.knowledge("insights", columns="title", limit=2).columns == ["title"]
+    for ask in (api.documents, api.knowledge):
+        with pytest.raises(TypeError, match="give filters"):
+            ask("Departure", filter="origin:eq:JFK")
+
+
+def test_commas_in_the_values_of_a_condition_part_nothing(api: Client) -> None:
+    title = next(t for t in api.knowledge("insights")["title"] if "," in t)
+    found = api.knowledge("insights", filters=[("title", "in", [title, "none\\, of them"])])
+    assert found["title"].to_list() == [title]
+
+
+def test_the_server_says_that_it_is_there(api: Client, flights_project: Project) -> None:
+    assert api.health() and api.ready()["snapshot"] == api.snapshot()["snapshot"]
+    assert "# HELP" in api.metrics()
 
 
 def test_plans_are_checked_explained_and_run(api: Client) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -45,19 +44,12 @@ def url(flights_project: Project) -> Iterator[str]:
         env=os.environ | {"STUPID_API_KEY": KEY, "STUPID_API_PORT": str(port)},
     ) as server:
         assert server.stderr
-        said_first = server.stderr.readline()
-        assert re.search(rf"http://127.0.0.1:{port}/mcp", said_first), said_first
         url = f"http://127.0.0.1:{port}/mcp"
-        seconds_until(lambda: _answers(url))
+        assert f"MCP: {url}\n" in server.stderr
+        assert httpx2.get(url).status_code == 401, "it was told before it answered"
         yield url
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=20)
-
-
-def _answers(url: str) -> bool:
-    with suppress(httpx2.ConnectError):
-        return httpx2.get(url).status_code == 401
-    return False
 
 
 @pytest.mark.parametrize(
@@ -116,6 +108,17 @@ def test_it_is_bound_as_serve_is(flights_project: Project) -> None:
         ):
             refused = CliRunner().invoke(main, [*root, *command, *address])
             assert refused.exit_code and told in refused.output
+
+
+@pytest.mark.parametrize("command", [["mcp", "--http"], ["serve"]])
+def test_where_it_would_have_been_is_not_told(flights_project: Project, command: list[str]) -> None:
+    root = flights_project.settings.root
+    with bound_socket(load_settings(root, overrides={"api_port": 0})) as taken:
+        taken.listen()
+        address = ["--port", str(taken.getsockname()[1])]
+        refused = CliRunner().invoke(main, ["--root", str(root), *command, *address])
+    assert refused.exit_code and "can't be bound to" in refused.output
+    assert "http://" not in refused.output
 
 
 def test_an_address_without_http_is_refused(flights_project: Project) -> None:

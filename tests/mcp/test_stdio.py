@@ -134,7 +134,13 @@ def test_the_text_has_the_rows_too_up_to_its_most(ask: Ask) -> None:
     long = ask("find_documents", event_type="Departure", limit=500)
     assert len(structured(long)["rows"]) == 500
     assert len(said(long)) < MOST_CHARACTERS + 1000
-    assert "the structured content has all 500 rows" in said(long)
+    first, _, table = said(long).split("\n", 2)
+    shown = [*csv.DictReader(io.StringIO(table))]
+    assert len({len(row) for row in shown}) == 1 and None not in shown[-1].values()
+    total = structured(long)["total"]
+    assert f"] {len(shown)} of {total} rows, TRUNCATED: the text has room for" in first
+    assert f"{len(shown)} of the 500 rows of the structured content" in first
+    assert "fewer columns" in first and "offset" not in first and "cut at" not in said(long)
 
 
 def test_texts_nodes_and_knowledge_are_what_the_snapshot_has(

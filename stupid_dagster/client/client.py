@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 import polars as pl
 
 from stupid_dagster.client.answers import Answer, Event, Subgraph, Table, TruncatedWarning
+from stupid_dagster.client.asking import (
+    Conditions,
+    Day,
+    DocumentFilters,
+    Names,
+    Time,
+    conditions_of,
+    documents_of,
+    selected,
+    several,
+)
 from stupid_dagster.client.connection import Connection, Parameters, parameter
 from stupid_dagster.client.reading import (
     TABULAR,
@@ -22,30 +32,10 @@ from stupid_dagster.client.reading import (
 )
 from stupid_dagster.errors import ApiError
 
-Condition = str | tuple[str, str, Any]
-"""`"dep_delay:gt:60"`, or `("origin", "in", ["JFK", "LGA"])`."""
-Conditions = str | Sequence[Condition]
-"""Some, or a single one as a text; all must hold."""
-Names = str | Sequence[str]
-"""Some, or a single one."""
 Body = Mapping[str, Any]
 Direction = Literal["both", "out", "in"]
-Day = date | str
-Time = datetime | str
 SECONDS_TO_THINK = 300.0
 """How long a stream of events may be quiet: a language model may take its time."""
-
-
-class DocumentFilters(TypedDict, total=False):
-    """Which documents, and what of them: `until` is excluded, all `filters` must hold."""
-
-    first_day: Day | None
-    last_day: Day | None
-    since: Time | None
-    until: Time | None
-    actor: str | None
-    filters: Conditions
-    columns: Names | None
 
 
 class Client:
@@ -142,7 +132,7 @@ class Client:
         **asked: Unpack[DocumentFilters],
     ) -> pl.DataFrame:
         """Return documents of an event type that meet all conditions."""
-        return self._rows("/documents", _documents(event_type, asked, sort=sort, limit=limit))
+        return self._rows("/documents", documents_of(event_type, asked, sort=sort, limit=limit))
 
     def iter_documents(
         self, event_type: str, *, page_rows: int | None = None, **asked: Unpack[DocumentFilters]
@@ -151,7 +141,7 @@ class Client:
 
         A snapshot that replaces another meanwhile may end it with an ApiError: begin anew then.
         """
-        parameters = _documents(event_type, asked, limit=page_rows)
+        parameters = documents_of(event_type, asked, limit=page_rows)
         page = self.table("/documents", **parameters)
         yield page.rows
         while page.next_cursor:
@@ -267,7 +257,7 @@ class Client:
         **more: Any,
     ) -> pl.DataFrame:
         """Return rows of any knowledge table, such as "clusters"; `more` as its route has."""
-        asked = more | _selected(filters, columns, more)
+        asked = more | selected(filters, columns, more)
         asked |= {"sort": sort, "limit": limit, "offset": offset or None}
         try:
             return self._rows(f"/knowledge/{_quoted(table)}", asked)
@@ -298,8 +288,8 @@ class Client:
         in the rows of a knowledge table.
         """
         asked = self._head | {"limit": limit}
-        body = {"actors": None if actors is None else _several(actors), "cluster": cluster}
-        body |= {"community": community, "table": table, "filters": _conditions(filters)}
+        body = {"actors": None if actors is None else several(actors), "cluster": cluster}
+        body |= {"community": community, "table": table, "filters": conditions_of(filters)}
         return table_of(
             self._connection.post("/knowledge/contrast", body, parameters=asked, accept=TABULAR)
         ).rows
@@ -369,41 +359,6 @@ class Client:
                 stacklevel=3,
             )
         return found.rows
-
-
-def _documents(event_type: str, asked: DocumentFilters, **more: Any) -> dict[str, Any]:
-    selected = _selected(asked.pop("filters", ()), asked.pop("columns", None), asked)
-    return {"event_type": event_type, **asked, **more, **selected}
-
-
-def _selected(
-    filters: Conditions, columns: Names | None, others: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the parameters for which rows, and what of them; raises TypeError for `filter`."""
-    if "filter" in others:
-        raise TypeError("filter is HTTP's name: give filters, one or several")
-    return {
-        "filter": _conditions(filters),
-        "columns": ",".join(_several(columns)) if columns else None,
-    }
-
-
-def _several(names: Names) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _conditions(given: Conditions) -> list[str]:
-    return [_condition(one) for one in ([given] if isinstance(given, str) else given)]
-
-
-def _condition(one: Condition) -> str:
-    if isinstance(one, str):
-        return one
-    field, operator, value = one
-    if not isinstance(value, list | tuple):
-        return f"{field}:{operator}:{parameter(value)}"
-    values = (parameter(each).replace("\\", "\\\\").replace(",", "\\,") for each in value)
-    return f"{field}:{operator}:{','.join(values)}"
 
 
 def _quoted(part: str) -> str:

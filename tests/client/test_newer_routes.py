@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import polars as pl
 import pytest
@@ -115,9 +116,10 @@ def test_one_condition_or_column_is_no_list_of_letters(api: Client) -> None:
     ranks = api.knowledge("pagerank", filters=["type:eq:Airport"], columns=["rank"], limit=3)
     assert ranks.columns == ["rank"] and ranks.height == 3
     assert api.knowledge("insights", columns="title", limit=2).columns == ["title"]
+    https_name: dict[str, Any] = {"filter": "origin:eq:JFK"}
     for ask in (api.documents, api.knowledge):
         with pytest.raises(TypeError, match="give filters"):
-            ask("Departure", filter="origin:eq:JFK")
+            ask("Departure", **https_name)
 
 
 def test_commas_in_the_values_of_a_condition_part_nothing(api: Client) -> None:

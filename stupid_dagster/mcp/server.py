@@ -23,6 +23,7 @@ from stupid_dagster import __version__
 from stupid_dagster.api import create_app
 from stupid_dagster.api.dependencies import KEY_NEEDED, has_key
 from stupid_dagster.api.errors import problem
+from stupid_dagster.api.limits import SizeLimit
 from stupid_dagster.api.server import bound_socket, run_announced, server_config
 from stupid_dagster.errors import hint
 from stupid_dagster.mcp.tools import PLAN_SCHEMA, refusal, route_tools
@@ -141,7 +142,7 @@ def serve_http(project: Project, announce: Callable[[str], Any] = lambda url: No
     settings = project.settings
     with bound_socket(settings) as listener:
         app: ASGIApp = build_server(project).streamable_http_app(host=settings.api_host)
-        server = uvicorn.Server(server_config(_Keyed(app, settings)))
+        server = uvicorn.Server(server_config(_Keyed(SizeLimit(app), settings)))
         run_announced(server, listener, settings, lambda url: announce(f"{url}/mcp"))
 
 

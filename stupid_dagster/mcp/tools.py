@@ -78,7 +78,13 @@ class RouteTool:
                 return refusal(f"plan is a text that is no JSON ({error}): give an object")
         if self.told.name in _LIMITED:
             del given["limit"]
-        reply = await api.request(self.method.upper(), path, params=query_of(given), json=body)
+        try:
+            request = api.build_request(
+                self.method.upper(), path, params=query_of(given), json=body
+            )
+        except httpx2.InvalidURL:
+            return refusal("the arguments are too long: use shorter texts")
+        reply = await api.send(request)
         if not reply.is_success:
             return refusal(reply.json()["detail"])
         return answer_of(self.told.name, reply.json(), limit, self._ways, lean)
@@ -95,6 +101,8 @@ class RouteTool:
             if given.get(name, "") == "":
                 described = self.told.input_schema["properties"][name]["description"]
                 return f"{name} is needed: {described}"
+            if given[name] in (".", ".."):  # Segments of a URL that would lead to another route.
+                return f"{name} = {given[name]!r}: there is none"
         limit = given.get("limit", DEFAULT_ROWS)
         if not isinstance(limit, int) or not 1 <= limit <= MOST_ROWS:
             return f"limit = {str(limit)[:80]}: a tool's answer has 1 to {MOST_ROWS} rows"

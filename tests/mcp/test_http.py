@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from stupid_dagster.api.limits import MOST_BODY
 from stupid_dagster.api.server import bound_socket
 from stupid_dagster.cli.main import main
 from stupid_dagster.cli.mcp import mcp
@@ -91,6 +92,11 @@ def test_a_page_of_another_site_is_not_let_in(url: str) -> None:
     headers = {b"X-API-Key": KEY.encode(), b"Origin": b"https://evil.example"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     assert httpx2.post(url, json=body, headers=headers).status_code == 403
+
+
+def test_a_body_that_is_too_large_is_refused(url: str) -> None:
+    large = {"content": b" " * (MOST_BODY + 1), "headers": {b"X-API-Key": KEY.encode()}}
+    assert httpx2.post(url, **large).status_code == 413
 
 
 def test_it_is_bound_as_serve_is(flights_project: Project) -> None:

@@ -195,6 +195,23 @@ def test_mistakes_are_told_in_the_apis_words(
 ) -> None:
     refused = ask(tool, **arguments)
     assert refused.is_error and re.search(told, said(refused)), said(refused)
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_argument_leads_to_another_route(ask: Ask, name: str) -> None:
+    for tool, argument in [
+        ("describe_event_type", "event_type"),
+        ("document", "doc_id"),
+        ("node", "entity_id"),
+    ]:
+        refused = ask(tool, **{argument: name})
+        assert refused.is_error and "there is none" in said(refused)
+
+
+def test_arguments_that_no_url_can_hold_are_refused(ask: Ask) -> None:
+    for tool, argument in [("find_documents", "event_type"), ("node", "entity_id")]:
+        refused = ask(tool, **{argument: "x" * 70_000})
+        assert refused.is_error and "too long" in said(refused)
     assert "pydantic" not in said(refused)
 
 

@@ -107,15 +107,19 @@ class NotFoundError(QueryError):
 
 
 class InvalidQueryError(QueryError):
-    """The request is malformed."""
+    """The request is malformed; `problems` lists its mistakes where they are known by place."""
+
+    def __init__(self, message: str, problems: Iterable[tuple[str, str]] = ()) -> None:
+        self.problems = list(problems)
+        super().__init__(message)
 
 
 class InvalidPlanError(InvalidQueryError):
     """A query plan has mistakes; `problems` lists all of them: where in the plan, and what."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
-        self.problems = list(problems)
-        super().__init__("; ".join(f"{where}: {what}" for where, what in self.problems))
+        found = list(problems)
+        super().__init__("; ".join(f"{where}: {what}" for where, what in found), found)
 
 
 class TimedOutError(QueryError):
@@ -161,7 +165,9 @@ def hint(word: str, candidates: Iterable[str]) -> str:
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate nearest to `word`, None where none is near."""
     pool = {candidate.lower(): candidate for candidate in candidates}
-    near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=0.6)
+    # Two of four letters can be alike by chance: `like` isn't `le`.
+    cutoff = 0.6 if len(word) > 4 else 0.7
+    near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=cutoff)
     return pool[near[0]] if near else None
 
 

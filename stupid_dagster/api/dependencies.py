@@ -24,6 +24,7 @@ from stupid_dagster.errors import InvalidQueryError, hint
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots, SnapshotReader
 from stupid_dagster.query.filters import parse_time
+from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.settings import Settings
 
 _KEY = APIKeyHeader(
@@ -31,6 +32,10 @@ _KEY = APIKeyHeader(
     auto_error=False,
     description="Needed where the setting `api_key` is set.",
 )
+
+
+_MOST_CHECKED = 50
+"""Parameters: more than any route has, so that one is wrong if there are more."""
 
 
 def is_key(settings: Settings, given: bytes) -> bool:
@@ -84,15 +89,18 @@ async def check_parameters(request: Request) -> None:
     parameters = _operation(request).get("parameters", ())
     schemas = {p["name"]: p["schema"] for p in parameters if p["in"] == "query"}
     known = [*schemas]
-    for name in request.query_params:
-        if name not in known:
-            raise InvalidQueryError(
-                f"{request.url.path[:200]} has no parameter {name[:80]!r}{hint(name[:80], known)}; "
-                f"it has {', '.join(known) or 'none'}"
-            )
+    mistakes = Mistakes()
+    for name in [*request.query_params][:_MOST_CHECKED]:
         times = len(request.query_params.getlist(name))
-        if times > 1 and not _is_list(schemas[name]):
-            raise InvalidQueryError(f"{name}: given {times} times; it takes one value")
+        if name not in known:
+            mistakes.add(
+                name[:80],
+                f"{request.url.path[:200]} has no parameter {name[:80]!r}{hint(name[:80], known)}; "
+                f"it has {', '.join(known) or 'none'}",
+            )
+        elif times > 1 and not _is_list(schemas[name]):
+            mistakes.add(name, f"{name}: given {times} times; it takes one value")
+    mistakes.raise_any()
 
 
 def _is_list(schema: dict[str, Any]) -> bool:

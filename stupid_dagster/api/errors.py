@@ -5,12 +5,13 @@ from __future__ import annotations
 import http
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -57,9 +58,12 @@ _TYPES = {
     415: "unsupported-media-type",
     421: "unknown-host",
     422: "invalid-query",
+    426: "upgrade-needed",
     503: "unavailable",
     504: "timed-out",
 }
+NOT_ALLOWED = 1008
+"""Status of a WebSocket's end, policy violation (RFC 6455, 7.4.1)."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -88,11 +92,20 @@ class Problem(BaseModel):
     errors: list[Mistake] | None = Field(default=None, description="Every mistake of the request.")
 
 
+def mistakes_told(
+    error: RequestValidationError | WebSocketRequestValidationError, body: Any = None
+) -> tuple[str, list[dict[str, str]]]:
+    """Return what is wrong with a request's form, in words and mistake by mistake."""
+    errors = [_mistake(mistake, body) for mistake in error.errors()]
+    return "; ".join(f"{one['where']}: {one['message']}" for one in errors), errors
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Make the app answer every error with problem+json."""
     app.add_exception_handler(StupidError, _expected)
     app.add_exception_handler(NotModified, _not_modified)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(WebSocketRequestValidationError, _malformed_socket)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -143,8 +156,10 @@ def _expected(request: Request, error: Exception) -> Response:
     if status > 500:
         log.warning("can't answer", path=request.url.path, problem=str(error))
     mistakes = None
-    if isinstance(error, InvalidPlanError):
-        mistakes = [{"where": where, "message": what} for where, what in error.problems]
+    if isinstance(error, InvalidQueryError):
+        # Of a plan, they have their places in it.
+        base = "" if isinstance(error, InvalidPlanError) else "query."
+        mistakes = [{"where": f"{base}{where}", "message": what} for where, what in error.problems]
     headers = {"Retry-After": "10"} if isinstance(error, BusyError) else None
     return problem(request, status, str(error), errors=mistakes, headers=headers)
 
@@ -156,9 +171,18 @@ def _not_modified(request: Request, error: Exception) -> Response:
 
 def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [_mistake(mistake, error.body) for mistake in error.errors()]
-    detail = "; ".join(f"{mistake['where']}: {mistake['message']}" for mistake in errors)
+    detail, errors = mistakes_told(error, error.body)
     return problem(request, 422, detail, errors=errors)
+
+
+async def _malformed_socket(websocket: WebSocket, error: WebSocketRequestValidationError) -> None:
+    """Tell it over the socket: a browser shows its page nothing of a socket that is refused."""
+    detail, errors = mistakes_told(error)
+    data = problem_content(websocket, 422, detail) | {"errors": errors}
+    with suppress(WebSocketDisconnect, RuntimeError):  # It has left.
+        await websocket.accept()
+        await websocket.send_text(json.dumps({"event": "error", "id": None, "data": data}))
+        await websocket.close(NOT_ALLOWED, detail[:100])
 
 
 def _mistake(mistake: Mapping[str, Any], body: Any) -> dict[str, str]:
@@ -170,21 +194,41 @@ def _mistake(mistake: Mapping[str, Any], body: Any) -> dict[str, str]:
         what = f"is no JSON: {mistake['ctx']['error']} at line {line}, column {column}"
         return {"where": "body", "message": what}
     where = ".".join(str(part) for part in mistake["loc"])
+    if isinstance(body, bytes) and mistake["loc"] == ("body",):
+        # FastAPI leaves what isn't sent as JSON as it came.
+        return {"where": where, "message": "send JSON, and Content-Type: application/json"}
     return {"where": where, "message": mistake["msg"].removeprefix("Value error, ")}
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = error.detail
+    detail, path = error.detail, request.url.path
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        detail = f"{path[:200]} takes {allow}, and not {request.method[:20]}"
     if error.status_code == 404:
-        path = request.url.path
-        pages = request.app.openapi()["paths"]
-        near = hint(path[:200], pages)
+        near = _near(path[:200], request.app.openapi()["paths"])
         table = path.removeprefix("/knowledge/")
         if table in KNOWLEDGE_TABLES:
             near = f": /knowledge/tables/{table} has that table"
         detail = f"there is no {path[:200]}{near}; /docs lists what there is"
     return problem(request, error.status_code, detail, headers=error.headers)
+
+
+def _near(path: str, pages: Iterable[str]) -> str:
+    """Return a hint to the page whose path has one part that is spelt otherwise."""
+    parts = path.strip("/").split("/")
+    for page in pages:
+        wanted = page.strip("/").split("/")
+        if len(wanted) == len(parts):
+            wrong = [
+                (part, right)
+                for part, right in zip(parts, wanted, strict=True)
+                if part != right and "{" not in right
+            ]
+            if len(wrong) == 1 and hint(wrong[0][0], [wrong[0][1]]):
+                return f" (did you mean {page!r}?)"
+    return ""
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -84,15 +84,16 @@ class _Told:
             console.print(f"[dim]the first {SHOWN} of {data['rows'].height:,} rows[/]")
 
     def _text(self, data: dict[str, Any]) -> None:
-        if data["replaces"]:
-            console.print()
-        console.print(escape(data["text"]), end="")
+        """Print nothing: what comes may be replaced yet, and what was printed stays."""
 
     def _done(self, data: dict[str, Any]) -> None:
         usage, removed = data["usage"], data["sentences_removed"]
         cut = f"; {removed} unsupported sentence(s) removed" if removed else ""
+        if data["text_by"] == "rule":
+            cut += "; told by rule"
+        console.print(escape(data["text"]))
         console.print(
-            f"\n[dim]{data['seconds']['total']:.1f} s, "
+            f"[dim]{data['seconds']['total']:.1f} s, "
             f"{usage['prompt_tokens'] + usage['completion_tokens']:,} tokens{cut}[/]\n"
         )
 

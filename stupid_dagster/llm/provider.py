@@ -137,8 +137,8 @@ class Provider(ABC):
             again = f"That is not right: {problems}. {schema_words(wanted)}"
             conversation += [Message("assistant", reply.text or "-"), Message("user", again)]
         raise ProviderError(
-            f"{self.model_id} gave no {schema.__name__} that can be used, asked twice: {problems}; "
-            "use a model that follows JSON schemas",
+            f"{self.model_id} gave no answer of the form that it was asked for, asked twice: "
+            f"{problems}; use a model that follows JSON schemas",
             usage,
         )
 
@@ -224,6 +224,8 @@ def status_failure(
     status: int, said: str, headers: Mapping[str, str], *secrets: str | None
 ) -> CallFailed:
     """Return the failure of a call that was answered with an error status, keys left out."""
+    # The clients of OpenAI and Anthropic begin with the status.
+    said = said.removeprefix(f"Error code: {status} - ")
     for secret in filter(None, secrets):
         said = said.replace(secret, "***")
     told = headers.get("retry-after", "")

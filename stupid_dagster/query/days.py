@@ -17,12 +17,12 @@ def snapshot_days(manifest: Manifest, first: date | None, last: date | None) -> 
     """
     low, high = manifest.first_day, manifest.last_day
     begin, end = (first.isoformat() if first else low), (last.isoformat() if last else high)
-    if begin > end:
+    if first and last and first > last:
         raise InvalidQueryError(f"the first day, {begin}, comes after the last, {end}")
-    if begin < low or end > high:
+    if not low <= begin <= end <= high:
+        asked = f"{begin} to {end}" if begin <= end else begin if first else end
         raise InvalidQueryError(
-            f"{begin} to {end} isn't within the window, {low} to {high}: only its days can be "
-            "asked for"
+            f"{asked} isn't within the window, {low} to {high}: only its days can be asked for"
         )
     return [day for day in manifest.days if begin <= day <= end]
 

@@ -20,6 +20,7 @@ from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
+from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_order
 from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
 from stupid_dagster.query.texts import WindowTexts
@@ -82,17 +83,21 @@ class DocumentReader:
             )
         return self.schemas[event_type]
 
-    def page(self, query: DocumentQuery, limit: int, cursor: str | None = None) -> Page:
+    def page(
+        self,
+        query: DocumentQuery,
+        limit: int,
+        cursor: str | None = None,
+        mistakes: Mistakes | None = None,
+    ) -> Page:
         """Return at most `limit` documents, by day and within a day by actor and time.
 
         With `sort`, by `column` or `-column`, missing values last, ties in the order above.
         Columns: doc_id, then those asked for, else all. `total` is given where no condition
-        but days narrows the documents. Raises InvalidQueryError.
+        but days narrows the documents. Raises InvalidQueryError, which has all that is wrong,
+        `mistakes` that were found before included.
         """
-        query = in_utc(query)
-        schema = self.schema(query.event_type)
-        columns = self._columns(query, schema)
-        wanted = self._condition(query, schema)
+        query, schema, columns, wanted = self._checked(query, mistakes or Mistakes())
         begin = Cursor.parse(cursor, query.question) if cursor else None
         if query.sort:
             return self._sorted(query, query.sort, wanted, columns, limit, begin)
@@ -114,6 +119,27 @@ class DocumentReader:
         total = None if begin else _total(query, wanted, versions)
         next_cursor = following and following.sealed(query.question)
         return Page(hex_ids(rows), limit, truncated, total, next_cursor)
+
+    def _checked(
+        self, query: DocumentQuery, mistakes: Mistakes
+    ) -> tuple[DocumentQuery, dict[str, pl.DataType], list[str], pl.Expr | None]:
+        """Return the question, its event type's columns, those to read, and the condition.
+
+        Raises InvalidQueryError with every mistake.
+        """
+        mistakes.attempt("first_day", lambda: self._days(query), [])
+        query = mistakes.attempt("since", lambda: in_utc(query), query)
+        schema = mistakes.attempt("event_type", lambda: self.schema(query.event_type), {})
+        columns: list[str] = []
+        wanted: pl.Expr | None = None
+        if schema:
+            columns = mistakes.attempt("columns", lambda: self._columns(query, schema), [])
+            wanted = mistakes.attempt("filter", lambda: self._condition(query, schema), None)
+            if query.sort:
+                sort = query.sort
+                mistakes.attempt("sort", lambda: sort_order(sort, schema), ("", False))
+        mistakes.raise_any()
+        return query, schema, columns, wanted
 
     def _sorted(
         self,
@@ -179,7 +205,7 @@ class DocumentReader:
 
         Raises InvalidQueryError, also for a cursor into documents that were replaced.
         """
-        days = snapshot_days(self.snapshot.manifest, query.first_day, query.last_day)
+        days = self._days(query)
         # A document's day is that of its time in the model's zone.
         if query.since:
             days = [d for d in days if d >= day_of(query.since, self.zone)]
@@ -191,6 +217,9 @@ class DocumentReader:
                 raise replaced()
             days = [d for d in days if d >= begin.day]
         return [v for day in days if (v := self.snapshot.day("documents", day))]
+
+    def _days(self, query: DocumentQuery) -> list[str]:
+        return snapshot_days(self.snapshot.manifest, query.first_day, query.last_day)
 
     def _scans(
         self, versions: Sequence[Version], query: DocumentQuery, wanted: pl.Expr | None

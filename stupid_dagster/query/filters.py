@@ -99,7 +99,7 @@ def condition(filters: Iterable[Filter], schema: Mapping[str, pl.DataType]) -> p
         except InvalidQueryError as error:
             problems.append(str(error))
     if problems:
-        raise InvalidQueryError("; ".join(problems))
+        raise InvalidQueryError("; ".join(problems), [("filter", what) for what in problems])
     return pl.all_horizontal(expressions) if expressions else None
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stupid_dagster.errors import NotFoundError
+from stupid_dagster.errors import NotFoundError, hint
 from stupid_dagster.query.filters import Filter
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.snapshots import USES
@@ -78,15 +78,21 @@ def _insight(reader: SnapshotReader, item_id: str) -> Parts:
 
 def _trend(reader: SnapshotReader, item_id: str) -> Parts:
     parts = item_id.split("/", 4)
+    metrics = reader.project.model.metrics
+    near = hint(parts[2][:80], metrics) if len(parts) > 2 and parts[2] not in metrics else ""
+    unknown = NotFoundError(
+        f"trends have no {item_id[:80]!r}{near}: one is named <grain>/<time>/<metric>, or "
+        "<grain>/<time>/<metric>/<dimension>/<member>, with the `time` that its row has, such as "
+        "day/2013-02-08T05:00:00Z/cancellations/origin/EWR"
+    )
     if len(parts) not in (3, 5):
-        raise NotFoundError(
-            f"trends have no {item_id[:80]!r}: one is named <grain>/<time>/<metric>, or "
-            "<grain>/<time>/<metric>/<dimension>/<member>, such as "
-            "day/2013-02-08T05:00:00Z/cancellations/origin/EWR"
-        )
+        raise unknown
     grain, time, metric, dimension, member = [*parts, "", ""][:5]
     key = {"metric": metric, "dimension": dimension, "member": member, "grain": grain}
-    item = reader.one("trends", **key, time=time)
+    try:
+        item = reader.one("trends", **key, time=time)
+    except NotFoundError:
+        raise unknown from None
     series = [_filter(column, "eq", value) for column, value in key.items()]
     return {"item": item, "series": _rows(reader, "trends", series, sort="time")}
 

@@ -10,6 +10,7 @@ import polars as pl
 from stupid_dagster.errors import InvalidQueryError, NotFoundError, hint
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import collected, hex_ids, schema_of
+from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Page, check_offset, sort_order
 from stupid_dagster.query.resident import Order, ResidentTables
 from stupid_dagster.stores.snapshots import Snapshot
@@ -94,27 +95,31 @@ class KnowledgeReader:
         offset: int = 0,
         any_of: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
+        mistakes: Mistakes | None = None,
     ) -> Page:
         """Return rows of a knowledge table, in its own order or by `column` or `-column`.
 
         They meet all `filters`, and at least one of `any_of` if there are; they have `columns`,
         or all. Groups and patterns come with their label, description and what distinguishes
-        them. Raises InvalidQueryError, and MissingVersionError for a table that wasn't published.
+        them. Raises InvalidQueryError with all that is wrong, `mistakes` that were found before
+        included, and MissingVersionError for a table that wasn't published.
         """
+        mistakes = mistakes or Mistakes()
         rows = self.scan(table)
         schema = schema_of(rows)
-        chosen = _chosen(table, columns, schema)
+        chosen = mistakes.attempt("columns", lambda: _chosen(table, columns, schema), [])
         if table == "history":  # It holds what later windows knew too.
             last_day = self.snapshot.manifest.last_day
             filters = [*filters, Filter(field="day", op="le", value=last_day)]
         either = [condition([one], schema) for one in any_of]
-        wanted = condition(filters, schema)
+        wanted = mistakes.attempt("filter", lambda: condition(filters, schema), None)
+        order = mistakes.attempt("sort", lambda: sort_order(sort, schema) if sort else None, None)
+        mistakes.attempt("offset", lambda: check_offset(offset), None)
+        mistakes.raise_any()
         if either:
             wanted = pl.all_horizontal(
                 pl.any_horizontal(either), *([] if wanted is None else [wanted])
             )
-        order = sort_order(sort, schema) if sort else None
-        check_offset(offset)
         held = self._tables.get(table, self.snapshot.window(table).rows)
         if held:
             found, total = held.find(
@@ -142,12 +147,15 @@ class KnowledgeReader:
         else:
             all_values = self.scan(table).select(pl.col(column).drop_nulls().unique().sort())
             known = collected(all_values)[column]
+        mistakes = Mistakes()
         for value in values:
             if value not in known:
-                raise InvalidQueryError(
+                mistakes.add(
+                    column,
                     f"{column} {value[:80]!r}: {table} has none of it{hint(value[:80], known)}; "
-                    f"there are {', '.join(known)}"
+                    f"there are {', '.join(known)}",
                 )
+        mistakes.raise_any()
 
     def cluster(self, cluster_id: str, limit: int, offset: int = 0) -> tuple[dict[str, Any], Page]:
         """Return a segment of actors and its members, nearest to its centre first.

@@ -22,6 +22,7 @@ from stupid_dagster.query.filters import Filter, times_of_days
 from stupid_dagster.query.frames import schema_of
 from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
+from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Page, row_limit
 from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
 from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
@@ -119,7 +120,7 @@ class SnapshotReader:
         since: datetime | None = None,
         until: datetime | None = None,
         actor: str | None = None,
-        filters: Sequence[Filter] = (),
+        filters: Sequence[Filter | str] = (),
         columns: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
@@ -127,17 +128,20 @@ class SnapshotReader:
     ) -> Page:
         """Return documents of an event type, by day, and within a day by actor and time.
 
-        With `sort`, `column` or `-column`, by that column instead, missing values last.
-
-        Days are the model's (its timezone); `since` is included, `until` is not. Columns:
-        doc_id, then `columns` or all that are stored: derived fields aren't. `cursor` is an
-        earlier page's `next_cursor`. `total` is given where nothing but days narrows them.
-        Raises InvalidQueryError.
+        With `sort`, `column` or `-column`, by that column instead, missing values last. Days are
+        the model's (its timezone); `since` is included, `until` is not. Columns: doc_id, then
+        `columns` or all that are stored: derived fields aren't. Filters may be texts, as
+        `parse_filter` takes them. `cursor` is an earlier page's `next_cursor`. `total` is given
+        where nothing but days narrows them. Raises InvalidQueryError, and of actors NotFoundError.
         """
-        query = DocumentQuery(
-            event_type, first_day, last_day, since, until, actor, filters, columns, sort
-        )
-        return self._documents.page(query, row_limit(limit, self.project.settings), cursor)
+        mistakes = Mistakes()
+        rows = mistakes.limit(limit, self.project.settings)
+        days = (first_day, last_day, since, until)
+        query = DocumentQuery(event_type, *days, actor, mistakes.filters(filters), columns, sort)
+        page = self._documents.page(query, rows, cursor, mistakes)
+        if actor is not None and page.rows.is_empty():
+            check_actor(self.node(actor), self._catalog["actor"])
+        return page
 
     def document_schema(self, event_type: str) -> dict[str, pl.DataType]:
         """Return the columns of an event type's documents as stored; raises InvalidQueryError."""
@@ -305,21 +309,22 @@ class SnapshotReader:
         self,
         table: str,
         *,
-        filters: Sequence[Filter] = (),
+        filters: Sequence[Filter | str] = (),
         sort: str | None = None,
         limit: int | None = None,
         offset: int = 0,
         any_of: Sequence[Filter] = (),
         columns: Sequence[str] | None = None,
+        mistakes: Mistakes | None = None,
     ) -> Page:
-        """Return rows of a knowledge table, in its own order or by `column` or `-column`.
+        """Return rows of a knowledge table, as `KnowledgeReader.page` does; filters may be texts.
 
-        They meet all `filters`, and at least one of `any_of` if there are; they have `columns`,
-        or all. Clusters and communities come with label, description and what distinguishes them.
-        Raises InvalidQueryError.
+        Raises InvalidQueryError, with `mistakes` found before.
         """
-        rows = row_limit(limit, self.project.settings)
-        return self._knowledge.page(table, filters, sort, rows, offset, any_of, columns)
+        mistakes = mistakes or Mistakes()
+        read = mistakes.filters(filters)
+        rows = mistakes.limit(limit, self.project.settings)
+        return self._knowledge.page(table, read, sort, rows, offset, any_of, columns, mistakes)
 
     def one(self, table: str, **key: str) -> dict[str, Any]:
         """Return the row of a knowledge table that has these values; raises NotFoundError."""

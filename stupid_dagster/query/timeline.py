@@ -115,7 +115,8 @@ def check_actor(entity: Mapping[str, Any], actor: str) -> None:
     if entity["type"] != actor:
         raise InvalidQueryError(
             f"{entity['entity_id'][:80]!r} is of type {entity['type']}, and only entities of type "
-            f"{actor} have a timeline; ask for its neighbors in the graph (/graph/neighbors)"
+            f"{actor} have documents and a timeline; ask for its neighbors in the graph "
+            "(/graph/neighbors)"
         )
 
 

@@ -64,6 +64,13 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/documents?event_type=Departure&filter=dep_dely:gt:1", 422, "did you mean 'dep_delay'"),
         ("/documents?event_type=Departure&first_day=2013-02-30", 422, "query.first_day"),
         ("/documents?event_type=Departure&first_day=2012-02-01", 422, "isn't within the window"),
+        ("/documents?event_type=Departure&first_day=2014-01-01", 422, "2014-01-01 isn't within"),
+        ("/documents?event_type=Departure&last_day=2012-01-01", 422, "2012-01-01 isn't within"),
+        (
+            "/documents?event_type=Departure&first_day=2013-02-08&last_day=2013-02-07",
+            422,
+            "comes after the last",
+        ),
         ("/documents?event_type=Departure&cursor=x", 422, "cursor"),
         ("/documents?event_typ=Departure", 422, "did you mean 'event_type'"),
         ("/health?verbose=1", 422, "it has none"),
@@ -107,6 +114,47 @@ def test_every_mistake_of_a_request_is_listed(client: TestClient) -> None:
         "query.limit",
         "query.first_day",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        (
+            "/documents?event_type=Departure&filter=x&filter=dep_dely:gt:1&filter=dep_delay:gt:y"
+            "&columns=orign&sort=-dep_dely&first_day=2012-01-01&limit=100001"
+            "&since=2013-02-09T00:00:00Z&until=2013-02-08T00:00:00Z",
+            ["filter", "filter", "filter", "columns", "sort", "first_day", "limit", "since"],
+        ),
+        ("/documents?event_type=Depature&filter=x&limit=100001", ["event_type", "filter", "limit"]),
+        ("/documents?event_type=Departure&columns=orign", ["columns"]),
+        (
+            "/knowledge/trends?metric=canceled&metric=x&filter=valu:gt:1&sort=valu&limit=100001"
+            "&first_day=2012-01-01",
+            ["metric", "metric", "filter", "sort", "limit", "first_day"],
+        ),
+        ("/knowledge/pagerank?type=Airprt&filter=x&sort=y", ["type", "filter", "sort"]),
+        ("/knowledge/tables/cluster_entities?filter=x&sort=y", ["filter", "sort"]),
+        ("/knowledge/clusters?sise=1&lmit=2&sort=a&sort=b", ["sise", "lmit", "sort"]),
+    ],
+)
+def test_every_mistake_against_the_snapshot_is_listed(
+    client: TestClient, url: str, wrong: list[str]
+) -> None:
+    tree = problem(client, url, 422)
+    found = [mistake["where"] for mistake in tree["errors"]]
+    assert sorted(found) == sorted(f"query.{name}" for name in wrong)
+    assert all(mistake["message"] in tree["detail"] for mistake in tree["errors"])
+
+
+def test_an_actor_that_is_not_there_is_told_where_nothing_was_found(client: TestClient) -> None:
+    url = "/documents?event_type=Cancellation&actor="
+    assert "no entity 'N328AA'" in problem(client, f"{url}N328AA", 404)["detail"]
+    assert "<prefix>:<key>" in problem(client, f"{url}N328AA", 404)["detail"]
+    assert "no entity" in problem(client, f"{url}aircraft:NONE", 404)["detail"]
+    assert "only entities of type Aircraft" in problem(client, f"{url}airport:JFK", 422)["detail"]
+    # One that is there has no documents of this type on this day, which is an answer.
+    answer = client.get(f"{url}aircraft:N328AA&first_day=2013-02-01&last_day=2013-02-01")
+    assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

@@ -303,8 +303,8 @@ def test_a_model_that_fails_is_a_503_and_an_error_event(flights_project: Project
         found = events(client.post("/query", json={"question": QUESTION}, headers=STREAM).text)
     assert answer.status_code == 503
     assert "openai/recorded: HTTP 400: that was not recorded" in answer.json()["detail"].replace(
-        "Error code: 400 - ", ""
-    ).replace("{'error': {'message': '", "")
+        "{'error': {'message': '", ""
+    )
     assert [name for name, _ in found] == ["error"]
     assert found[0][1]["status"] == 503
 

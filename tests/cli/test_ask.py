@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from stupid_dagster.cli.ask import _Told
 from stupid_dagster.project import Project
 from tests.questions.replay import replayed
 
@@ -37,7 +40,28 @@ def test_a_conversation_in_the_terminal(flights_project: Project) -> None:
     assert "ExpressJet Airlines Inc." in said
     assert "cancelled most, 88 flights. There were 472 cancellations in all." in said
     assert "1 unsupported sentence(s) removed" in said
-    assert "Cancellations on 9 February: 3 rows." in said
+    # What was told in vain isn't printed: the rule's text alone.
+    assert said.count("Cancellations on 9 February: 3 rows.") == 1
+    assert "; told by rule" in said
+
+
+def test_a_replaced_text_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    told = _Told(show_plan=False)
+    told.event("text", {"text": "Here is what was found:", "replaces": False})
+    told.event("text", {"text": "3 rows.", "replaces": True})
+    told.event(
+        "done",
+        {
+            "text": "3 rows.",
+            "text_by": "rule",
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+            "sentences_removed": 1,
+            "seconds": {"total": 0.1},
+        },
+    )
+    said = capsys.readouterr().out
+    assert said.count("3 rows.") == 1
+    assert "Here is" not in said
 
 
 def test_without_a_model_it_is_told_what_to_set(flights_project: Project) -> None:

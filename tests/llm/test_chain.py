@@ -85,7 +85,9 @@ def test_what_fails_is_left_with_its_reason_and_its_tokens(chain: Make) -> None:
     assert "".join(stream) == "Blue."
     assert (stream.model_id, stream.usage) == ("ollama/m2", ONE)
     assert [failure.model_id for failure in made.failures] == ["openai/m1", "openai/m1"]
-    assert "asked twice" in made.failures[0].reason
+    assert "gave no answer of the form that it was asked for, asked twice" in (
+        made.failures[0].reason
+    )
     assert "it broke" in made.failures[1].reason
     assert made.usage == {"openai/m1": ONE + ONE, "ollama/m2": ONE + ONE}
 

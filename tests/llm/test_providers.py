@@ -179,6 +179,7 @@ def test_each_failure_has_its_reason(protocol: Protocol, way: str, act: Any, rea
             _ask(model, way)
     assert len(server.requests) == 1, "nothing that helps nothing is tried again"
     assert SECRET not in str(raised.value)
+    assert "Error code" not in str(raised.value), "the status is told once"
     if isinstance(act, Say):
         assert raised.value.usage == ONE
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query, Response
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers, Time
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.documents import DocumentAnswer, DocumentPage
-from stupid_dagster.query import parse_filter
 from stupid_dagster.query.filters import OPERATORS
 
 router = APIRouter(prefix="/documents", tags=["documents"])
@@ -70,7 +69,7 @@ def documents(
         since=since,
         until=until,
         actor=actor,
-        filters=[parse_filter(text) for text in filter or ()],
+        filters=filter or (),
         columns=columns.split(",") if columns else None,
         sort=sort,
         limit=limit,

@@ -13,17 +13,16 @@ import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.requests import HTTPConnection
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
 
 from stupid_dagster.api.answers import json_text
 from stupid_dagster.api.dependencies import is_key
-from stupid_dagster.api.errors import failure, problem, status_of
+from stupid_dagster.api.errors import NOT_ALLOWED, failure, problem, status_of
 from stupid_dagster.api.feed import InsightFeed
 from stupid_dagster.errors import StoreError
 from stupid_dagster.query.insights import InsightEvent, Wanted
 
 SECONDS_FOR_THE_KEY = 10
-NOT_ALLOWED = 1008
-"""Status of a WebSocket's end, policy violation (RFC 6455, 7.4.1)."""
 
 router = APIRouter(tags=["insights"])
 sockets = APIRouter()
@@ -77,9 +76,21 @@ async def insights_stream(
     the server failed.
     After an id in `Last-Event-ID`, `<snapshot>/<insight>`, only what came since; all again
     where the server doesn't know it any more. A comment each 15 seconds keeps the line open.
+    The WebSocket `/ws/insights` sends the same as messages `{"event", "id", "data"}`, and takes
+    the same `kind` and `severity`, and `last_event_id`.
     """
     async for event in _events(request, feed, _wanted(kind, severity), last_event_id):
         yield ServerSentEvent(raw_data=json_text(event.data), event=event.event, id=event.id)
+
+
+@sockets.get("/ws/insights", include_in_schema=False)
+async def no_socket() -> None:
+    """Say that it isn't got; it has no page, as OpenAPI knows no WebSockets."""
+    raise HTTPException(
+        426,
+        "open it as a WebSocket (ws://.../ws/insights); /insights/stream has the same by HTTP",
+        {"Upgrade": "websocket"},
+    )
 
 
 @sockets.websocket("/ws/insights")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -25,10 +27,11 @@ from stupid_dagster.api.models.knowledge import (
     TrendsPage,
 )
 from stupid_dagster.errors import NotFoundError
-from stupid_dagster.query import Filter, parse_filter
+from stupid_dagster.query import Filter
 from stupid_dagster.query.filters import OPERATORS
 from stupid_dagster.query.items import parsed_insight
 from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES, no_such_table
+from stupid_dagster.query.mistakes import Mistakes
 
 router = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
@@ -71,16 +74,27 @@ def page_of_table(
     asked: Part,
     filters: Sequence[Filter] = (),
     any_of: Sequence[Filter] = (),
+    known: Mapping[str, Sequence[str | None] | None] | None = None,
+    days: tuple[date | None, date | None] = (None, None),
 ) -> Response:
-    """Return a page of a knowledge table's rows that meet all filters."""
-    page = answers.reader.knowledge(
+    """Return a page of a knowledge table's rows that meet all filters.
+
+    Some row must have each of the `known` values of a column; `days` are of the column time.
+    """
+    reader, mistakes = answers.reader, Mistakes()
+    for column, values in (known or {}).items():
+        named = [value for value in values or () if value]
+        mistakes.attempt(column, partial(reader.check_values, table, column, named), None)
+    of_days = mistakes.attempt("first_day", lambda: reader.day_filters("time", *days), [])
+    page = reader.knowledge(
         table,
-        filters=[*filters, *(parse_filter(text) for text in asked.filter or ())],
+        filters=[*of_days, *filters, *(asked.filter or ())],
         sort=sort,
         limit=asked.limit,
         offset=asked.offset,
         any_of=any_of,
         columns=asked.columns.split(",") if asked.columns else None,
+        mistakes=mistakes,
     )
     parts: dict[str, Any] = {}
     if table == "insights":
@@ -130,9 +144,9 @@ def pagerank(
     sort: Sort = "rank",
 ) -> Response:
     """List entities by their PageRank, highest first."""
-    answers.reader.check_values("pagerank", "type", [type] if type else ())
     filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
-    return page_of_table(answers, "pagerank", sort, asked, filters)
+    known = {"type": [type]}
+    return page_of_table(answers, "pagerank", sort, asked, filters, known=known)
 
 
 @router.get("/degrees", response_model=DegreesPage, responses=example("degrees"))
@@ -144,9 +158,9 @@ def degrees(
     sort: Sort = "-degree",
 ) -> Response:
     """List entities by their number of edges, most first."""
-    answers.reader.check_values("degrees", "type", [type] if type else ())
     filters = conditions(type=("eq", type), entity_id=("eq", entity_id))
-    return page_of_table(answers, "degrees", sort, asked, filters)
+    known = {"type": [type]}
+    return page_of_table(answers, "degrees", sort, asked, filters, known=known)
 
 
 @router.get("/patterns", response_model=PatternsPage, responses=example("patterns"))
@@ -176,7 +190,6 @@ def patterns(
     sort: Sort = "-actors",
 ) -> Response:
     """List what actors do one after the other, what most do first."""
-    answers.reader.check_values("patterns", "category", category or ())
     filters = [
         *conditions(
             category=("in", category),
@@ -187,7 +200,8 @@ def patterns(
         ),
         *(Filter(field="symbols", op="contains", value=one) for one in symbol or ()),
     ]
-    return page_of_table(answers, "patterns", sort, asked, filters)
+    known = {"category": category}
+    return page_of_table(answers, "patterns", sort, asked, filters, known=known)
 
 
 @router.get("/cooccurrence", response_model=CooccurrencePage, responses=example("cooccurrence"))
@@ -213,7 +227,6 @@ def cooccurrence(
     sort: Sort = None,
 ) -> Response:
     """List pairs of entities that the same actors are linked to more often than by chance."""
-    answers.reader.check_values("cooccurrence", "pair", [pair] if pair else ())
     filters = conditions(
         pair=("eq", pair),
         lift=("ge", min_lift),
@@ -221,7 +234,10 @@ def cooccurrence(
         both_actors=("ge", min_actors),
     )
     either = conditions(left=("eq", entity_id), right=("eq", entity_id))
-    return page_of_table(answers, "cooccurrence", sort, asked, filters, either)
+    known = {"pair": [pair]}
+    return page_of_table(
+        answers, "cooccurrence", sort, asked, filters, either, known
+    )
 
 
 @router.get("/trends", response_model=TrendsPage, responses=example("trends"))
@@ -251,19 +267,18 @@ def trends(
     sort: Sort = None,
 ) -> Response:
     """List each day's (or hour's) metrics against the days before it."""
-    filters = [
-        *answers.reader.day_filters("time", first_day, last_day),
-        *conditions(
-            grain=("eq", grain),
-            metric=("in", metric),
-            dimension=("eq", dimension),
-            member=("eq", member),
-            severity=("in", severity),
-            direction=("eq", direction),
-        ),
-    ]
-    answers.reader.check_values("trends", "metric", metric or ())
-    return page_of_table(answers, "trends", sort, asked, filters)
+    filters = conditions(
+        grain=("eq", grain),
+        metric=("in", metric),
+        dimension=("eq", dimension),
+        member=("eq", member),
+        severity=("in", severity),
+        direction=("eq", direction),
+    )
+    known, days = {"metric": metric}, (first_day, last_day)
+    return page_of_table(
+        answers, "trends", sort, asked, filters, known=known, days=days
+    )
 
 
 @router.get("/insights", response_model=InsightsPage, responses=example("insights"))
@@ -284,9 +299,9 @@ def insights(
     sort: Sort = "rank",
 ) -> Response:
     """List what is worth knowing about the window's last days, most important first."""
-    answers.reader.check_values("insights", "kind", kind or ())
     filters = conditions(kind=("in", kind), severity=("in", severity), status=("in", status))
-    return page_of_table(answers, "insights", sort, asked, filters)
+    known = {"kind": kind}
+    return page_of_table(answers, "insights", sort, asked, filters, known=known)
 
 
 @router.get("/anomalies", response_model=AnomaliesPage, responses=example("anomalies"))
@@ -340,7 +355,6 @@ def history(
     sort: Sort = "day",
 ) -> Response:
     """List what is kept of days, those before the window too: metrics, counts, measures."""
-    answers.reader.check_values("history", "kind", kind or ())
     filters = conditions(
         kind=("in", kind),
         name=("in", name),
@@ -348,7 +362,8 @@ def history(
     # Its days may lie before the window's.
     filters += conditions(day=("ge", first_day and first_day.isoformat()))
     filters += conditions(day=("le", last_day and last_day.isoformat()))
-    return page_of_table(answers, "history", sort, asked, filters)
+    known = {"kind": kind}
+    return page_of_table(answers, "history", sort, asked, filters, known=known)
 
 
 @router.get("/tables/{table}", response_model=TablePage, responses=example("table"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -121,6 +122,8 @@ def contrast(
 
     POST takes longer lists, and conditions on any knowledge table.
     """
+    given = {"actor": actor, "cluster": cluster, "community": community}
+    _check_one(given)
     question = ContrastQuestion(actors=actor, cluster=cluster, community=community)
     return _contrasted(answers, question, limit)
 
@@ -143,13 +146,17 @@ def _contrasted(answers: Answers, question: ContrastQuestion, limit: int | None)
     return answers.page(page, asked=page.asked, actors=page.actors, rest=page.rest)
 
 
-def _contrast(answers: Answers, question: ContrastQuestion, limit: int | None) -> ContrastPage:
-    reader = answers.reader
-    given = [name for name in question.WAYS if getattr(question, name) is not None]
+def _check_one(ways: Mapping[str, object]) -> None:
+    given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise InvalidQueryError(
-            f"give one of {', '.join(question.WAYS)}; {' and '.join(given) or 'none'} was given"
+            f"give one of {', '.join(ways)}; {' and '.join(given) or 'none'} was given"
         )
+
+
+def _contrast(answers: Answers, question: ContrastQuestion, limit: int | None) -> ContrastPage:
+    reader = answers.reader
+    _check_one({name: getattr(question, name) for name in question.WAYS})
     if question.cluster is not None:
         return reader.contrast_group("clusters", question.cluster, limit=limit)
     if question.community is not None:

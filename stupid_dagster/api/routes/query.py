@@ -60,8 +60,9 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
     `plan`, `progress` for each step, `render` (rows), `text` (pieces; one that `replaces` stands
     instead of all before), `done`, or `error` (problem+json). Sentences whose numbers, dates or
     ids stand neither in the results nor in what the plan asks for are taken out of the text; that
-    they stand in the question doesn't do. As CSV or Arrow, the shown rows alone. Needs a language
-    model, see the setting `llm`; plans run without one.
+    they stand in the question doesn't do. Where none is left, a rule says how many rows there are
+    and what the first is (`text_by`: `rule`). As CSV or Arrow, the shown rows alone. Needs a
+    language model, see the setting `llm`; plans run without one.
     """
     form = wanted(request)
     questions = _questions(request)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.search import SearchMode, SearchPage, SearchRequest, Sought
+from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query.search import SearchQuery
 
 router = APIRouter(tags=["search"])
@@ -47,6 +48,11 @@ def search(
     ] = 3,
 ) -> Response:
     """Find the window's distinct texts, or its documents, that are nearest, best first."""
+    if (text is None) == (document is None):
+        raise InvalidQueryError(
+            f"search by exactly one of text and document, not by {'both' if text else 'none'}; "
+            "POST /search takes a vector too"
+        )
     request = SearchRequest.model_construct(
         text=text,
         document=document,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from stupid_dagster.errors import (
     InvalidPlanError,
@@ -28,6 +28,7 @@ from stupid_dagster.query.questions.sessions import Turn
 from stupid_dagster.query.reader import SnapshotReader
 
 MOST_REPAIRS = 2
+_NO_PLAN = "is missing, and `unanswerable` doesn't say why"
 
 
 class _PlanForm(BaseModel):
@@ -38,11 +39,18 @@ class _PlanForm(BaseModel):
 class PlanAnswer(BaseModel):
     """What a model answers: held to a plan's form by the server, and read with patience here.
 
-    A plan whose form is wrong is told all its problems at once by the validator.
+    A plan whose form is wrong is told all its problems at once by the validator. A plan that comes
+    bare, without `{"plan": ...}` around it, is one all the same.
     """
 
     plan: dict[str, Any] | None = None
     unanswerable: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrapped(cls, answer: Any) -> Any:
+        bare = isinstance(answer, dict) and "plan" not in answer and "steps" in answer
+        return {"plan": answer} if bare else answer
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -90,10 +98,12 @@ def make_plan(
     for repairs in range(MOST_REPAIRS + 1):
         done = language_model.complete(messages, PlanAnswer)
         usage += done.usage
-        if done.value.plan is None:
-            why = done.value.unanswerable or "the language model gave no plan"
+        why = (done.value.unanswerable or "").strip()
+        if done.value.plan is None and why:
             raise QueryError(f"the data can't answer this: {why[:500]}")
         try:
+            if done.value.plan is None:
+                raise InvalidPlanError([("plan", _NO_PLAN)])
             plan = validate_plan(reader, _without_nulls(done.value.plan))
         except InvalidPlanError as error:
             problems = error.problems

@@ -42,7 +42,7 @@ def tell(
     """Return a result in words, telling each sentence as soon as it is known to hold.
 
     `on_text` is called with a text and whether it stands instead of all before. Where the model
-    fails, or says more that doesn't hold than what does, the rule tells.
+    fails, or nothing of what it says holds, the rule tells.
     """
     data = results_text(result)
     # A model called the steps what it liked.
@@ -73,11 +73,16 @@ def tell(
     except LanguageModelError as error:
         # What it said until then stands; an unfinished sentence doesn't.
         log.warning("no summary", problem=str(error))
-    if len(kept) > removed:
+    if any(not _announces(sentence) for sentence in kept):
         return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
     text = rule_text(result, evidence)
     on_text(text, True)
     return Told(text, "rule", stream.usage, removed)
+
+
+def _announces(sentence: str) -> bool:
+    """Return whether a sentence says nothing by itself: what it announced may be gone."""
+    return sentence.rstrip().endswith(":")
 
 
 def _plan_values(plan: Plan) -> str:
@@ -150,10 +155,13 @@ def rule_text(result: PlanResult, evidence: Evidence) -> str:
         parts.append("no rows.")
     else:
         rows = shown.rows
-        count = "1 row" if rows.height == 1 else f"{rows.height:,} rows"
-        parts.append(f"{count}{', more were cut off' if shown.truncated else ''}.")
+        parts.append(f"{_counted(result)}.")
         first = json.loads(rows.head(1).write_json())[0]
-        named = [f"{name} {_said(value)}" for name, value in first.items() if value is not None]
+        named = [
+            f"{name.replace('_', ' ')} {_said(value)}"
+            for name, value in first.items()
+            if value is not None
+        ]
         parts.append(f"The first: {', '.join(named[:8])}.")
     for one in result.steps.values():
         if one.status == "failed":
@@ -162,6 +170,19 @@ def rule_text(result: PlanResult, evidence: Evidence) -> str:
     if skipped:
         parts.append(f"Left out for that: {', '.join(skipped)}.")
     return " ".join(parts)
+
+
+def _counted(result: PlanResult) -> str:
+    """Return how many rows the shown step has, and whether there are more than it was to give."""
+    shown = result.rendered
+    height = 0 if shown.rows is None else shown.rows.height
+    count = "1 row" if height == 1 else f"{height:,} rows"
+    if not shown.truncated:
+        return count
+    step = next(one for one in result.plan.steps if one.id == shown.id)
+    if getattr(step.params, "limit", None) != height:
+        return f"{count}, more were cut off"
+    return f"the first {count}" + (f" of {shown.total:,}" if shown.total else "")
 
 
 def _said(value: Any) -> str:

@@ -10,7 +10,8 @@ import pytest
 from stupid_dagster.llm.openai import OpenAIModel
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.plans.run import PlanResult, StepResult
-from stupid_dagster.query.questions.telling import Told, tell
+from stupid_dagster.query.questions.grounding import Evidence
+from stupid_dagster.query.questions.telling import Told, rule_text, tell
 from tests.llm.servers import Say, model_server
 
 QUESTION = "Which of the 900 carriers cancelled over 60 flights, 777 in all, as in 2011?"
@@ -83,3 +84,48 @@ def test_the_rule_tells_no_title_that_does_not_hold() -> None:
     held = told("It was 12345.", title="Over 60 on 8 February")
     assert held.by == "rule"
     assert held.text.startswith("Over 60 on 8 February: 3 rows. The first: carrier EV, count 88.")
+
+
+def test_only_sentences_that_do_not_hold_go() -> None:
+    found = told("EV leads. It was 999 flights. B6 comes next. Then 777 more.")
+    assert found.text == "EV leads. B6 comes next."
+    assert (found.by, found.removed) == ("openai/m", 2)
+    found = told("EV had 88. It was 999. Then 777 more. And 555.")
+    assert (found.text, found.removed) == ("EV had 88.", 3)
+
+
+def test_an_announcement_alone_is_no_answer() -> None:
+    found = told("Here is what was found:\nIt was 999 flights.")
+    assert (found.by, found.removed) == ("rule", 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "truncated", "total", "said"),
+    [
+        (3, True, 14, "the first 3 rows of 14. The first: carrier EV, "),
+        (3, True, None, "the first 3 rows. The first: "),
+        (3, False, 3, "3 rows. The first: "),
+        (None, True, 14, "3 rows, more were cut off. The first: "),
+        (50, True, None, "3 rows, more were cut off. The first: "),
+    ],
+)
+def test_the_rule_says_what_was_cut_off_unasked(
+    asked: int | None, truncated: bool, total: int | None, said: str
+) -> None:
+    plan = Plan.model_validate(
+        {
+            "steps": [
+                {
+                    "id": "s1",
+                    "op": "documents.scan",
+                    "params": {"event_type": "Cancellation", "limit": asked},
+                }
+            ],
+            "render": {"step": "s1"},
+        }
+    )
+    rows = pl.DataFrame({"carrier": ["EV", "B6", "DL"], "mean_dep_delay": [8, 7, 3]})
+    one = StepResult("s1", "documents.scan", "ok", rows, truncated, total=total, limit=asked or 3)
+    text = rule_text(PlanResult(plan, {"s1": one}, 0.1), Evidence())
+    assert text.startswith(said)
+    assert text.endswith("mean dep delay 8.")

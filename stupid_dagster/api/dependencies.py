@@ -120,7 +120,10 @@ Limit = Annotated[
 Offset = Annotated[int, Query(ge=0, description="Rows to leave out first.", examples=[0])]
 Sort = Annotated[
     str | None,
-    Query(description="Column to sort by; `-column` turns the order round.", examples=["-size"]),
+    Query(
+        description="Column to sort by; `-column` turns the order round. `/catalog/knowledge` has "
+        "the columns."
+    ),
 ]
 
 

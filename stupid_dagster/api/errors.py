@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError, WebSocketRequestValidatio
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match, Route
 
 from stupid_dagster.errors import (
     BusyError,
@@ -204,8 +205,9 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail, path = error.detail, request.url.path
     if error.status_code == 405:
-        allow = (error.headers or {}).get("Allow", "")
+        allow = ", ".join(_methods(request))
         detail = f"{path[:200]} takes {allow}, and not {request.method[:20]}"
+        return problem(request, 405, detail, headers={"Allow": allow})
     if error.status_code == 404:
         near = _near(path[:200], request.app.openapi()["paths"])
         table = path.removeprefix("/knowledge/")
@@ -213,6 +215,17 @@ def _http(request: Request, error: Exception) -> Response:
             near = f": /knowledge/tables/{table} has that table"
         detail = f"there is no {path[:200]}{near}; /docs lists what there is"
     return problem(request, error.status_code, detail, headers=error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return the methods that the routes of a request's path take."""
+    routes = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+    ]
+    found = {method for route in routes for method in route.methods or ()}
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def _near(path: str, pages: Iterable[str]) -> str:

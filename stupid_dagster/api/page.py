@@ -36,11 +36,27 @@ class DescribedApp(FastAPI):
             shapes = tree.get("components", {}).get("schemas", {})
             for path, operations in tree["paths"].items():
                 for method, operation in operations.items():
+                    for parameter in operation.get("parameters", ()):
+                        _fill(parameter)
                     _tell(
                         operation["responses"], shapes, kept=method == "get" and path not in _UNKEPT
                     )
             self._told = tree
         return tree
+
+
+def _fill(parameter: dict[str, Any]) -> None:
+    """Say of a parameter what can be sent, with its example where Swagger fills in the box.
+
+    Left out, it is null; nobody can send null in a URL.
+    """
+    schema: dict[str, Any] = parameter["schema"]
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del schema["anyOf"]
+        schema |= kinds[0]
+    if examples := schema.pop("examples", None):
+        parameter["example"] = examples[0]
 
 
 def _tell(responses: dict[str, Any], shapes: dict[str, Any], *, kept: bool) -> None:

@@ -74,8 +74,15 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/documents?event_type=Departure&cursor=x", 422, "cursor"),
         ("/documents?event_typ=Departure", 422, "did you mean 'event_type'"),
         ("/health?verbose=1", 422, "it has none"),
-        ("/search", 422, "exactly one of text, document and vector"),
-        ("/search?text=x&document=y", 422, "not by text and document"),
+        ("/search", 422, "exactly one of text and document, not by none; POST /search takes a v"),
+        ("/search?text=x&document=y", 422, "not by both"),
+        ("/knowledge/contrast", 422, "give one of actor, cluster, community; none was given"),
+        ("/knowledge/contrast?actor=a&cluster=b", 422, "; actor and cluster was given"),
+        ("/knowledge/trends/day/2013-02-08/cancellations", 404, "named <grain>/<time>/<metric>"),
+        ("/knowledge/trends/day/2013-02-08/cancelations", 404, "did you mean 'cancellations'?"),
+        ("/graph/neighbours?id=x", 404, "did you mean '/graph/neighbors'"),
+        ("/knowlege/pagerank", 404, "did you mean '/knowledge/pagerank'"),
+        ("/ws/insights", 426, "open it as a WebSocket"),
         ("/search?document=2013-02-08/Departure/99999", 404, "counted from 0"),
         ("/search?document=2013-02-08/Departure/17&mode=hybrid", 422, "needs a text"),
         ("/search?text=x&of=actors", 422, "query.of"),
@@ -104,6 +111,43 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
 )
 def test_what_is_wrong_is_said(client: TestClient, url: str, status: int, detail: str) -> None:
     assert detail in problem(client, url, status)["detail"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/knowledge/nope", "/knowledge", "/ws"),
+        "/documents?event_type=Departure&filter=origin:like:x",
+        "/knowledge/trends/day/2013-02-08/cancellations",
+    ],
+)
+def test_what_is_far_is_not_hinted_at(client: TestClient, url: str) -> None:
+    assert "did you mean" not in client.get(url).json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "takes"),
+    [
+        ("post", "/documents", "GET, HEAD"),
+        ("put", "/search", "GET, HEAD, POST"),
+        ("get", "/plans", "POST"),
+        ("patch", "/sessions/x", "DELETE, GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    client: TestClient, method: str, url: str, takes: str
+) -> None:
+    answer = client.request(method, url)
+    assert answer.status_code == 405
+    assert answer.json()["detail"] == f"{url} takes {takes}, and not {method.upper()}"
+    assert answer.headers["allow"] == takes
+
+
+@pytest.mark.parametrize("path", [*POSTS, "/query"])
+def test_a_body_that_is_not_said_to_be_json(client: TestClient, path: str) -> None:
+    answer = client.post(path, content=b'{"text": "x"}')
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "body: send JSON, and Content-Type: application/json"
 
 
 def test_every_mistake_of_a_request_is_listed(client: TestClient) -> None:

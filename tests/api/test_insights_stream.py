@@ -379,3 +379,21 @@ def test_the_line_is_kept_open(project: Project, monkeypatch: pytest.MonkeyPatch
     ):
         lines = response.iter_lines()
         assert sum(next(lines) == ": ping" for _ in range(12)) >= 2
+
+
+def test_a_wrong_parameter_is_told_over_the_socket(project: Project) -> None:
+    with (
+        served(project) as url,
+        connect(f"{url.replace('http', 'ws')}/ws/insights?severity=urgent") as ws,
+    ):
+        told = json.loads(ws.recv(timeout=20))
+        assert (told["event"], told["id"]) == ("error", None)
+        assert told["data"]["status"] == 422
+        assert [one["where"] for one in told["data"]["errors"]] == ["query.severity.0"]
+        with pytest.raises(ConnectionClosed) as closed:
+            ws.recv(timeout=20)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert "query.severity" in closed.value.rcvd.reason
+        plain = httpx2.get(f"{url}/ws/insights")
+        assert plain.headers["upgrade"] == "websocket"

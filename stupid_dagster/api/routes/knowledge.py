@@ -168,7 +168,7 @@ def patterns(
     answers: SnapshotAnswers,
     asked: Asked,
     category: Annotated[
-        list[str] | None, Query(description="Only these categories.", examples=[["Delays"]])
+        list[str] | None, Query(description="Only these categories.", examples=[["Punctual"]])
     ] = None,
     status: Annotated[
         list[Literal["new", "continued", "vanished"]] | None,

@@ -80,7 +80,7 @@ def anomaly(
 def insight(
     answers: SnapshotAnswers,
     insight_id: Annotated[
-        str, Path(description="Insight's id.", examples=["trend/cancellations/up"])
+        str, Path(description="Insight's id.", examples=["trend/cancellations/up/hour"])
     ],
 ) -> Response:
     """Read an insight with its evidence, and the plan that follows it up."""
@@ -107,14 +107,14 @@ def contrast(
     answers: SnapshotAnswers,
     actor: Annotated[
         list[str] | None,
-        Query(description="These actors.", examples=[["aircraft:N328AA", "aircraft:N328JB"]]),
+        Query(description="These actors, such as `aircraft:N328AA`."),
     ] = None,
     cluster: Annotated[
         str | None, Query(description="The members of this segment.", examples=["cluster:0"])
     ] = None,
     community: Annotated[
         str | None,
-        Query(description="The actors of this community.", examples=["community:0"]),
+        Query(description="The actors of this community, such as `community:0`."),
     ] = None,
     limit: Limit = None,
 ) -> Response:

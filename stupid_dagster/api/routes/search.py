@@ -28,8 +28,8 @@ def search(
     document: Annotated[
         str | None,
         Query(
-            description="Id of a document, to find what is like it; its own text is left out.",
-            examples=["2013-02-08/Departure/17"],
+            description="Id of a document (`2013-02-08/Departure/17`), to find what is like it; "
+            "its own text is left out.",
         ),
     ] = None,
     mode: Annotated[

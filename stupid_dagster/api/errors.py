@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,7 +16,6 @@ from fastapi.exceptions import RequestValidationError, WebSocketRequestValidatio
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.routing import Match, Route
 
 from stupid_dagster.errors import (
     BusyError,
@@ -205,7 +205,7 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail, path = error.detail, request.url.path
     if error.status_code == 405:
-        allow = ", ".join(_methods(request))
+        allow = ", ".join(_methods(request, (error.headers or {}).get("Allow", "")))
         detail = f"{path[:200]} takes {allow}, and not {request.method[:20]}"
         return problem(request, 405, detail, headers={"Allow": allow})
     if error.status_code == 404:
@@ -217,14 +217,13 @@ def _http(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, detail, headers=error.headers)
 
 
-def _methods(request: Request) -> list[str]:
-    """Return the methods that the routes of a request's path take."""
-    routes = [
-        route
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
-    ]
-    found = {method for route in routes for method in route.methods or ()}
+def _methods(request: Request, allowed: str) -> list[str]:
+    """Return the methods that a path takes: those `allowed` by one route, and the others'."""
+    found = {method for method in allowed.split(", ") if method}
+    for page, operations in request.app.openapi()["paths"].items():
+        pattern = "[^/].*".join(re.escape(part) for part in re.split(r"{\w+}", page))
+        if re.fullmatch(pattern, request.url.path):
+            found |= {method.upper() for method in operations}
     return sorted(found | {"HEAD"} if "GET" in found else found)
 
 

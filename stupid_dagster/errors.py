@@ -165,9 +165,9 @@ def hint(word: str, candidates: Iterable[str]) -> str:
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate nearest to `word`, None where none is near."""
     pool = {candidate.lower(): candidate for candidate in candidates}
-    # Two of four letters can be alike by chance: `like` isn't `le`.
-    cutoff = 0.6 if len(word) > 4 else 0.7
-    near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=cutoff)
+    # What is half as long has its letters in it by chance: `like` isn't `le`.
+    pool = {name: whole for name, whole in pool.items() if 2 * len(name) > len(word)}
+    near = difflib.get_close_matches(word.lower(), pool, n=1, cutoff=0.6)
     return pool[near[0]] if near else None
 
 

@@ -39,6 +39,7 @@ def planned(project: Project, *answers: Any) -> tuple[Planned, Served]:
 def test_a_plan_may_come_bare(flights_project: Project, answer: Any) -> None:
     found, _ = planned(flights_project, answer)
     assert found.plan.steps[0].params.model_dump()["table"] == "clusters"
+    assert found.plan.render is not None
     assert found.plan.render.title == "Segments"
     assert found.repairs == 0
 

@@ -1,27 +1,16 @@
-"""The one table of settings: name, type, default and help are the fields of `Settings`.
-
-Values come from `stupid.toml` in the project's root, then `STUPID_*` environment variables,
-then command-line flags; the later wins. `sources` remembers where each came from.
-"""
+"""The one table of settings: name, type, default and help are the fields of `Settings`."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
-
-from stupid_dagster.errors import SettingsError, hint
-
-CONFIG_FILE = "stupid.toml"
-ENVIRONMENT_PREFIX = "STUPID_"
+from pydantic import BeforeValidator
 
 
 def _setting(
@@ -41,8 +30,6 @@ LanguageModels = Annotated[
     tuple[Literal["openai", "anthropic", "ollama"], ...], BeforeValidator(_parted)
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parted)]
-
-Types = Annotated[tuple[str, ...], BeforeValidator(_parted)]
 
 
 @dataclass(frozen=True)
@@ -201,7 +188,7 @@ class Settings:
         "profiles",
         "What language models get for labels: profiles, samples (example texts too) or nothing.",
     )
-    llm_hidden: Types | None = _setting(
+    llm_hidden: Names | None = _setting(
         None,
         "Entity types whose ids are pseudonyms in prompts, besides the actor; unset: all whose "
         "entities have fewer than ten actors each.",
@@ -247,134 +234,3 @@ class Settings:
 
 
 SETTINGS = {f.name: f for f in dataclasses.fields(Settings) if not f.metadata.get("internal")}
-
-
-def load_settings(
-    root: Path | str | None = None,
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Settings:
-    """Return the settings of the project in `root` (default: `STUPID_ROOT`, else here).
-
-    Raises SettingsError, listing every unknown name and unusable value at once.
-    """
-    environment = os.environ if environment is None else environment
-    folder = Path(root or environment.get(f"{ENVIRONMENT_PREFIX}ROOT", ".")).resolve()
-    if not folder.is_dir():
-        raise SettingsError(f"the project's folder {folder} does not exist")
-    layers = [
-        (CONFIG_FILE, _read_config(folder / CONFIG_FILE)),
-        ("environment", _read_environment(environment)),
-        ("flag", {k: v for k, v in (overrides or {}).items() if v is not None}),
-    ]
-    hints = get_type_hints(Settings, include_extras=True)
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    problems: list[str] = []
-    for source, layer in layers:
-        for name, raw in layer.items():
-            if name not in SETTINGS:
-                problems.append(f"{source}: no setting is named {name!r}{hint(name, SETTINGS)}")
-                continue
-            try:
-                values[name] = TypeAdapter(hints[name]).validate_python(raw)
-            except ValidationError as error:
-                reason = error.errors()[0]["msg"]
-                problems.append(f"{source}: {name} = {raw!r}: {reason}")
-                continue
-            minimum, maximum = SETTINGS[name].metadata["range"]
-            if minimum is not None and not minimum <= values[name] <= maximum:
-                most = "" if maximum == sys.maxsize else f", and at most {maximum}"
-                problems.append(f"{source}: {name} = {raw!r}: must be at least {minimum}{most}")
-            sources[name] = source
-    settings = Settings(**values, root=folder, sources=sources)
-    problems = problems or _conflicts(settings)
-    if problems:
-        raise SettingsError(
-            "settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems)
-        )
-    return settings
-
-
-def _conflicts(settings: Settings) -> list[str]:
-    """Return what is wrong with settings that are right each by itself."""
-    problems = []
-    first, last = settings.partitions_start, settings.partitions_end
-    if last and last < first:
-        problems.append(f"partitions_end = {last}: must not be before partitions_start = {first}")
-    if settings.api_key is not None and not settings.api_key.strip():
-        problems.append("api_key is empty: give a key, or leave it out for none")
-    problems += [
-        f"llm has {name}, so llm_{name}_model must name the model"
-        for name in settings.llm
-        if not getattr(settings, f"llm_{name}_model")
-    ]
-    problems += _embedder_conflicts(settings)
-    landing = Path(settings.landing_location.removeprefix("file://"))
-    lake = settings.path(settings.data_root)
-    if landing.is_relative_to(lake) or lake.is_relative_to(landing):
-        problems.append(
-            f"landing = {landing} and data_root = {lake}: neither may lie in the other, for one "
-            "is only read and the other only written"
-        )
-    if (inbox := settings.inbox_folder) and any(
-        inbox.is_relative_to(other) or other.is_relative_to(inbox) for other in (landing, lake)
-    ):
-        problems.append(
-            f"inbox = {inbox}: must neither lie in landing = {landing} or data_root = {lake}, nor "
-            "have them in it"
-        )
-    return problems
-
-
-_EMBEDDER_USES = {
-    "bundled": set(),
-    "onnx": {"model", "pooling", "execution", "max_tokens", "batch"},
-    **dict.fromkeys(
-        ("openai", "ollama"),
-        {"model", "url", "dimensions", "max_tokens", "batch", "concurrency", "per_minute"}
-        | {"seconds"},
-    ),
-}
-
-
-def _embedder_conflicts(settings: Settings) -> list[str]:
-    backend = settings.embedder_backend
-    used = {f"embedder_{name}" for name in _EMBEDDER_USES[backend]} | {"embedder_backend"}
-    unused = [n for n in settings.sources if n.startswith("embedder_") and n not in used]
-    problems = [
-        f"{name} is set, which embedder_backend = {backend} has no use for: leave it out, or set "
-        "another backend"
-        for name in unused
-    ]
-    if backend != "bundled" and not (settings.embedder_model or "").strip():
-        problems.append(f"embedder_backend is {backend}, so embedder_model must name the model")
-    return problems
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"{file} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not valid TOML: {error}") from error
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}_{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    names = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
-    return {
-        name.removeprefix(ENVIRONMENT_PREFIX).lower(): environment[name]
-        for name in names
-        if name != f"{ENVIRONMENT_PREFIX}ROOT"
-    }

@@ -94,7 +94,8 @@ def test_no_number_may_be_out_of_its_range(tmp_path: Path, name: str) -> None:
 
 
 def test_numbers_have_ranges() -> None:
-    numbers = {f.name for f in fields(Settings) if f.type in ("int", "float", "int | None")}
+    types = ("int", "float", "int | None", "float | None")
+    numbers = {f.name for f in fields(Settings) if f.type in types}
     assert numbers == {name for name, (low, _) in RANGES.items() if low is not None}
 
 
@@ -120,11 +121,36 @@ def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
         ("[embedder]\nbackend = 'openai'\nmodel = 'm'\npooling = 'cls'", "embedder_pooling is"),
         ('data_root = "data/landing/lake"', "neither may lie in the other"),
         ('landing = "data/../data/lake"', "neither may lie in the other"),
+        ("llm_prices = {openai = [1, 2]}", "name a model as provider/model"),
+        (
+            "llm = ['ollama']\nllm_ollama_model = 'm'\nllm_run_cost = 1",
+            'add "ollama/m" = [dollars per million tokens of prompts, of answers] to [llm_prices]',
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(tmp_path: Path, toml: str, part: str) -> None:
     [problem] = problems(tmp_path, toml)
     assert part in problem
+
+
+PRICES = {"openai/m": (1, 2.5), "ollama/m:8b": (0, 0)}
+
+
+@pytest.mark.parametrize("table", ["[llm_prices]", "[llm]\nseconds = 9\n[llm.prices]"])
+def test_prices_are_a_table_of_the_file(tmp_path: Path, table: str) -> None:
+    settings = load(tmp_path, f'{table}\n"openai/m" = [1, 2.5]\n"ollama/m:8b" = [0, 0]\n')
+    assert settings.llm_prices == PRICES
+
+
+def test_prices_are_json_in_the_environment(tmp_path: Path) -> None:
+    env = {"STUPID_LLM_PRICES": '{"openai/m": [1, 2.5], "ollama/m:8b": [0, 0]}'}
+    assert load(tmp_path, "", env).llm_prices == PRICES
+
+
+@pytest.mark.parametrize("price", ["[1]", "[-1, 1]", "[1, nan]", "[1, inf]", "3"])
+def test_prices_are_two_amounts(tmp_path: Path, price: str) -> None:
+    [problem] = problems(tmp_path, f'[llm_prices]\n"openai/m" = {price}\n')
+    assert problem.startswith("stupid.toml: llm_prices = ") and ": openai/m: " in problem
 
 
 @pytest.mark.parametrize(

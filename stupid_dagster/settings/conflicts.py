@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from stupid_dagster.settings.table import Settings
+from stupid_dagster.settings.table import PROVIDERS, Settings
 
 
 def conflicts(settings: Settings) -> list[str]:
@@ -20,6 +21,7 @@ def conflicts(settings: Settings) -> list[str]:
         for name in settings.llm
         if not getattr(settings, f"llm_{name}_model")
     ]
+    problems += _price_conflicts(settings)
     problems += _embedder_conflicts(settings)
     landing = Path(settings.landing_location.removeprefix("file://"))
     lake = settings.path(settings.data_root)
@@ -35,6 +37,25 @@ def conflicts(settings: Settings) -> list[str]:
             f"inbox = {inbox}: must neither lie in landing = {landing} or data_root = {lake}, nor "
             "have them in it"
         )
+    return problems
+
+
+def _price_conflicts(settings: Settings) -> list[str]:
+    prices = settings.llm_prices or {}
+    used = [f"{name}/{getattr(settings, f'llm_{name}_model')}" for name in settings.llm]
+    problems = [
+        f"llm_prices has {name!r}: name a model as provider/model, such as openai/my-model"
+        for name in prices
+        if not (name.partition("/")[0] in PROVIDERS and name.partition("/")[2])
+    ]
+    if settings.llm_run_cost is not None:
+        problems += [
+            f"llm_run_cost needs the price of {name}: in stupid.toml add {json.dumps(name)} = "
+            "[dollars per million tokens of prompts, of answers] to [llm_prices], [0, 0] for one "
+            "that costs nothing"
+            for name in used
+            if name not in prices
+        ]
     return problems
 
 

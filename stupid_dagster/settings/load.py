@@ -21,6 +21,8 @@ from stupid_dagster.settings.table import SETTINGS, Settings
 
 CONFIG_FILE = "stupid.toml"
 ENVIRONMENT_PREFIX = "STUPID_"
+_TABLES = ("llm_prices",)
+"""Settings that are tables of TOML themselves: their names are no prefixes."""
 
 
 def load_settings(
@@ -54,7 +56,8 @@ def load_settings(
             try:
                 values[name] = TypeAdapter(hints[name]).validate_python(raw)
             except ValidationError as error:
-                reason = error.errors()[0]["msg"]
+                first = error.errors()[0]
+                reason = ": ".join([*map(str, first["loc"]), first["msg"]])
                 problems.append(f"{source}: {name} = {raw!r}: {reason}")
                 continue
             minimum, maximum = SETTINGS[name].metadata["range"]
@@ -82,7 +85,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name not in _TABLES:
             flat |= {f"{name}_{key}": inner for key, inner in value.items()}
         else:
             flat[name] = value

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 
 def _setting(
@@ -26,10 +27,20 @@ def _parted(value: Any) -> Any:
     return [name for part in value.split(",") if (name := part.strip())]
 
 
-LanguageModels = Annotated[
-    tuple[Literal["openai", "anthropic", "ollama"], ...], BeforeValidator(_parted)
-]
+LanguageModel = Literal["openai", "anthropic", "ollama"]
+PROVIDERS: tuple[str, ...] = get_args(LanguageModel)
+LanguageModels = Annotated[tuple[LanguageModel, ...], BeforeValidator(_parted)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parted)]
+
+
+def _tree(value: Any) -> Any:
+    """Return what a text says as JSON, which an environment variable is."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Prices = Annotated[Mapping[str, tuple[_Dollars, _Dollars]], BeforeValidator(_tree)]
+"""By `provider/model`: dollars per million tokens of prompts, and of answers."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +206,22 @@ class Settings:
     )
     llm_labels_most: int = _setting(100, "Most labels that a window asks language models for.", 0)
     llm_run_seconds: float = _setting(
-        300.0, "Seconds that a window's labels may take with language models in all.", 0
+        300.0, "Seconds that a window's labels, and its digest, may each wait for language models.", 0
     )
     llm_at_once: int = _setting(4, "Requests to language models at the same time.", 1, 64)
+    llm_run_tokens: int | None = _setting(
+        None, "Tokens, sent and received, that a window may take; unset: no limit.", 0
+    )
+    llm_run_cost: float | None = _setting(
+        None, "Dollars that a window may take, by llm_prices; unset: no limit.", 0
+    )
+    llm_question_tokens: int | None = _setting(
+        None, "Tokens, sent and received, that a question may take; unset: no limit.", 0
+    )
+    llm_prices: Prices | None = _setting(
+        None,
+        "Prices by provider/model: dollars per million tokens of prompts, and of answers.",
+    )
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})

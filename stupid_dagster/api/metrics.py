@@ -24,8 +24,10 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from stupid_dagster.errors import StupidError
+from stupid_dagster.llm.spending import SPENT, spending
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
+from stupid_dagster.stores.snapshots import Manifest
 from stupid_dagster.tables import TABLES
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -124,12 +126,20 @@ class ModelTokens(_AtScrape):
             "Tokens that language models took: of prompts, and of answers (completion).",
             labels=["provider", "model", "kind"],
         )
-        spent = self._project.language_model.spent() if self._project.language_model else {}
-        for model_id, usage in spent.items():
+        dollars = CounterMetricFamily(
+            "stupid_language_model_dollars",
+            "Dollars that these cost, of models in the setting llm_prices.",
+            labels=["provider", "model"],
+        )
+        spent = spending(self._project.language_model) if self._project.language_model else {}
+        for model_id, one in spent.items():
             provider, _, model = model_id.partition("/")
-            tokens.add_metric([provider, model, "prompt"], usage.prompt_tokens)
-            tokens.add_metric([provider, model, "completion"], usage.completion_tokens)
+            tokens.add_metric([provider, model, "prompt"], one["prompt_tokens"])
+            tokens.add_metric([provider, model, "completion"], one["completion_tokens"])
+            if "dollars" in one:
+                dollars.add_metric([provider, model], one["dollars"])
         yield tokens
+        yield dollars
 
 
 class _Served(_AtScrape):
@@ -163,3 +173,20 @@ class _Served(_AtScrape):
             if table in TABLES:
                 sizes.add_metric([table], sum(version.bytes for version in versions.values()))
         yield sizes
+        yield _words_tokens(manifest)
+
+
+def _words_tokens(manifest: Manifest) -> Metric:
+    """Return what language models took for the words of a snapshot."""
+    tokens = GaugeMetricFamily(
+        "stupid_snapshot_language_model_tokens",
+        "Tokens that language models took for the snapshot's table.",
+        labels=["table", "provider", "model", "kind"],
+    )
+    for table, versions in manifest.versions.items():
+        for version in versions.values():
+            for model_id, one in version.metadata.get(SPENT, {}).items():
+                provider, _, model = model_id.partition("/")
+                tokens.add_metric([table, provider, model, "prompt"], one["prompt_tokens"])
+                tokens.add_metric([table, provider, model, "completion"], one["completion_tokens"])
+    return tokens

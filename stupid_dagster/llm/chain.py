@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import structlog
 
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.anthropic import AnthropicModel
+from stupid_dagster.llm.budget import Budget, BudgetExhaustedError, Prices
 from stupid_dagster.llm.ollama import OllamaModel
 from stupid_dagster.llm.openai import OpenAIModel
 from stupid_dagster.llm.protocol import Answer, Completion, Message, Usage
@@ -27,19 +30,36 @@ class Failure(NamedTuple):
 
     model_id: str
     reason: str
+    no_budget: bool = False
+
+
+class _Call:
+    """A call under way, and what it took."""
+
+    usage = Usage()
 
 
 class Chain:
     """A LanguageModel that asks others in turn until one answers.
 
-    `failures` are the last ones with their reasons, `usage` the tokens that each model took,
-    failures included. Any number of threads may use one.
+    `failures` are the last ones with their reasons, `usage` the tokens that each model took, and
+    `calls` how often it was asked, failures included. With a `budget`, a model is only asked while
+    it lasts; one that costs nothing may be when the money is spent. `prices` are for those who
+    tell the cost. Any number of threads may use one.
     """
 
-    def __init__(self, models: Sequence[Provider]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Provider],
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+    ) -> None:
         self.models = models
+        self.budget = budget
+        self.prices = prices or {}
         self.failures: deque[Failure] = deque(maxlen=_KEPT_FAILURES)
         self.usage: dict[str, Usage] = {}
+        self.calls: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @property
@@ -50,17 +70,19 @@ class Chain:
     def complete(self, messages: Sequence[Message], schema: type[Answer]) -> Completion[Answer]:
         """Return the first answer; raises ProviderError with each model's reason.
 
-        Its usage includes what models took that failed before.
+        Its usage includes what models took that failed before. Raises BudgetExhaustedError where
+        no model may be asked.
         """
         spent, failures = Usage(), []
         for model in self.models:
             try:
-                done = model.complete(messages, schema)
+                with self._call(model, messages) as call:
+                    done = model.complete(messages, schema)
+                    call.usage = done.usage
             except LanguageModelError as error:
                 failures.append(self._failed(model, error))
                 spent += _usage(error)
                 continue
-            self._count(model.model_id, done.usage)
             return Completion(done.value, done.model_id, spent + done.usage)
         raise _none(failures, spent)
 
@@ -70,6 +92,12 @@ class Chain:
         A text that breaks off isn't begun anew by another.
         """
         return _ChainStream(self.model_id, self, messages)
+
+    def within(self, budget: Budget) -> Chain:
+        """Return the same models with a budget: connections, failures and usage are shared."""
+        limited = copy.copy(self)
+        limited.budget = budget
+        return limited
 
     def spent(self) -> dict[str, Usage]:
         """Return the tokens that each model took until now, failures included."""
@@ -81,17 +109,32 @@ class Chain:
         for model in self.models:
             model.close()
 
-    def _failed(self, model: Provider, error: LanguageModelError) -> Failure:
-        failure = Failure(model.model_id, str(error))
-        log.warning("language model failed", model=model.model_id, problem=str(error))
-        with self._lock:
-            self.failures.append(failure)
-        self._count(model.model_id, _usage(error))
-        return failure
+    @contextmanager
+    def _call(self, model: Provider, messages: Sequence[Message]) -> Iterator[_Call]:
+        """Reserve what a call may take, and count what it took, also if it fails."""
+        call = _Call()
+        reserved = self.budget.reserve(model.model_id, messages) if self.budget else None
+        try:
+            yield call
+        except LanguageModelError as error:
+            call.usage = _usage(error)
+            raise
+        finally:
+            if self.budget and reserved:
+                self.budget.settle(reserved, model.model_id, call.usage)
+            with self._lock:
+                before = self.usage.get(model.model_id, Usage())
+                self.usage[model.model_id] = before + call.usage
+                self.calls[model.model_id] += 1
 
-    def _count(self, model_id: str, usage: Usage) -> None:
-        with self._lock:
-            self.usage[model_id] = self.usage.get(model_id, Usage()) + usage
+    def _failed(self, model: Provider, error: LanguageModelError) -> Failure:
+        spent = isinstance(error, BudgetExhaustedError)
+        failure = Failure(model.model_id, str(error), spent)
+        if not spent:
+            log.warning("language model failed", model=model.model_id, problem=str(error))
+            with self._lock:
+                self.failures.append(failure)
+        return failure
 
 
 class _ChainStream(TextStream):
@@ -103,9 +146,11 @@ class _ChainStream(TextStream):
         for model in chain.models:
             stream, begun = model.stream(messages), False
             try:
-                for piece in stream:
-                    begun, self._model_id = True, model.model_id
-                    yield piece
+                with chain._call(model, messages) as call:
+                    for piece in stream:
+                        begun, self._model_id = True, model.model_id
+                        yield piece
+                    call.usage = stream.usage
             except LanguageModelError as error:
                 failures.append(chain._failed(model, error))
                 spent += _usage(error)
@@ -113,13 +158,12 @@ class _ChainStream(TextStream):
                     yield spent
                     raise
                 continue
-            chain._count(model.model_id, stream.usage)
             yield spent + stream.usage
             return
         raise _none(failures, spent)
 
 
-def configured_model(settings: Settings) -> Chain | None:
+def configured_model(settings: Settings, budget: Budget | None = None) -> Chain | None:
     """Return the language model of the settings, None where none is set; asks nobody yet."""
     models = [
         _PROVIDERS[name](
@@ -129,14 +173,16 @@ def configured_model(settings: Settings) -> Chain | None:
         )
         for name in settings.llm
     ]
-    return Chain(models) if models else None
+    return Chain(models, budget, settings.llm_prices) if models else None
 
 
 def _usage(error: LanguageModelError) -> Usage:
     return error.usage if isinstance(error, ProviderError) else Usage()
 
 
-def _none(failures: Sequence[Failure], spent: Usage) -> ProviderError:
+def _none(failures: Sequence[Failure], spent: Usage) -> LanguageModelError:
+    if all(failure.no_budget for failure in failures):
+        return BudgetExhaustedError("; ".join(dict.fromkeys(one.reason for one in failures)))
     return ProviderError(
         f"no language model answered: {'; '.join(failure.reason for failure in failures)}", spent
     )

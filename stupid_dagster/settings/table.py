@@ -206,7 +206,9 @@ class Settings:
     )
     llm_labels_most: int = _setting(100, "Most labels that a window asks language models for.", 0)
     llm_run_seconds: float = _setting(
-        300.0, "Seconds that a window's labels, and its digest, may each wait for language models.", 0
+        300.0,
+        "Seconds that a window's labels, and its digest, may each wait for language models.",
+        0,
     )
     llm_at_once: int = _setting(4, "Requests to language models at the same time.", 1, 64)
     llm_run_tokens: int | None = _setting(

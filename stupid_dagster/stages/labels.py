@@ -23,6 +23,7 @@ from stupid_dagster.llm.labelling.run import Labeller, Limits, asked_first
 from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.llm.privacy import Pseudonyms, hidden_types, pseudonym_key
 from stupid_dagster.llm.protocol import Message
+from stupid_dagster.llm.spending import SPENT, spending, spending_told, window_budget
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
@@ -35,7 +36,9 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
     """Write `labels` of the window's clusters, larger communities, event clusters and patterns.
 
     With a language model in the settings, its words stand where they are right; whatever it does,
-    the stage ends within the setting `llm_run_seconds`, and there is a label for each.
+    the stage ends within the setting `llm_run_seconds`, and there is a label for each. What it may
+    take is held to the settings `llm_run_tokens` and `llm_run_cost`; what it took is kept with the
+    table.
     """
     window = open_window(project, last_day)
     stage = window.stage()
@@ -46,8 +49,10 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
         "communities_unlabelled": window.version("communities").rows
         - labels.filter(pl.col("kind") == "community").height,
     }
-    settings = project.settings
-    model = configured_model(settings) if settings.llm_share != "nothing" else None
+    settings, metadata = project.settings, {}
+    model = None
+    if settings.llm_share != "nothing":
+        model = configured_model(settings, window_budget(settings))
     if model is not None:
         with closing(model):
             labels, report = labeller(window).relabel(
@@ -57,8 +62,9 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
                 _former(window),
                 Limits(settings.llm_labels_most, settings.llm_run_seconds, settings.llm_at_once),
             )
-        details |= report.details()
-    stage.table("labels", labels, details=details)
+        metadata = {SPENT: spending(model)}
+        details |= report.details() | spending_told(metadata[SPENT])
+    stage.table("labels", labels, metadata=metadata, details=details)
     return stage.written
 
 

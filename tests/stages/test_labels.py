@@ -104,6 +104,56 @@ def test_a_models_words_are_taken_and_kept(
         assert "k" not in json.dumps([*map(str, details.values())]).split()
 
 
+def test_what_the_models_took_is_told_and_kept(flights_copy: Project) -> None:
+    prices = {"openai/m": (1000.0, 10_000.0)}
+    with served("openai", better) as server:
+        project = with_model(flights_copy, "openai", server.url, llm_prices=prices)
+        written, _ = made(project)
+        asked = len(server.requests)
+    assert written.details["openai/m: requests"] == asked == 12
+    assert written.details["openai/m: dollars"] == pytest.approx(12 * (0.011 + 0.07))
+    spent = {"requests": 12, "prompt_tokens": 132, "completion_tokens": 84, "dollars": 0.972}
+    assert written.version.metadata["language_models"] == {"openai/m": spent}
+
+
+def test_a_budget_that_is_used_up_leaves_the_rest_to_the_rules(
+    flights_copy: Project, rules: pl.DataFrame
+) -> None:
+    # A prompt has about 1,000 tokens, an answer is expected to have 500; a server counts 18.
+    with served("openai", better) as server:
+        project = with_model(
+            flights_copy, "openai", server.url, llm_run_tokens=2_000, llm_at_once=4
+        )
+        written, labels = made(project)
+        asked = len(server.requests)
+        assert asked == 12, "reservations are given back"
+        project = with_model(flights_copy, "openai", server.url, llm_run_tokens=50)
+        written, labels = made(project)
+        assert len(server.requests) == asked
+    kept = by_model(labels).height
+    left = 12 if rules.height - kept >= 12 else rules.height - kept
+    assert written.details["model: unanswered"] == left
+    assert written.details["model: stopped"] == (
+        "the budget of 50 tokens is used up (setting llm_run_tokens): "
+        f"{left} labels stayed the rule's"
+    )
+    refused = labels.filter(pl.col("refused").str.starts_with("the budget of 50 tokens"))
+    assert refused.height == left and refused["prompt"].null_count() == left, "asked next time"
+
+
+def test_money_ends_the_asking(flights_copy: Project) -> None:
+    prices = {"openai/m": (10_000.0, 100_000.0)}  # An answer of 11 and 7 tokens: 0.81 dollars.
+    with served("openai", better) as server:
+        project = with_model(
+            *(flights_copy, "openai", server.url),
+            **{"llm_prices": prices, "llm_run_cost": 70.0, "llm_at_once": 3},
+        )
+        written, _ = made(project)
+        assert 0 < len(server.requests) <= 12
+    assert written.details["openai/m: dollars"] <= 70
+    assert "llm_run_cost" in written.details.get("model: stopped", "llm_run_cost")
+
+
 def test_unchanged_words_are_kept_in_the_next_window(two_windows_copy: Project) -> None:
     with served("openai", better) as server:
         project = with_model(two_windows_copy, "openai", server.url, llm_labels_most=400)

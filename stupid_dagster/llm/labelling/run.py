@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import polars as pl
 import structlog
 
+from stupid_dagster.compute import words
 from stupid_dagster.compute.profiles.traits import Profile
 from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.budget import BudgetExhaustedError
 from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
 from stupid_dagster.llm.labelling.kept import Former, template_of, traits_hash
 from stupid_dagster.llm.labelling.prompts import VERSION, Asked, again, label_messages
@@ -48,7 +50,7 @@ class Report:
     """What happened when a model was asked for labels.
 
     `asked` were answered or failed; `unasked` are more than may be asked about; `unanswered` were
-    waiting when the run stopped asking.
+    waiting when the run stopped asking, or the budget was used up.
     """
 
     asked: int = 0
@@ -61,7 +63,6 @@ class Report:
     seconds: float = 0
     stopped: str | None = None
     reasons: Counter[str] = field(default_factory=Counter)
-    tokens: dict[str, Usage] = field(default_factory=dict)
 
     def details(self) -> dict[str, Any]:
         """Return it as numbers and texts by name, as materialisations show it."""
@@ -75,9 +76,6 @@ class Report:
         if self.reasons:
             first = self.reasons.most_common(_REASONS_TOLD)
             told["model: why not"] = "\n".join(f"- {times}x {why}" for why, times in first)
-        for model, usage in self.tokens.items():
-            said = f"{usage.prompt_tokens} sent, {usage.completion_tokens} received"
-            told[f"{model}: tokens"] = said
         return told
 
 
@@ -88,6 +86,7 @@ class _Result(NamedTuple):
     usage: Usage
     problems: list[str]
     failed: str | None = None
+    no_budget: bool = False
 
 
 class Labeller:
@@ -159,7 +158,7 @@ class Labeller:
                 found[key(profile)] = {"refused": why, "prompt": VERSION}
             else:
                 wanted.append(profile)
-        report.kept = sum("label" in words for words in found.values())
+        report.kept = sum("label" in said for said in found.values())
         chosen = asked_first(wanted, limits.most)
         report.unasked = len(wanted) - len(chosen)
         jobs = [*self.prompts(chosen, profiles)]
@@ -167,10 +166,10 @@ class Labeller:
             found[result.subject] = self._taken(result, report)
         by_key = {key(profile): profile for profile in profiles}
         _unique(rows, found, report)
-        for subject, words in found.items():
-            if "label" in words:
-                words["traits_hash"] = traits_hash(by_key[subject])
-                words.setdefault("template", template_of(words, by_key[subject]))
+        for subject, said in found.items():
+            if "label" in said:
+                said["traits_hash"] = traits_hash(by_key[subject])
+                said.setdefault("template", template_of(said, by_key[subject]))
         report.seconds = time.monotonic() - started
         told = [
             row | found.get((row["kind"], row["subject"]), {}) for row in rows.iter_rows(named=True)
@@ -180,6 +179,8 @@ class Labeller:
     def _taken(self, result: _Result, report: Report) -> dict[str, Any]:
         used = {"prompt": VERSION, "prompt_tokens": result.usage.prompt_tokens,
                 "completion_tokens": result.usage.completion_tokens}  # fmt: skip
+        if result.no_budget:
+            return {"refused": result.failed}
         if result.failed:
             report.failed += 1
             report.reasons[result.failed] += 1
@@ -223,7 +224,7 @@ class Labeller:
         # Daemons: a call can't be cancelled, and the run must end though a server doesn't answer.
         for _ in range(min(limits.at_once, len(wanted))):
             threading.Thread(target=work, daemon=True).start()
-        failures, waiting = 0, len(wanted)
+        failures, waiting, exhausted = 0, len(wanted), ""
         while waiting:
             try:
                 result = results.get(timeout=max(0.0, until - time.monotonic()))
@@ -231,20 +232,25 @@ class Labeller:
                 report.stopped = f"after {limits.seconds:g} s (setting llm_run_seconds)"
                 break
             waiting -= 1
+            if result.no_budget:
+                # A smaller prompt may still have room.
+                report.unanswered += 1
+                exhausted = result.failed or ""
+                yield result
+                continue
             report.asked += 1
-            if result.model_id:
-                report.tokens[result.model_id] = (
-                    report.tokens.get(result.model_id, Usage()) + result.usage
-                )
             failures = failures + 1 if result.failed else 0
             yield result
             if failures >= MOST_FAILURES:
                 report.stopped = f"after {failures} failures in a row"
                 break
         stop.set()
-        if waiting:
-            report.unanswered = waiting
-            log.warning("labels stay as they are", profiles=waiting, why=report.stopped)
+        report.unanswered += waiting
+        if exhausted:
+            stayed = words.counted(report.unanswered, "label")
+            report.stopped = report.stopped or f"{exhausted}: {stayed} stayed the rule's"
+        if report.unanswered:
+            log.warning("labels stay as they are", labels=report.unanswered, why=report.stopped)
 
     def _ask(
         self,
@@ -268,7 +274,8 @@ class Labeller:
         except LanguageModelError as error:
             if isinstance(error, ProviderError):
                 usage += error.usage
-            return _Result(key(profile), None, model_id, usage, [], str(error))
+            no_budget = isinstance(error, BudgetExhaustedError)
+            return _Result(key(profile), None, model_id, usage, [], str(error), no_budget)
         except Exception as error:  # A bug must not hold the run up until its time is over.
             log.exception("labelling failed", subject=profile.subject)
             return _Result(
@@ -311,18 +318,18 @@ def _unique(
     labels = list(rows.select("kind", "subject", "label").iter_rows())
     taken = Counter((kind, label.casefold()) for kind, _, label in labels)
     for kind, subject, label in labels:
-        words = found.get((kind, subject), {})
-        if "label" not in words:
+        said = found.get((kind, subject), {})
+        if "label" not in said:
             continue
-        own, new = (kind, label.casefold()), (kind, words["label"].casefold())
+        own, new = (kind, label.casefold()), (kind, said["label"].casefold())
         if taken[new] - (own == new):
             report.refused += 1
-            report.accepted -= "template" not in words
-            report.kept -= "template" in words
+            report.accepted -= "template" not in said
+            report.kept -= "template" in said
             reason = "the label is that of another already"
             report.reasons[reason] += 1
             found[kind, subject] = {
-                **{name: words[name] for name in ("prompt", "prompt_tokens", "completion_tokens")},
+                **{name: said[name] for name in ("prompt", "prompt_tokens", "completion_tokens")},
                 "refused": reason,
             }
         else:

@@ -1,0 +1,127 @@
+"""What calls may take together, one after the other and at the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydantic import BaseModel
+
+from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.budget import Budget, BudgetExhaustedError, cost_of, expected
+from stupid_dagster.llm.chain import Chain
+from stupid_dagster.llm.ollama import OllamaModel
+from stupid_dagster.llm.openai import OpenAIModel
+from stupid_dagster.llm.protocol import Message, Usage
+from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Act, Fail, Say
+from tests.llm.servers import model_server as served
+
+HELLO = [Message("user", "x" * 399)]
+EXPECTED = 100 + 500
+ONE = PROMPT_TOKENS + COMPLETION_TOKENS
+BLUE = Say('{"name": "blue"}')
+PRICES = {"openai/m": (2.0, 10.0), "ollama/m": (0.0, 0.0)}
+
+
+class Colour(BaseModel):
+    name: str
+
+
+def test_what_a_call_is_expected_to_take() -> None:
+    assert expected(HELLO) == Usage(100, 500)
+    assert cost_of("openai/m", Usage(1_000_000, 500_000), PRICES) == 7.0
+    assert cost_of("ollama/m", Usage(9, 9), PRICES) == 0
+    assert cost_of("anthropic/m", Usage(9, 9), PRICES) is None
+
+
+def test_tokens_are_counted_as_they_were_taken() -> None:
+    budget = Budget(EXPECTED + 50)
+    budget.settle(budget.reserve("m", HELLO), "m", Usage(30, 20))
+    budget.settle(budget.reserve("m", HELLO), "m", Usage(1, 0))
+    with pytest.raises(BudgetExhaustedError, match=r"budget of 650 tokens .*llm_run_tokens"):
+        budget.reserve("m", HELLO)
+
+
+def test_a_long_answer_teaches_what_to_expect() -> None:
+    budget = Budget(10_000)
+    budget.settle(budget.reserve("m", HELLO), "m", Usage(100, 6000))
+    with pytest.raises(BudgetExhaustedError):
+        budget.reserve("m", HELLO)
+
+
+def test_money_is_counted_and_what_is_free_goes_on() -> None:
+    call = (100 * 2 + 500 * 10) / 1e6
+    budget = Budget(None, call * 1.5, PRICES)
+    budget.settle(budget.reserve("openai/m", HELLO), "openai/m", Usage(100, 500))
+    with pytest.raises(BudgetExhaustedError, match=r"budget of \$0.0078 .*llm_run_cost"):
+        budget.reserve("openai/m", HELLO)
+    budget.settle(budget.reserve("ollama/m", HELLO), "ollama/m", Usage(100, 500))
+
+
+def test_what_was_taken_before_counts() -> None:
+    budget = Budget(EXPECTED)
+    budget.count("m", Usage(1, 0))
+    with pytest.raises(BudgetExhaustedError):
+        budget.reserve("m", HELLO)
+
+
+def test_calls_at_once_wait_for_what_others_leave() -> None:
+    """Each is expected to take more than half: they go one after the other, and all fit."""
+    budget, at_once, most = Budget(1000), 0, 0
+    lock = threading.Lock()
+
+    def call(_: int) -> None:
+        nonlocal at_once, most
+        reserved = budget.reserve("m", HELLO)
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.01)
+        with lock:
+            at_once -= 1
+        budget.settle(reserved, "m", Usage(10, 10))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(20)))
+    assert most == 1
+    with pytest.raises(BudgetExhaustedError):
+        budget.reserve("m", [Message("user", "x" * 1000)])
+
+
+def test_a_chain_asks_while_the_budget_lasts() -> None:
+    with served("openai", lambda body: BLUE) as server:
+        chain = Chain([OpenAIModel("m", server.url, 5)], Budget(EXPECTED + ONE))
+        assert chain.complete(HELLO, Colour).value.name == "blue"
+        assert chain.complete(HELLO, Colour).value.name == "blue"
+        for _ in range(2):
+            with pytest.raises(BudgetExhaustedError):
+                chain.complete(HELLO, Colour)
+            with pytest.raises(BudgetExhaustedError):
+                "".join(chain.stream(HELLO))
+        assert len(server.requests) == 2 == chain.calls["openai/m"]
+        assert not chain.failures
+        chain.close()
+
+
+def test_another_model_answers_when_the_money_is_spent() -> None:
+    with served("openai", lambda body: BLUE) as one, served("ollama", lambda body: BLUE) as two:
+        models = [OpenAIModel("m", one.url, 5), OllamaModel("m", two.url, 5)]
+        chain = Chain(models, Budget(None, 0.001, PRICES), PRICES)
+        done = chain.complete(HELLO, Colour)
+        chain.close()
+        assert (done.model_id, len(one.requests)) == ("ollama/m", 0)
+
+
+def test_a_call_that_fails_gives_back_what_it_reserved() -> None:
+    answers: list[Act] = [Fail(500, "it broke"), BLUE, Say("Blue.")]
+    with served("openai", answers) as server:
+        chain = Chain([OpenAIModel("m", server.url, 5)]).within(Budget(EXPECTED + ONE))
+        with pytest.raises(LanguageModelError, match="it broke"):
+            chain.complete(HELLO, Colour)
+        chain.complete(HELLO, Colour)
+        assert "".join(chain.stream(HELLO)) == "Blue."
+        with pytest.raises(BudgetExhaustedError):
+            chain.complete(HELLO, Colour)
+        chain.close()

@@ -1,10 +1,11 @@
-"""Words for what was computed: labels and insights."""
+"""Words for what was computed: labels, insights and the digest."""
 
 import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
 from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.stages.digest import make_digest
 from stupid_dagster.stages.labels import make_labels
 from stupid_dagster.stages.words import make_insights
 
@@ -43,3 +44,13 @@ def labels(context: dg.AssetExecutionContext, project: ProjectResource):
 def insights(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank what is worth knowing about the window's last days."""
     yield from materialise(context, project, make_insights)
+
+
+@dg.multi_asset(
+    specs=table_specs("digest", group="words", deps=["insights", "labels", "graph_nodes"]),
+    backfill_policy=WINDOW_BACKFILL,
+    retry_policy=RETRIES,
+)
+def digest(context: dg.AssetExecutionContext, project: ProjectResource):
+    """Tell the insights in one paragraph."""
+    yield from materialise(context, project, make_digest)

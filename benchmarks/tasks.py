@@ -74,6 +74,7 @@ WINDOW_STAGES = {
     "history": Stage("trends", "make_history"),
     "labels": Stage("labels", "make_labels"),
     "insights": Stage("words", "make_insights"),
+    "digest": Stage("digest", "make_digest"),
     "catalog": Stage("publish", "make_catalog"),
 }
 STAGES = DAY_STAGES | WINDOW_STAGES

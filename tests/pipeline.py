@@ -11,6 +11,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.clusters import make_clusters, make_features
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
+from stupid_dagster.stages.digest import make_digest
 from stupid_dagster.stages.event_clusters import make_event_clusters
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 from stupid_dagster.stages.labels import make_labels
@@ -29,7 +30,8 @@ WINDOW_STAGES = (
     *(make_window_days, make_search_index),
     *(make_graph, make_graph_database, make_graph_knowledge),
     *(make_features, make_clusters, make_event_clusters, make_patterns, make_cooccurrence),
-    *(make_trends, make_anomalies, make_history, make_labels, make_insights, make_catalog),
+    *(make_trends, make_anomalies, make_history, make_labels, make_insights, make_digest),
+    make_catalog,
 )
 
 

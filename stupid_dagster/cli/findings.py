@@ -137,6 +137,9 @@ def _show_trends(snapshot: Snapshot, zone: str, most: int = 12) -> None:
 def _show_insights(snapshot: Snapshot, most: int = 5) -> None:
     insights = snapshot.scan("insights").sort("rank").head(most).collect()
     console.print("[bold]Insights[/]")
+    if snapshot.manifest.of("digest"):
+        [digest] = snapshot.scan("digest").collect().get_column("text")
+        console.print(f"{escape(digest)}\n")
     for severity, title, text in insights.select("severity", "title", "text").iter_rows():
         console.print(f"[dim]{severity}[/]: [bold]{escape(title)}[/]")
         console.print(Padding(escape(text), (0, 0, 0, 4)))

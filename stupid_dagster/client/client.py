@@ -294,6 +294,10 @@ class Client:
             self._connection.post("/knowledge/contrast", body, parameters=asked, accept=TABULAR)
         ).rows
 
+    def digest(self) -> dict[str, Any]:
+        """Return the insights in one paragraph, `digest`, and the `insights` that it names."""
+        return self.get("/knowledge/insights/digest")
+
     def insights_stream(self) -> Generator[Event, None, None]:
         """Yield the current insights, then new and resolved ones as snapshots appear; no end."""
         return self._connection.events("GET", "/insights/stream")

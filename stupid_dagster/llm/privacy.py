@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stupid_dagster.compute.profiles.traits import EntityTrait, KeyMember, Profile
+from stupid_dagster.errors import SettingsError, hint
 from stupid_dagster.event_model import EventModel
 
 Linked = TypeVar("Linked", EntityTrait, KeyMember)
@@ -26,6 +27,7 @@ KEY_FILE = "pseudonyms.key"
 SHARED_BY = 10
 """An entity type is shown as it is if there are at least so many actors to each of its entities."""
 _DIGITS = 6
+PSEUDONYM = re.compile(rf"(?<!\w)[a-z]\w*-[0-9a-f]{{{_DIGITS}}}(?!\w)", re.IGNORECASE)
 _LOOKS_PERSONAL = re.compile(
     r"""
     (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
@@ -44,8 +46,14 @@ def hidden_types(
     """Return the entity types whose ids are hidden; the actor's always are.
 
     `chosen` ones by the settings; None for all that are not widely shared: `entities` counts
-    those of each type, and to one of them there must be ten actors on average.
+    those of each type, and to one of them there must be ten actors on average. Raises SettingsError
+    for a type that the model hasn't.
     """
+    for name in chosen or ():
+        if name not in model.entities:
+            raise SettingsError(
+                f"llm_hidden has {name!r}, which is no entity type{hint(name, model.entities)}"
+            )
     if chosen is not None:
         return frozenset({model.actor, *chosen})
     actors = entities.get(model.actor, 0)
@@ -100,10 +108,18 @@ class Pseudonyms:
         """Return the pseudonym of an entity: `member-7f3a91`."""
         return self._named(self._model.entities[entity_type].prefix, key)
 
+    def type_of(self, prefix: str) -> str | None:
+        """Return the hidden entity type of an id's prefix; None for others."""
+        return self._types.get(prefix)
+
     def value(self, field: str, value: str) -> str:
         """Return a field's value as it may be shown: a hidden type's key as its pseudonym."""
         entity_type = self._fields.get(field)
         return self.of(entity_type, value) if entity_type else self.hide(value)
+
+    def name(self, words: str) -> str:
+        """Return the pseudonym of words whose type nobody knows: `name-7f3a91`."""
+        return self._named("name", words)
 
     def hide(self, text: str) -> str:
         """Return a text without ids of hidden types, e-mail and IP addresses and long numbers."""
@@ -116,8 +132,7 @@ class Pseudonyms:
         """Return a text with what its pseudonyms stand for."""
         with self._lock:
             known = {name.lower(): value for name, value in self._known.items()}
-        found = re.compile(rf"(?<!\w)[a-z]\w*-[0-9a-f]{{{_DIGITS}}}(?!\w)", re.IGNORECASE)
-        return found.sub(lambda match: known.get(match.group().lower(), match.group()), text)
+        return PSEUDONYM.sub(lambda match: known.get(match.group().lower(), match.group()), text)
 
     def profile(self, profile: Profile) -> Profile:
         """Return a profile as it may be shown; its numbers are the same."""

@@ -36,6 +36,7 @@ ROUTES = {
     "path": ("get", "/graph/path"),
     "knowledge": ("get", "/knowledge/tables/{table}"),
     "insights": ("get", "/knowledge/insights"),
+    "digest": ("get", "/knowledge/insights/digest"),
     "contrast": ("get", "/knowledge/contrast"),
     "validate_plan": ("post", "/plans/validate"),
     "run_plan": ("post", "/plans"),

@@ -49,6 +49,23 @@ def find_item(reader: SnapshotReader, table: str, item_id: str) -> Parts:
     return {**ITEMS[table](reader, item_id), "made": how_made(reader, table)}
 
 
+def find_digest(reader: SnapshotReader) -> Parts:
+    """Return `digest` (the paragraph), `insights` (those that it names, by rank) and `made`.
+
+    Raises MissingVersionError for a window of an older release.
+    """
+    digest = next(reader.knowledge("digest").rows.iter_rows(named=True))
+    names = [name for sentence in digest["sentences"] for name in sentence["insights"]]
+    cited = [_filter("insight_id", "in", [*dict.fromkeys(names)])] if names else None
+    insights = _rows(reader, "insights", cited, sort="rank")
+    shown = insights.iter_rows(named=True) if names else ()
+    return {
+        "digest": digest,
+        "insights": [parsed_insight(row) for row in shown],
+        "made": how_made(reader, "digest"),
+    }
+
+
 def _pattern(reader: SnapshotReader, item_id: str) -> Parts:
     item = reader.one("patterns", pattern_id=item_id)
     actors = [_filter("actor", "in", item["examples"])] if item["examples"] else None

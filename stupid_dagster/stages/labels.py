@@ -14,7 +14,6 @@ from stupid_dagster.compute.profiles.behaviour import event_cluster_profiles, pa
 from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
 from stupid_dagster.compute.profiles.traits import Profile
 from stupid_dagster.compute.sequences.patterns import VANISHED
-from stupid_dagster.errors import SettingsError, hint
 from stupid_dagster.llm.chain import configured_model
 from stupid_dagster.llm.labelling.checks import model_words
 from stupid_dagster.llm.labelling.kept import Former
@@ -123,17 +122,18 @@ def window_profiles(window: Window) -> list[Profile]:
 
 def labeller(window: Window) -> Labeller:
     """Return what asks for the window's labels; raises SettingsError for an unknown type."""
+    vocabulary = model_words(window.project.model)
+    return Labeller(window_pseudonyms(window), vocabulary, _samples(window))
+
+
+def window_pseudonyms(window: Window) -> Pseudonyms:
+    """Return what hides a window's ids; raises SettingsError for an unknown type."""
     project = window.project
-    model, settings = project.model, project.settings
-    for name in settings.llm_hidden or ():
-        if name not in model.entities:
-            raise SettingsError(
-                f"llm_hidden has {name!r}, which is no entity type{hint(name, model.entities)}"
-            )
-    counts = window.scan("graph_nodes").group_by("type").len().collect()
-    hidden = hidden_types(model, dict(counts.iter_rows()), settings.llm_hidden)
-    pseudonyms = Pseudonyms(pseudonym_key(project.lake.root), model, hidden)
-    return Labeller(pseudonyms, model_words(model), _samples(window))
+    nodes = window.find("graph_nodes")
+    counts = project.lake.scan_versions([nodes]).group_by("type").len().collect() if nodes else None
+    entities = dict(counts.iter_rows()) if counts is not None else {}
+    hidden = hidden_types(project.model, entities, project.settings.llm_hidden)
+    return Pseudonyms(pseudonym_key(project.lake.root), project.model, hidden)
 
 
 def _samples(window: Window) -> Mapping[str, list[str]]:

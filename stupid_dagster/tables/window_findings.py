@@ -210,4 +210,29 @@ FINDINGS = (
             ),
         ),
     ),
+    Table(
+        "digest",
+        "window",
+        "The insights in one paragraph: one row.",
+        (
+            Column(
+                "text",
+                pl.String,
+                "The paragraph; [3] is the insight of rank 3, which shows what was said.",
+                "words",
+            ),
+            Column(
+                "sentences",
+                pl.List(pl.Struct({"text": pl.String, "insights": STRINGS})),
+                "Its sentences, and the ids of the insights that show each.",
+                "words",
+            ),
+            Column("provenance", pl.String, "rule, or provider/model."),
+            Column("prompt", pl.String, "Version of the prompt that a model was asked with."),
+            Column("prompt_tokens", pl.UInt32, "Tokens that were sent for it."),
+            Column("completion_tokens", pl.UInt32, "Tokens that came back."),
+            Column("refused", pl.String, "Why a model's sentences were not taken.", "words"),
+            Column("asked_hash", pl.String, "Hash of what a model was asked, and which."),
+        ),
+    ),
 )

@@ -43,6 +43,7 @@ URLS = {
     "/knowledge/tables/{table}": "/knowledge/tables/cluster_entities",
     "/knowledge/patterns/{pattern_id}": "/knowledge/patterns/pattern:958864288ff44ef8",
     "/knowledge/anomalies/{actor}": "/knowledge/anomalies/aircraft:N11194",
+    "/knowledge/insights/digest": "/knowledge/insights/digest",
     "/knowledge/insights/{insight_id}": "/knowledge/insights/trend/cancellations/up/hour",
     "/knowledge/trends/{trend}": "/knowledge/trends/day/2013-02-08T05:00:00Z/cancellations",
     "/knowledge/contrast": "/knowledge/contrast?community=community:0",

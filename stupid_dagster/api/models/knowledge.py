@@ -43,6 +43,14 @@ Insight = row_of("insights", evidence=_EVIDENCE, plan=_PLAN)
 InsightsPage = page_of(Insight)
 
 
+class DigestAnswer(Answer):
+    """The insights in one paragraph, and those that it names."""
+
+    digest: row_of("digest")  # type: ignore[valid-type]
+    insights: list[Insight]
+    made: Made
+
+
 class TablePage(Page):
     """Rows of any knowledge table, as `/catalog` describes them."""
 

@@ -16,6 +16,7 @@ from stupid_dagster.api.models.knowledge import (
     CommunityAnswer,
     ContrastAnswer,
     ContrastQuestion,
+    DigestAnswer,
     InsightAnswer,
     PatternAnswer,
     TrendAnswer,
@@ -23,7 +24,7 @@ from stupid_dagster.api.models.knowledge import (
 from stupid_dagster.errors import InvalidQueryError
 from stupid_dagster.query import parse_filter
 from stupid_dagster.query.contrast import ContrastPage
-from stupid_dagster.query.items import find_item, how_made
+from stupid_dagster.query.items import find_digest, find_item, how_made
 
 router = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
@@ -72,6 +73,16 @@ def anomaly(
 ) -> Response:
     """Read how unusual an actor was on the last day, and the documents and causes behind it."""
     return answers.data(**find_item(answers.reader, "anomalies", actor))
+
+
+@router.get("/insights/digest", response_model=DigestAnswer, responses=example("digest"))
+def digest(answers: SnapshotAnswers) -> Response:
+    """Read the window's insights in one paragraph, and the insights that show what it says.
+
+    `[3]` in its text is the insight of rank 3. By rule, or by a language model (`provenance`), each
+    of whose numbers and names was checked against the insights that its sentence names.
+    """
+    return answers.data(**find_digest(answers.reader))
 
 
 @router.get(

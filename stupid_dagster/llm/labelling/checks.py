@@ -18,8 +18,8 @@ from stupid_dagster.llm.labelling.reading import Reading
 MOST_LABEL, MOST_DESCRIPTION, MOST_ITEM, MOST_ITEMS = 90, 500, 140, 6
 """Characters of the parts of an answer; items of what distinguishes."""
 LEAST_LABEL = 4
-_MARKUP = re.compile(r"https?:|www\.|://|\]\(|[`{}<>]|\*\*|&\w+;", re.IGNORECASE)
-_PUNCTUATION = frozenset(",.;:()-\u2013\u2014'\"\u2018\u2019\u201c\u201d/&+!?")
+MARKUP = re.compile(r"https?:|www\.|://|\]\(|[`{}<>]|\*\*|&\w+;", re.IGNORECASE)
+PUNCTUATION = frozenset(",.;:()-\u2013\u2014'\"\u2018\u2019\u201c\u201d/&+!?")
 _ENDINGS = (
     *(("", ""), ("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("ed", "e"), ("ing", "")),
     *(("ing", "e"), ("er", ""), ("er", "e"), ("ers", ""), ("ers", "e"), ("ly", ""), ("ily", "y")),
@@ -85,12 +85,12 @@ def untrue(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) ->
     found = []
     tokens = [token for text in answer.texts() for token in reading.tokens(text)]
     numbers = [t.text for t in tokens if t.kind == "number" and not reading.has_number(t.text)]
-    unknown = [t.text for t in tokens if t.kind == "word" and not _known(t.text, vocabulary)]
+    unknown = [t.text for t in tokens if t.kind == "word" and not is_known(t.text, vocabulary)]
     if numbers:
         found.append(f"numbers that the profile doesn't have: {_few(numbers)}")
     if unknown:
         found.append(f"names or words that are not the profile's: {_few(unknown)}")
-    if odd := [t.text for t in tokens if t.kind == "other" and t.text not in _PUNCTUATION]:
+    if odd := [t.text for t in tokens if t.kind == "other" and t.text not in PUNCTUATION]:
         found.append(f"odd characters: {_few(odd)}")
     said = [t.text for t in reading.tokens(answer.label) if t.kind == "word"]
     about = vocabulary - FUNCTION
@@ -110,7 +110,7 @@ def _form(answer: LabelAnswer) -> Iterator[str]:
             yield f"the {name} has {len(text)} characters, at most {most} may be"
         if any(unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" for c in text):
             yield f"the {name} has control characters or line breaks"
-        if _MARKUP.search(text):
+        if MARKUP.search(text):
             yield f"the {name} has markup, code or a link"
     if len(answer.label.strip()) < LEAST_LABEL:
         yield "the label is empty"
@@ -120,7 +120,7 @@ def _form(answer: LabelAnswer) -> Iterator[str]:
         yield f"more than {MOST_ITEMS} distinguishing items"
 
 
-def _known(word: str, vocabulary: frozenset[str]) -> bool:
+def is_known(word: str, vocabulary: frozenset[str]) -> bool:
     if len(word) == 1 and word.isascii():
         return True
     return any(stem in vocabulary or stem in ORDINARY for stem in _stems(word))

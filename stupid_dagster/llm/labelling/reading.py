@@ -23,7 +23,7 @@ _REST = (
     r"(?P<number>[^\W\d_]*\d[\w.,%/+\-]*)|(?P<word>[^\W\d_]+(?:['\u2019][^\W\d_]+)?)|(?P<other>.)"
 )
 _LONGEST_SHORTENED = 5
-_NUMBER_WORD = re.compile(
+NUMBER_WORD = re.compile(
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)"
     "teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|(?:hundred|thousand|[mb]illion|dozen|third)s?|"
     "half|halves|halve|twice|thrice|double|triple|quarter|tenth|fifth|(?:two|three|ten)fold",
@@ -87,7 +87,7 @@ class Reading:
             if kind == "number":
                 said, kind = said.rstrip(".,-+/"), "number"
                 end = start + len(said)
-            elif kind == "word" and _NUMBER_WORD.fullmatch(said):
+            elif kind == "word" and NUMBER_WORD.fullmatch(said):
                 kind = "number"
             if not said.isspace():
                 yield Token(kind, said, start, end)

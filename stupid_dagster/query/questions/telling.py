@@ -11,10 +11,10 @@ import polars as pl
 import structlog
 
 from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.grounding import Evidence, split_sentences
 from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.query.plans import PlanResult, StepResult
 from stupid_dagster.query.plans.model import Plan
-from stupid_dagster.query.questions.grounding import Evidence, split_sentences
 from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.query.questions.grounding import Evidence, split_sentences
+from stupid_dagster.llm.grounding import Evidence, split_sentences
 
 GIVEN = Evidence.of(
     # A condition of the plan.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
@@ -14,16 +14,24 @@ from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.settings import Settings
 
+if TYPE_CHECKING:
+    from stupid_dagster.query import SnapshotReader
+
 SHOWN = 20
 
 
 @click.command()
 @click.argument("questions", nargs=-1, required=True, metavar="QUESTION...")
 @click.option("--show-plan", is_flag=True, help="Print the plans as JSON, as `plan` takes them.")
+@click.option("--dry-run", is_flag=True, help="Print what planning would send; send nothing.")
 @as_of_option
 @click.pass_obj
 def ask(
-    settings: Settings, questions: tuple[str, ...], show_plan: bool, as_of: datetime | None
+    settings: Settings,
+    questions: tuple[str, ...],
+    show_plan: bool,
+    dry_run: bool,
+    as_of: datetime | None,
 ) -> None:
     """Ask in plain words; a language model plans and tells (setting llm).
 
@@ -34,6 +42,10 @@ def ask(
     from stupid_dagster.query.questions.asking import Questions
 
     project = Project(settings)
+    if dry_run:
+        with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
+            _show_prompts(reader, questions)
+        return
     asking = Questions(project)
     asking.language_model()
     session = asking.sessions.create()
@@ -46,6 +58,22 @@ def ask(
             told = _Told(show_plan)
             with console.status("planning ..."):
                 asking.ask(reader, question, session=session.id, on_event=told.event)
+
+
+def _show_prompts(reader: SnapshotReader, questions: tuple[str, ...]) -> None:
+    """Print what is sent for a plan; what is sent to tell its results depends on them."""
+    from stupid_dagster.query.questions.privacy import Screen
+    from stupid_dagster.query.questions.prompts import planning_messages
+
+    for question in questions:
+        for message in planning_messages(reader, Screen.of(reader), question, ()):
+            click.echo(f"-- {message.role}\n{message.content}")
+        click.echo()
+    settings = reader.project.settings
+    to = ", ".join(settings.llm) or "nobody: the setting llm names no provider"
+    if settings.llm_share == "nothing":
+        to = "nobody: the setting llm_share is nothing"
+    click.echo(f"For {to}. Results follow by the same rules. Nothing was sent.")
 
 
 class _Told:

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +34,7 @@ _LOOKS_PERSONAL = re.compile(
   | (?P<address>\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}\b)
   | (?P<id>\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b
       |\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,}\b)
-  | (?P<number>(?<![\w.,])\+?\d(?:[ -]?\d){6,}(?!\w))
+  | (?P<number>(?!\d{4}-\d\d-\d\d(?!\d))(?<![\w.,])\+?\d(?:[ -]?\d){6,}(?!\w))
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -84,7 +84,8 @@ def pseudonym_key(folder: Path) -> bytes:
 class Pseudonyms:
     """Replaces what identifies somebody by pseudonyms, and pseudonyms by what they stand for.
 
-    It remembers what it has replaced: `reveal` knows no others. Any number of threads may use one.
+    It remembers what it has replaced: `reveal` knows no others. `prefixes` are those of the hidden
+    types. Any number of threads may use one.
     """
 
     def __init__(self, key: bytes, model: EventModel, hidden: Collection[str]) -> None:
@@ -94,12 +95,16 @@ class Pseudonyms:
         self._known: dict[str, str] = {}
         self._lock = threading.Lock()
         prefixes = {rule.prefix: name for name, rule in model.entities.items() if name in hidden}
-        self._types = prefixes
+        self.prefixes = prefixes
+        # A part of a hidden key may be a shown type's whole key: an airline of a flight.
+        shown = {rule.key[0] for name, rule in model.entities.items()
+                 if name not in hidden and len(rule.key) == 1}  # fmt: skip
         self._fields = {
             field: name
             for name, rule in model.entities.items()
             if name in hidden
             for field in [*rule.key, *(f for fields in rule.roles.values() for f in fields)]
+            if field not in shown
         }
         ids = "|".join(map(re.escape, sorted(prefixes, key=len, reverse=True)))
         self._ids = re.compile(rf"(?<!\w)({ids}):([^\s\"',;()\[\]{{}}]+)")
@@ -107,10 +112,6 @@ class Pseudonyms:
     def of(self, entity_type: str, key: str) -> str:
         """Return the pseudonym of an entity: `member-7f3a91`."""
         return self._named(self._model.entities[entity_type].prefix, key)
-
-    def type_of(self, prefix: str) -> str | None:
-        """Return the hidden entity type of an id's prefix; None for others."""
-        return self._types.get(prefix)
 
     def value(self, field: str, value: str) -> str:
         """Return a field's value as it may be shown: a hidden type's key as its pseudonym."""
@@ -121,9 +122,25 @@ class Pseudonyms:
         """Return the pseudonym of words whose type nobody knows: `name-7f3a91`."""
         return self._named("name", words)
 
-    def hide(self, text: str) -> str:
-        """Return a text without ids of hidden types, e-mail and IP addresses and long numbers."""
-        text = self._ids.sub(lambda match: self.of(self._types[match[1]], match[2]), text)
+    def has(self, field: str) -> bool:
+        """Return whether a field holds keys of a hidden type."""
+        return field in self._fields
+
+    def ids(self, text: str) -> Iterator[re.Match[str]]:
+        """Yield the ids of hidden types in a text."""
+        return self._ids.finditer(text)
+
+    def hide(self, text: str, *, prefixed: bool = False) -> str:
+        """Return a text without ids of hidden types, e-mail and IP addresses and long numbers.
+
+        A `prefixed` id keeps its prefix: `member:member-7f3a91`.
+        """
+
+        def hidden(match: re.Match[str]) -> str:
+            name = self.of(self.prefixes[match[1]], match[2])
+            return f"{match[1]}:{name}" if prefixed else name
+
+        text = self._ids.sub(hidden, text)
         return _LOOKS_PERSONAL.sub(
             lambda match: self._named(match.lastgroup or "value", match.group()), text
         )

@@ -11,6 +11,7 @@ from stupid_dagster.query import SnapshotReader
 from stupid_dagster.query.plans import run_plan, validate_plan
 from stupid_dagster.query.plans.model import Step
 from stupid_dagster.query.questions.examples import plan_examples
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.prompts import (
     MOST_CATALOG,
     MOST_CONTEXT,
@@ -71,6 +72,8 @@ def test_the_prompt_is_bounded(sample: str, readers: dict[str, SnapshotReader]) 
     turns = [
         Turn(f"Question {n} {'?' * 1900}", plan, "s", {"actor": ["a" * 200] * 20}) for n in range(9)
     ]
-    messages = planning_messages(readers[sample], "q" * MOST_QUESTION, turns)
+    messages = planning_messages(
+        readers[sample], Screen.of(readers[sample]), "q" * MOST_QUESTION, turns
+    )
     size = sum(len(message.content) for message in messages)
     assert size < MOST_CATALOG + MOST_EXAMPLES + MOST_CONTEXT + MOST_QUESTION + 6000

@@ -43,14 +43,6 @@ Insight = row_of("insights", evidence=_EVIDENCE, plan=_PLAN)
 InsightsPage = page_of(Insight)
 
 
-class DigestAnswer(Answer):
-    """The insights in one paragraph, and those that it names."""
-
-    digest: row_of("digest")  # type: ignore[valid-type]
-    insights: list[Insight]
-    made: Made
-
-
 class TablePage(Page):
     """Rows of any knowledge table, as `/catalog` describes them."""
 
@@ -106,6 +98,15 @@ AnomalyAnswer = _item(
 )
 InsightAnswer = _item(Insight)
 TrendAnswer = _item(Trend, series=Trend)
+_INSIGHTS: Any = GenericAlias(list, (Insight,))
+DigestAnswer = create_model(
+    "DigestAnswer",
+    __base__=Answer,
+    __doc__="The insights in one paragraph, and those that it names.",
+    digest=(row_of("digest"), ...),
+    insights=(_INSIGHTS, ...),
+    made=_MADE,
+)
 
 
 class Difference(Shape):

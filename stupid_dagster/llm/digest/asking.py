@@ -145,8 +145,7 @@ def _untrue(text: str, cited: Sequence[Shown], vocabulary: frozenset[str]) -> li
 
 def _may_be_said(word: str, vocabulary: frozenset[str]) -> bool:
     # Words for numbers are told apart before.
-    known = is_known(word, vocabulary) or word.lower() in PLAIN
-    return known or NUMBER_WORD.fullmatch(word) is not None
+    return is_known(word, vocabulary | PLAIN) or NUMBER_WORD.fullmatch(word) is not None
 
 
 def ask(

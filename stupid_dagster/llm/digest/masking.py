@@ -19,8 +19,8 @@ from stupid_dagster.llm.labelling.checks import is_known
 from stupid_dagster.llm.privacy import PSEUDONYM, Pseudonyms
 
 _TELLING = (
-    "rise rose risen fell fallen grew grown shrank shrunk surge finding insight window previous "
-    "severe critical significant notable second ongoing resolved segment score signal gap machine"
+    "rose risen fell fallen grew grown shrank shrunk surge finding insight window critical second "
+    "ongoing resolved told score signal gap machine worst meanwhile led act"
 )
 PLAIN = frozenset(word.lower() for word in (*phrases.WEEKDAYS, *phrases.MONTHS, *_TELLING.split()))
 """Words of insights that labels have no use for."""
@@ -69,9 +69,8 @@ def masked(text: str, pseudonyms: Pseudonyms, vocabulary: frozenset[str]) -> str
     runs: list[list[int]] = []
     for match in _WORD.finditer(text):
         word = match.group()
-        if match["shown"] or word.isdigit() or word.lower() in PLAIN:
-            continue
-        if word.isalpha() and is_known(word, vocabulary):
+        known = word.isdigit() or (word.isalpha() and is_known(word, vocabulary | PLAIN))
+        if match["shown"] or known:
             continue
         if runs and _JOINS.fullmatch(text[runs[-1][1] : match.start()]):
             runs[-1][1] = match.end()
@@ -86,7 +85,7 @@ def _without_keys(text: str, subjects: Sequence[str], pseudonyms: Pseudonyms) ->
     """Return a text without the keys of the entities that it is about: numbers are keys too."""
     for subject in sorted(subjects, key=len, reverse=True):
         prefix, colon, key = subject.partition(":")
-        if colon and key and (entity_type := pseudonyms.type_of(prefix)):
+        if colon and key and (entity_type := pseudonyms.prefixes.get(prefix)):
             hidden = pseudonyms.of(entity_type, key)
             text = re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", hidden, text)
     return text

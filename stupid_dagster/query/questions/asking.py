@@ -11,6 +11,7 @@ import polars as pl
 
 from stupid_dagster.catalog.knowledge import type_name
 from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.budget import Budget
 from stupid_dagster.llm.chain import Chain
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
@@ -18,6 +19,7 @@ from stupid_dagster.query.paging import Page
 from stupid_dagster.query.plans import PlanResult, StepResult, run_plan
 from stupid_dagster.query.questions.cache import PlanCache
 from stupid_dagster.query.questions.planner import Planned, make_plan
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.sessions import Sessions, Turn, found_columns
 from stupid_dagster.query.questions.telling import Told, tell
 from stupid_dagster.query.reader import SnapshotReader
@@ -70,8 +72,14 @@ class Questions:
         self.sessions = Sessions()
 
     def language_model(self) -> Chain:
-        """Return the language model; raises LanguageModelError where none is set."""
+        """Return the language model; raises LanguageModelError where none is set, or may be."""
         found = self.project.language_model
+        if self.project.settings.llm_share == "nothing":
+            raise LanguageModelError(
+                "the setting llm_share is nothing, so no language model is told of the data, and "
+                "questions can't be answered; profiles lets them be, with pseudonyms for ids. "
+                "Query plans run without: POST /plans, or `stupid-dagster plan FILE`"
+            )
         if found is None:
             raise LanguageModelError(
                 "no language model is set, which questions need: name one in the setting llm and "
@@ -105,13 +113,18 @@ class Questions:
         `on_event` is called in this thread; what it raises ends the work. Raises as `make_plan`,
         and NotFoundError for an unknown session.
         """
-        language_model = self.language_model()
+        limit = Budget(
+            self.project.settings.llm_question_tokens, token_setting="llm_question_tokens"
+        )
+        language_model = self.language_model().within(limit)
+        screen = Screen.of(reader)
         found = self.sessions.find(session) if session else None
         watch = _Watch()
         planned = make_plan(
             reader,
             language_model,
             question,
+            screen=screen,
             turns=found.turns if found else (),
             forgotten=found.forgotten if found else 0,
             cache=self.plans,
@@ -130,6 +143,7 @@ class Questions:
             question,
             result,
             lambda text, replaces: on_event("text", {"text": text, "replaces": replaces}),
+            screen,
         )
         watch.lap("text")
         if session:

@@ -19,6 +19,7 @@ from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.query.plans import validate_plan
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.questions.cache import PlanCache, cache_key
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.prompts import (
     MOST_QUESTION,
     planning_messages,
@@ -74,13 +75,15 @@ def make_plan(
     language_model: LanguageModel,
     question: str,
     *,
+    screen: Screen | None = None,
     turns: Sequence[Turn] = (),
     forgotten: int = 0,
     cache: PlanCache | None = None,
 ) -> Planned:
     """Return a valid plan for a question, which may refer to earlier turns.
 
-    `forgotten` turns before them aren't known any more, which the model is told.
+    `forgotten` turns before them aren't known any more, which the model is told. What is sent goes
+    through a `screen`, and so does the plan that comes back.
 
     Raises InvalidQueryError for a question that is empty or too long, QueryError for one that the
     data can't answer, LanguageModelError when no model answers or no plan is valid after two
@@ -90,7 +93,8 @@ def make_plan(
         raise InvalidQueryError(
             f"the question has {len(question)} characters; give from 1 to {MOST_QUESTION}"
         )
-    messages = planning_messages(reader, question, turns, forgotten)
+    screen = screen or Screen.of(reader)
+    messages = planning_messages(reader, screen, question, turns, forgotten)
     key = cache_key(language_model.model_id, messages, question)
     if cache is not None and (known := cache.find(key)):
         return Planned(known, language_model.model_id, Usage(), cached=True)
@@ -100,15 +104,16 @@ def make_plan(
         usage += done.usage
         why = (done.value.unanswerable or "").strip()
         if done.value.plan is None and why:
-            raise QueryError(f"the data can't answer this: {why[:500]}")
+            raise QueryError(f"the data can't answer this: {screen.reveal(why[:500])}")
         try:
             if done.value.plan is None:
                 raise InvalidPlanError([("plan", _NO_PLAN)])
-            plan = validate_plan(reader, _without_nulls(done.value.plan))
+            plan = validate_plan(reader, screen.reveal(_without_nulls(done.value.plan)))
         except InvalidPlanError as error:
             problems = error.problems
             said = json.dumps(done.value.model_dump(), separators=(",", ":"))
-            messages += repair_messages(said, problems)
+            told = [(screen.text(where), screen.text(what)) for where, what in problems]
+            messages += repair_messages(said, told)
             continue
         if cache is not None:
             cache.keep(key, reader.id, plan)

@@ -13,6 +13,7 @@ from stupid_dagster.llm.protocol import Message
 from stupid_dagster.query.filters import OPERATORS
 from stupid_dagster.query.plans import model
 from stupid_dagster.query.questions.examples import plan_examples
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.sessions import Turn
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.graph.reader import NEIGHBOR_SCHEMA
@@ -46,25 +47,30 @@ answered."""
 
 
 def planning_messages(
-    reader: SnapshotReader, question: str, turns: Sequence[Turn], forgotten: int = 0
+    reader: SnapshotReader,
+    screen: Screen,
+    question: str,
+    turns: Sequence[Turn],
+    forgotten: int = 0,
 ) -> list[Message]:
     """Return what a model is told to make a plan; the last message is the question alone."""
-    messages = [Message("system", system_prompt(reader))]
+    messages = [Message("system", system_prompt(reader, screen))]
     if forgotten:
         messages.append(Message("user", _FORGOTTEN))
-    if told := _conversation(turns):
+    if told := _conversation(turns, screen):
         messages.append(Message("user", told))
-    return [*messages, Message("user", question)]
+    return [*messages, Message("user", screen.question(question))]
 
 
-def system_prompt(reader: SnapshotReader) -> str:
+def system_prompt(reader: SnapshotReader, screen: Screen) -> str:
     """Return rules, plan form, catalog and examples."""
+    catalog = screen.catalog(reader.catalog())
     return "\n\n".join(
         [
             _RULES,
             f"Ops:\n{plan_form()}",
-            f"Catalog:\n{summarise(reader.catalog(), most_characters=MOST_CATALOG)}",
-            f"Examples:\n{_examples(reader)}",
+            f"Catalog:\n{summarise(catalog, most_characters=MOST_CATALOG)}",
+            f"Examples:\n{_examples(reader, screen)}",
         ]
     )
 
@@ -97,19 +103,22 @@ def _op(step: Any) -> str:
     return f"{line} Columns: {', '.join(_COLUMNS[op])}." if op in _COLUMNS else line
 
 
-def _examples(reader: SnapshotReader) -> str:
+def _examples(reader: SnapshotReader, screen: Screen) -> str:
     told = (
-        f"Question: {json.dumps(question, ensure_ascii=False)}\n"
-        f"{_compact({'plan': plan, 'unanswerable': None})}"
+        f"Question: {json.dumps(screen.text(question), ensure_ascii=False)}\n"
+        f"{_compact({'plan': screen.tree(plan), 'unanswerable': None})}"
         for question, plan in plan_examples(reader)
     )
     return "\n".join(_fitting(told, MOST_EXAMPLES))
 
 
-def _conversation(turns: Sequence[Turn]) -> str:
+def _conversation(turns: Sequence[Turn], screen: Screen) -> str:
     """Return the last turns that fit, oldest first; empty for none."""
     told = [
-        _compact({"question": turn.question, "plan": turn.plan, "found": dict(turn.found)})
+        _compact(
+            screen.tree({"plan": turn.plan, "found": dict(turn.found)})
+            | {"question": screen.question(turn.question)}
+        )
         for turn in turns
     ]
     fitting = [*_fitting(reversed(told), MOST_CONTEXT)][::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from stupid_dagster.llm.grounding import Evidence, split_sentences
 from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.query.plans import PlanResult, StepResult
 from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.questions.privacy import Screen, sends_texts
 from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
 
 log = structlog.get_logger(__name__)
 _ROWS, _OTHER_ROWS = 40, 5
 _MOST_CELL = 120
+_EVENT_TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,19 @@ def tell(
     question: str,
     result: PlanResult,
     on_text: Callable[[str, bool], None],
+    screen: Screen,
 ) -> Told:
     """Return a result in words, telling each sentence as soon as it is known to hold.
 
     `on_text` is called with a text and whether it stands instead of all before. Where the model
-    fails, or nothing of what it says holds, the rule tells.
+    fails, or nothing of what it says holds, the rule tells. What is sent, and what comes back,
+    goes through the `screen`.
     """
-    data = results_text(result)
+    data = results_text(result, screen)
     # A model called the steps what it liked.
     found = [{**json.loads(line), "step": None} for line in data.split("\n") if line]
-    evidence = Evidence.of(_plan_values(result.plan), json.dumps(found, ensure_ascii=False))
+    asked = _plan_values(result.plan)
+    evidence = Evidence.of(_json(screen.tree(asked)), _json(found))
     kept: list[str] = []
     removed = 0
 
@@ -59,10 +64,10 @@ def tell(
             removed += 1
             log.info("sentence removed", unsupported=wrong)
         else:
-            kept.append(sentence)
-            on_text(sentence, False)
+            kept.append(screen.reveal(sentence))
+            on_text(kept[-1], False)
 
-    stream = language_model.stream(telling_messages(question, data))
+    stream = language_model.stream(telling_messages(screen.question(question), data))
     rest = ""
     try:
         for piece in stream:
@@ -75,7 +80,8 @@ def tell(
         log.warning("no summary", problem=str(error))
     if any(not _announces(sentence) for sentence in kept):
         return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
-    text = rule_text(result, evidence)
+    told = [{**_told(one, _ROWS), "step": None} for one in result.steps.values()]
+    text = rule_text(result, Evidence.of(_json(asked), _json(told)))
     on_text(text, True)
     return Told(text, "rule", stream.usage, removed)
 
@@ -85,10 +91,14 @@ def _announces(sentence: str) -> bool:
     return sentence.rstrip().endswith(":")
 
 
-def _plan_values(plan: Plan) -> str:
-    """Return what a plan asks the stores for as JSON: no names of steps, nor its title."""
+def _plan_values(plan: Plan) -> Any:
+    """Return what a plan asks the stores for: no names of steps, nor its title."""
     asked = [step.params.model_dump(mode="json", exclude_defaults=True) for step in plan.steps]
-    return json.dumps(_without_references(asked), ensure_ascii=False)
+    return _without_references(asked)
+
+
+def _json(tree: Any) -> str:
+    return json.dumps(tree, ensure_ascii=False)
 
 
 def _without_references(tree: Any) -> Any:
@@ -97,14 +107,20 @@ def _without_references(tree: Any) -> Any:
     return [_without_references(part) for part in tree] if isinstance(tree, list) else tree
 
 
-def results_text(result: PlanResult) -> str:
-    """Return the steps' results as JSON lines, bounded: counts, sums, and first rows."""
+def results_text(result: PlanResult, screen: Screen) -> str:
+    """Return the steps' results as JSON lines, bounded: counts, sums, and first rows.
+
+    Texts of events are only in it where the screen lets them through.
+    """
     shown = result.render.step
+    left_out = set()
+    if not screen.texts and sends_texts(step.op for step in result.plan.steps):
+        left_out = {_EVENT_TEXT}
     lines: list[str] = []
     left = MOST_DATA
     for one in sorted(result.steps.values(), key=lambda one: one.id != shown):
         for rows in (_ROWS if one.id == shown else _OTHER_ROWS, _OTHER_ROWS, 1, 0):
-            line = json.dumps(_told(one, rows), ensure_ascii=False)
+            line = _json(screen.tree(_told(one, rows, left_out)))
             if len(line) <= left:
                 lines.append(line)
                 left -= len(line)
@@ -112,13 +128,13 @@ def results_text(result: PlanResult) -> str:
     return "\n".join(lines)
 
 
-def _told(one: StepResult, most: int) -> dict[str, Any]:
+def _told(one: StepResult, most: int, left_out: Collection[str] = ()) -> dict[str, Any]:
     told: dict[str, Any] = {"step": one.id, "status": one.status}
     if one.error:
         told["error"] = one.error[:300]
-    rows = one.rows
-    if rows is None:
+    if one.rows is None:
         return told
+    rows = one.rows.drop(left_out, strict=False)
     told |= {"row_count": rows.height, "truncated": one.truncated}
     if one.notes:
         told["notes"] = [note[:200] for note in one.notes[:3]]

@@ -7,13 +7,18 @@ from typing import Any
 import polars as pl
 import pytest
 
+from stupid_dagster.event_model import load_event_model
+from stupid_dagster.llm.grounding import Evidence
 from stupid_dagster.llm.openai import OpenAIModel
+from stupid_dagster.llm.privacy import Pseudonyms
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.plans.run import PlanResult, StepResult
-from stupid_dagster.query.questions.grounding import Evidence
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.telling import Told, rule_text, tell
 from tests.llm.servers import Say, model_server
 
+NAMES = Pseudonyms(b"k", load_event_model("flights"), ["Aircraft"])
+SCREEN = Screen(NAMES, lambda ids: [], texts=False)
 QUESTION = "Which of the 900 carriers cancelled over 60 flights, 777 in all, as in 2011?"
 
 
@@ -44,7 +49,9 @@ def told(summary: str, **render: Any) -> Told:
     with model_server("openai", [Say(summary)]) as server:
         model = OpenAIModel("m", server.url, 10)
         try:
-            return tell(model, QUESTION, PlanResult(plan, steps, 0.1), lambda text, replaces: None)
+            return tell(
+                model, QUESTION, PlanResult(plan, steps, 0.1), lambda text, replaces: None, SCREEN
+            )
         finally:
             model.close()
 

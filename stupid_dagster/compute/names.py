@@ -21,7 +21,7 @@ def entity_names(
     """
     names = {entity: entity.partition(":")[2] for entity in entities}
     if nodes is not None:
-        naming = {name: _naming_property(model, name) for name in model.entities}
+        naming = {name: naming_property(model, name) for name in model.entities}
         for node in nodes.filter(pl.col("entity_id").is_in(entities)).iter_rows(named=True):
             properties = node.get("properties") or {}
             value = properties.get(naming.get(node["type"]) or "")
@@ -29,7 +29,8 @@ def entity_names(
     return {entity: words.tidy(name) or UNNAMED for entity, name in names.items()}
 
 
-def _naming_property(model: EventModel, entity_type: str) -> str | None:
+def naming_property(model: EventModel, entity_type: str) -> str | None:
+    """Return the property that names an entity type's entities, None where none does."""
     rule = model.entities[entity_type]
     for name in rule.properties:
         if words.humanise(name).split()[-1] in _NAMING:

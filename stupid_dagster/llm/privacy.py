@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from stupid_dagster.compute.names import naming_property
 from stupid_dagster.compute.profiles.traits import EntityTrait, KeyMember, Profile
 from stupid_dagster.errors import SettingsError, hint
 from stupid_dagster.event_model import EventModel
@@ -96,25 +97,31 @@ class Pseudonyms:
         self._lock = threading.Lock()
         prefixes = {rule.prefix: name for name, rule in model.entities.items() if name in hidden}
         self.prefixes = prefixes
-        # A part of a hidden key may be a shown type's whole key: an airline of a flight.
-        shown = {rule.key[0] for name, rule in model.entities.items()
-                 if name not in hidden and len(rule.key) == 1}  # fmt: skip
+        # What also tells of a shown type stays: the airline of a flight that is hidden.
+        shown: set[str] = set()
+        for name, rule in model.entities.items():
+            if name not in hidden:
+                shown |= {*rule.properties, *(rule.key if len(rule.key) == 1 else ())}
         self._fields = {
             field: name
             for name, rule in model.entities.items()
             if name in hidden
-            for field in [*rule.key, *(f for fields in rule.roles.values() for f in fields)]
-            if field not in shown
+            for field in (
+                *rule.key,
+                *(f for fields in rule.roles.values() for f in fields),
+                naming_property(model, name),
+            )
+            if field and field not in shown
         }
         ids = "|".join(map(re.escape, sorted(prefixes, key=len, reverse=True)))
-        self._ids = re.compile(rf"(?<!\w)({ids}):([^\s\"',;()\[\]{{}}]+)")
+        self._ids = re.compile(rf"(?<!\w)({ids}):([^\s\"',;()\[\]{{}}]*[^\s\"',;()\[\]{{}}.:?!])")
 
     def of(self, entity_type: str, key: str) -> str:
         """Return the pseudonym of an entity: `member-7f3a91`."""
         return self._named(self._model.entities[entity_type].prefix, key)
 
     def value(self, field: str, value: str) -> str:
-        """Return a field's value as it may be shown: a hidden type's key as its pseudonym."""
+        """Return a field's value as it may be shown: keys and names of hidden types not."""
         entity_type = self._fields.get(field)
         return self.of(entity_type, value) if entity_type else self.hide(value)
 
@@ -123,7 +130,7 @@ class Pseudonyms:
         return self._named("name", words)
 
     def has(self, field: str) -> bool:
-        """Return whether a field holds keys of a hidden type."""
+        """Return whether a field holds keys or names of a hidden type."""
         return field in self._fields
 
     def ids(self, text: str) -> Iterator[re.Match[str]]:

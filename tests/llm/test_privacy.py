@@ -23,6 +23,16 @@ def pseudonyms(key: bytes = b"k") -> Pseudonyms:
     return Pseudonyms(key, GAMING, HIDDEN)
 
 
+def test_an_id_ends_where_a_sentence_does() -> None:
+    names = Pseudonyms(b"k", load_event_model("flights"), ["Aircraft"])
+    hidden = names.of("Aircraft", "N328AA")
+    for end in ("", ".", "?", "!", ":", ", then", ")"):
+        assert names.hide(f"Who flew aircraft:N328AA{end}") == f"Who flew {hidden}{end}"
+        assert names.hide(f"aircraft:N328AA{end}", prefixed=True) == f"aircraft:{hidden}{end}"
+    assert names.hide("on 2013-02-09, at 2013-02-09T10:00") == "on 2013-02-09, at 2013-02-09T10:00"
+    assert names.reveal(f"aircraft:{hidden}.") == "aircraft:N328AA."
+
+
 def test_a_pseudonym_is_stable_keyed_and_given_back() -> None:
     one = pseudonyms()
     name = one.of("Member", "vn8bzoa7l")

@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 _LEAST_KEY, _MOST_WORDS = 4, 200
 """Characters from which a key is known without its prefix; words of a question looked up."""
 _WITH_TEXTS = ("documents.scan", "vectors.search")
-_VALUES = ("value", "min", "max")
+_VALUES, _TOP_VALUES = ("value", "min", "max", "examples"), "top_values"
+"""In a catalog, what is told of values."""
 _WORD = re.compile(r"[\w@.+-]*\w")
 
 
@@ -104,13 +105,15 @@ class Screen:
         return self._names.value(field, tree) if self._names.has(field) else self.text(tree)
 
     def _catalog(self, tree: Any, field: str) -> Any:
+        """Return a part of a catalog; only what it tells of `field`'s values comes from data."""
         if isinstance(tree, Mapping):
-            return {
-                name: self._catalog(part, field if name in (*_VALUES, "top_values") else name)
-                if not (name in _VALUES and isinstance(part, str))
-                else self._tree(part, field)
-                for name, part in tree.items()
-            }
+            found = {}
+            for name, part in tree.items():
+                if name in _VALUES:
+                    found[name] = self._tree(part, field)
+                else:
+                    found[name] = self._catalog(part, field if name == _TOP_VALUES else name)
+            return found
         return [self._catalog(part, field) for part in tree] if isinstance(tree, list) else tree
 
     def _know(self, ids: Iterable[str]) -> None:

@@ -97,11 +97,12 @@ class Pseudonyms:
         self._lock = threading.Lock()
         prefixes = {rule.prefix: name for name, rule in model.entities.items() if name in hidden}
         self.prefixes = prefixes
-        # What also tells of a shown type stays: the airline of a flight that is hidden.
-        shown: set[str] = set()
-        for name, rule in model.entities.items():
-            if name not in hidden:
-                shown |= {*rule.properties, *(rule.key if len(rule.key) == 1 else ())}
+        # A part of a hidden key may be a shown type's whole key: an airline of a flight.
+        shown = {
+            rule.key[0]
+            for name, rule in model.entities.items()
+            if name not in hidden and len(rule.key) == 1
+        }
         self._fields = {
             field: name
             for name, rule in model.entities.items()

@@ -19,10 +19,12 @@ from stupid_dagster.llm.openai import OpenAIModel
 from stupid_dagster.llm.protocol import Message, Usage
 from stupid_dagster.llm.provider import Provider, ProviderError
 from stupid_dagster.llm.spending import spending
-from tests.llm.smol import MOST_TOKENS, smol_server
+from tests.llm.smol import smol_server
 
 pytestmark = pytest.mark.real_model
 SECONDS = 120
+MOST_TOKENS = 60
+"""Of an answer: it babbles on and on."""
 ASKED = [
     Message("system", "You answer with JSON."),
     Message("user", "What colour has the sky by day?"),
@@ -37,7 +39,9 @@ class Colour(BaseModel):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with smol_server() as url:
+    with smol_server() as url, pytest.MonkeyPatch.context() as patch:
+        for module in ("openai", "anthropic"):
+            patch.setattr(f"stupid_dagster.llm.{module}.MOST_TOKENS", MOST_TOKENS)
         yield url
 
 

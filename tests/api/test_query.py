@@ -239,6 +239,18 @@ def test_what_is_taken_is_counted_and_connections_are_closed(flights_project: Pr
     assert used.is_closed(), "with the app"
 
 
+def test_what_it_costs_is_counted_where_there_is_a_price(flights_project: Project) -> None:
+    prices = {"openai/recorded": (1.0, 10.0)}
+    with replayed(flights_project, *TOLD) as (told, server):
+        priced = with_model(told, server, {"llm_prices": prices})
+        with TestClient(create_app(priced)) as client:
+            client.post("/query", json={"question": QUESTION})
+            found = samples(client)
+    cost = 3 * (PROMPT_TOKENS + 10 * COMPLETION_TOKENS) / 1e6
+    name = "stupid_language_model_dollars_total{model=recorded,provider=openai}"
+    assert found[name] == pytest.approx(cost)
+
+
 def test_questions_wait_for_their_own_kind_alone(
     flights_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

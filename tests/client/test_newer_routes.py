@@ -187,6 +187,13 @@ def test_questions_without_a_language_model_say_what_to_set(api: Client) -> None
     assert refused.value.status == 503
 
 
+def test_the_digest_names_its_insights(api: Client) -> None:
+    found = api.digest()
+    named = {name for sentence in found["digest"]["sentences"] for name in sentence["insights"]}
+    assert named == {row["insight_id"] for row in found["insights"]}
+    assert all(f"[{row['rank']}]" in found["digest"]["text"] for row in found["insights"])
+
+
 def test_the_insights_stream_begins_with_the_current_ones(api: Client) -> None:
     stream = api.insights_stream()
     first = next(stream)

@@ -30,8 +30,8 @@ from tests.mcp.conftest import Ask, said, structured
 DAY = "2013-02-08"
 TOOLS = (
     *("catalog", "describe_event_type", "find_documents", "document", "timeline", "search"),
-    *("node", "neighbors", "traverse", "path", "knowledge", "insights", "contrast"),
-    *("validate_plan", "run_plan"),
+    *("node", "neighbors", "traverse", "path", "knowledge", "insights", "digest"),
+    *("contrast", "validate_plan", "run_plan"),
 )
 
 
@@ -96,6 +96,7 @@ def test_every_answer_states_its_snapshot_and_window(ask: Ask, reader: SnapshotR
     for result in (
         ask("describe_event_type", event_type="Departure"),
         ask("insights", limit=1),
+        ask("digest"),
         ask("path", source="airport:JFK", target="carrier:B6"),
     ):
         answer = structured(result)

@@ -113,6 +113,7 @@ def test_every_page_comes_in_all_its_forms(app: FastAPI, client: TestClient) -> 
         *("/graph/nodes/{entity_id}", "/graph/path", "/graph/subgraph"),
         *("/knowledge/patterns/{pattern_id}", "/knowledge/anomalies/{actor}"),
         *("/knowledge/insights/{insight_id}", "/knowledge/trends/{trend}"),
+        "/knowledge/insights/digest",
     }
     for path in URLS:
         for media in (CSV, ARROW):

@@ -15,7 +15,10 @@ from websockets.sync.client import connect
 from stupid_dagster.api import create_app
 from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.errors import TimedOutError
+from stupid_dagster.llm.spending import SPENT
 from stupid_dagster.project import Project
+from stupid_dagster.stages.publish import publish_window
+from stupid_dagster.stages.window import open_window
 from stupid_dagster.stores.snapshots import open_snapshot
 from tests.api.serving import seconds_until, served
 from tests.api.urls import URLS
@@ -161,3 +164,18 @@ def test_scrapers_need_the_key_elsewhere(tmp_path: Path, host: str) -> None:
             assert wrong.status_code == bare.status_code
         if host != "127.0.0.1":
             assert bare.headers["content-type"] == "application/problem+json"
+
+
+def test_what_the_words_of_a_snapshot_took(flights_copy: Project) -> None:
+    labels = flights_copy.lake.read("labels", "2013-02-09")
+    spent = {"ollama/m:8b": {"requests": 2, "prompt_tokens": 2000, "completion_tokens": 150}}
+    stage = open_window(flights_copy, "2013-02-09").stage()
+    stage.table("labels", labels, metadata={SPENT: spent})
+    publish_window(flights_copy, "2013-02-09")
+    with TestClient(create_app(flights_copy)) as client:
+        found = samples(client)
+    name = "stupid_snapshot_language_model_tokens"
+    took = {key: value for key, value in found.items() if key.startswith(name)}
+    label = "model=m:8b,provider=ollama,table=labels"
+    kinds = {"completion": 150, "prompt": 2000}
+    assert took == {f"{name}{{kind={kind},{label}}}": number for kind, number in kinds.items()}

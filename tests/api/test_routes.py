@@ -25,6 +25,7 @@ ITEMS = {
     "/knowledge/patterns/{pattern_id}",
     "/knowledge/anomalies/{actor}",
     "/knowledge/insights/{insight_id}",
+    "/knowledge/insights/digest",
     "/knowledge/trends/{trend}",
 }
 

@@ -19,7 +19,7 @@ from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Act, Fail, Say
 from tests.llm.servers import model_server as served
 
 HELLO = [Message("user", "x" * 399)]
-EXPECTED = 100 + 500
+EXPECTED = 134 + 500
 ONE = PROMPT_TOKENS + COMPLETION_TOKENS
 BLUE = Say('{"name": "blue"}')
 PRICES = {"openai/m": (2.0, 10.0), "ollama/m": (0.0, 0.0)}
@@ -30,7 +30,7 @@ class Colour(BaseModel):
 
 
 def test_what_a_call_is_expected_to_take() -> None:
-    assert expected(HELLO) == Usage(100, 500)
+    assert expected(HELLO) == Usage(134, 500)
     assert cost_of("openai/m", Usage(1_000_000, 500_000), PRICES) == 7.0
     assert cost_of("ollama/m", Usage(9, 9), PRICES) == 0
     assert cost_of("anthropic/m", Usage(9, 9), PRICES) is None
@@ -40,7 +40,7 @@ def test_tokens_are_counted_as_they_were_taken() -> None:
     budget = Budget(EXPECTED + 50)
     budget.settle(budget.reserve("m", HELLO), "m", Usage(30, 20))
     budget.settle(budget.reserve("m", HELLO), "m", Usage(1, 0))
-    with pytest.raises(BudgetExhaustedError, match=r"budget of 650 tokens .*llm_run_tokens"):
+    with pytest.raises(BudgetExhaustedError, match=r"budget of 684 tokens .*llm_run_tokens"):
         budget.reserve("m", HELLO)
 
 
@@ -52,10 +52,10 @@ def test_a_long_answer_teaches_what_to_expect() -> None:
 
 
 def test_money_is_counted_and_what_is_free_goes_on() -> None:
-    call = (100 * 2 + 500 * 10) / 1e6
-    budget = Budget(None, call * 1.5, PRICES)
+    # A call is expected to cost (134 * 2 + 500 * 10) / 1e6.
+    budget = Budget(None, 0.0079, PRICES)
     budget.settle(budget.reserve("openai/m", HELLO), "openai/m", Usage(100, 500))
-    with pytest.raises(BudgetExhaustedError, match=r"budget of \$0.0078 .*llm_run_cost"):
+    with pytest.raises(BudgetExhaustedError, match=r"budget of \$0.0079 .*llm_run_cost"):
         budget.reserve("openai/m", HELLO)
     budget.settle(budget.reserve("ollama/m", HELLO), "ollama/m", Usage(100, 500))
 
@@ -69,7 +69,7 @@ def test_what_was_taken_before_counts() -> None:
 
 def test_calls_at_once_wait_for_what_others_leave() -> None:
     """Each is expected to take more than half: they go one after the other, and all fit."""
-    budget, at_once, most = Budget(1000), 0, 0
+    budget, at_once, most = Budget(1200), 0, 0
     lock = threading.Lock()
 
     def call(_: int) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from stupid_dagster.cli.main import main
 from stupid_dagster.llm.digest.rule import opening, rule_sentences
 from stupid_dagster.llm.grounding import Evidence
 from stupid_dagster.llm.privacy import PSEUDONYM
@@ -186,6 +188,17 @@ def test_a_dead_provider_and_one_that_takes_minutes(
         assert time.monotonic() - started < 3
     assert digest["text"] == rule["text"]
     assert digest["refused"] == "no answer in 0.5 s (setting llm_run_seconds)"
+
+
+def test_dry_run_prints_the_very_prompt(flights_copy: Project) -> None:
+    root = str(flights_copy.settings.root)
+    found = CliRunner().invoke(main, ["--root", root, "label", "--dry-run", "--digest"])
+    assert found.exit_code == 0, found.output
+    assert "1 prompts" in found.output and "Nothing was sent" in found.output
+    with served("openai", better) as server:
+        make_digest(with_model(flights_copy, "openai", server.url), DAY)
+    [request] = server.requests
+    assert all(message["content"] in found.output for message in request["messages"])
 
 
 def test_nothing_is_sent_where_nothing_may_be(flights_copy: Project, rule: dict[str, Any]) -> None:

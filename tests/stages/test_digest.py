@@ -100,6 +100,14 @@ def test_titles_become_sentences(title: str, sentence: str) -> None:
     assert found == (sentence, ("trend/1",))
 
 
+def test_no_kind_crowds_out_the_others() -> None:
+    kinds = ["bots", "bots", "bots", "cause", "cause", "cause", "anomaly", "anomaly"]
+    rows = [row(n, "notable", "new", f"T{n}", kind) for n, kind in enumerate(kinds)]
+    told = [sentence.text for sentence in rule_sentences(rows)]
+    assert told == ["T0.", "T1.", "T3.", "T4.", "T6."]
+    assert [s.text for s in rule_sentences(rows[:4])] == ["T0.", "T1.", "T2.", "T3."]
+
+
 def test_what_is_told_of_windows_that_follow_others() -> None:
     from datetime import date
 

@@ -16,6 +16,8 @@ from stupid_dagster.compute.insights.status import RESOLVED
 PROVENANCE = "rule"
 MOST_IMPORTANT, MOST_OTHERS = 5, 2
 """Insights that are told: of those that are more than information, and of the others."""
+OF_A_KIND = 2
+"""Important ones of a kind, if there are other kinds to tell of."""
 _TREND = re.compile(r"(?P<metric>.+?) (?P<way>above|below) usual(?P<rest>.*)", re.DOTALL)
 _RANKED = re.compile(
     r"(?P<what>(?:Strongest|Largest|Second largest|Most unusual) [^:]*): (?P<name>.+)", re.DOTALL
@@ -54,7 +56,7 @@ def opening(insights: Sequence[Row], last_day: dt.date, days: int) -> Sentence:
 def rule_sentences(insights: Sequence[Row]) -> list[Sentence]:
     """Return sentences about the most important insights; `insights` are in the order of rank."""
     holding = [row for row in insights if row["status"] != RESOLVED]
-    important = [row for row in holding if row["severity"] != "info"][:MOST_IMPORTANT]
+    important = _varied([row for row in holding if row["severity"] != "info"])
     kinds: dict[str, Row] = {}
     for row in holding:
         if row["severity"] == "info":
@@ -71,6 +73,17 @@ def rule_sentences(insights: Sequence[Row]) -> list[Sentence]:
 def paragraph(sentences: Iterable[Sentence], ranks: Mapping[str, int]) -> str:
     """Return sentences as one text, each with the ranks of its insights: `Snow fell [1].`"""
     return " ".join(_marked(one, ranks) for one in sentences)
+
+
+def _varied(rows: Sequence[Row]) -> list[Row]:
+    """Return the first rows, those of one kind not before others have had their turn."""
+    counts: Counter[str] = Counter()
+    first, more = [], []
+    for row in rows:
+        counts[row["kind"]] += 1
+        (first if counts[row["kind"]] <= OF_A_KIND else more).append(row)
+    chosen = [*first, *more][:MOST_IMPORTANT]
+    return [row for row in rows if row in chosen]
 
 
 def _marked(sentence: Sentence, ranks: Mapping[str, int]) -> str:

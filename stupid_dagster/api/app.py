@@ -12,7 +12,7 @@ from stupid_dagster import __version__
 from stupid_dagster.api.dependencies import check_key, check_parameters
 from stupid_dagster.api.errors import Problem, add_error_handlers
 from stupid_dagster.api.feed import InsightFeed
-from stupid_dagster.api.limits import HeavyLimit, HostCheck, SizeLimit
+from stupid_dagster.api.limits import HeavyLimit, HostCheck, SizeLimit, UnreadLimit
 from stupid_dagster.api.metrics import Metrics, ModelTokens
 from stupid_dagster.api.observing import HeadAsGet, Observed
 from stupid_dagster.api.packing import Packed
@@ -131,5 +131,6 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     if hosts:
         app.add_middleware(HostCheck, hosts=hosts)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(UnreadLimit)
     app.add_middleware(Observed, metrics=metrics)
     return app

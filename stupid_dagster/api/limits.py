@@ -10,6 +10,7 @@ from fastapi.requests import HTTPConnection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stupid_dagster.api import sending
 from stupid_dagster.api.errors import problem
 
 MOST_BODY = 1 << 20
@@ -20,8 +21,14 @@ BODY_SECONDS = 30.0
 """Time in which a body must come."""
 MOST_QUESTIONS = 8
 """Questions in plain words that are answered at a time."""
+MOST_HANDED_IN = 8
+"""Requests that hand in events at a time: they must leave threads to those that ask."""
 WAIT_SECONDS = 10.0
 """Time that a heavy request waits for others to be done."""
+MOST_WAITING = 64
+"""Requests that wait so for places of a kind; more are refused at once."""
+LONG_ANSWER = 1 << 20
+"""Bytes of an answer from which on it must wait until clients have read others."""
 
 # Routes that scan, search, walk or plan; all others are look-ups of some milliseconds.
 _HEAVY = (
@@ -85,24 +92,30 @@ class HeavyLimit:
 
     A place is free again when the answer begins, for it is ready then; that of a stream, which
     is worked on while it is sent, when it ends. Questions have places of their own: they wait for
-    language models most of the time, which must keep nobody else waiting.
+    language models most of the time, which must keep nobody else waiting. So has the handing in of
+    events, which waits for the disk. Deadlines begin with the work: waiting takes nothing off them.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self.app = app
         self._places = anyio.Semaphore(most)
-        self._questions = anyio.Semaphore(MOST_QUESTIONS)
+        own = {"/query": MOST_QUESTIONS, "/events": MOST_HANDED_IN}
+        self._own = {path: anyio.Semaphore(places) for path, places in own.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_heavy(scope["path"]):
+        path = scope["path"].rstrip("/")
+        if scope["type"] != "http" or not (is_heavy(path) or path in self._own):
             await self.app(scope, receive, send)
             return
-        places = self._questions if scope["path"].rstrip("/") == "/query" else self._places
+        places = self._own.get(path, self._places)
+        if places.statistics().tasks_waiting >= MOST_WAITING:
+            await _refuse_busy(scope, receive, send, f"{MOST_WAITING} others wait already")
+            return
         with anyio.move_on_after(WAIT_SECONDS) as patience:
             await places.acquire()
         if patience.cancelled_caught:
-            busy = f"others were still being answered after {WAIT_SECONDS:.0f} seconds; ask again"
-            await _refuse(scope, receive, send, 503, busy, {"Retry-After": f"{WAIT_SECONDS:.0f}"})
+            busy = f"others were still being answered after {WAIT_SECONDS:.0f} seconds"
+            await _refuse_busy(scope, receive, send, busy)
             return
         held = True
 
@@ -118,6 +131,29 @@ class HeavyLimit:
         finally:
             if held:
                 places.release()
+
+
+class UnreadLimit:
+    """Refuses long answers while clients are behind with reading others: these stay in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "HEAD":
+            await self.app(scope, receive, send)
+            return
+        refused = False
+
+        async def watched(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and _too_long(message):
+                refused = True
+                await _refuse_busy(scope, receive, send, "clients have too much to read yet")
+            elif not refused:
+                await send(message)
+
+        await self.app(scope, receive, watched)
 
 
 class HostCheck:
@@ -152,7 +188,16 @@ def is_heavy(path: str) -> bool:
 
 
 def _is_whole(start: Message) -> bool:
-    return any(name.lower() == b"content-length" for name, _ in start.get("headers", ()))
+    return "content-length" in Headers(raw=start.get("headers", []))
+
+
+def _too_long(start: Message) -> bool:
+    """Return whether there is no room for an answer; one has it where there is no other."""
+    length = int(Headers(raw=start.get("headers", [])).get("content-length", "0"))
+    if length < LONG_ANSWER:
+        return False
+    unread = sending.unread_bytes()
+    return unread > 0 and unread + length > sending.MOST_UNREAD
 
 
 def _name(host: str) -> str:
@@ -161,6 +206,11 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+async def _refuse_busy(scope: Scope, receive: Receive, send: Send, why: str) -> None:
+    again = {"Retry-After": f"{WAIT_SECONDS:.0f}"}
+    await _refuse(scope, receive, send, 503, f"{why}; ask again", again)
 
 
 async def _refuse(

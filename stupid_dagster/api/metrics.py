@@ -23,10 +23,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
+from stupid_dagster.api.sending import cut_offs, unread_bytes
 from stupid_dagster.errors import StupidError
 from stupid_dagster.llm.spending import SPENT, spending
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
+from stupid_dagster.query.frames import abandoned
 from stupid_dagster.stores.snapshots import Manifest
 from stupid_dagster.tables import TABLES
 
@@ -67,6 +69,7 @@ class Metrics:
         self.rows = Counter("stupid_rows_served", "Rows of all answers.", registry=registry)
         ProcessCollector(registry=registry)
         registry.register(_Served(snapshots))
+        registry.register(_Overload())
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -140,6 +143,23 @@ class ModelTokens(_AtScrape):
                 dollars.add_metric([provider, model], one["dollars"])
         yield tokens
         yield dollars
+
+
+class _Overload(_AtScrape):
+    """What the process does for nobody, and what it stopped doing; of all its apps."""
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "stupid_queries_abandoned",
+            "Queries that still run though they were given up at their deadlines.",
+            abandoned(),
+        )
+        yield GaugeMetricFamily(
+            "stupid_unread_bytes", "Bytes of answers that clients haven't taken.", unread_bytes()
+        )
+        yield CounterMetricFamily(
+            "stupid_clients_cut_off", "Clients cut off for being too slow.", cut_offs()
+        )
 
 
 class _Served(_AtScrape):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,7 +14,7 @@ from starlette.types import ASGIApp
 
 from stupid_dagster.api.app import create_app
 from stupid_dagster.api.dependencies import is_loopback
-from stupid_dagster.api.sending import SendingProtocol
+from stupid_dagster.api.sending import MOST_CONNECTIONS, SendingProtocol
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.project import Project
 from stupid_dagster.settings import Settings
@@ -26,6 +28,7 @@ def serve(project: Project, announce: Callable[[str], Any] = lambda url: None) -
     `announce` is called with the URL once it can be asked.
     """
     settings = project.settings
+    raise_open_files()
     with bound_socket(settings) as listener:
         app = create_app(project, allowed_hosts(settings))
         server = Server(server_config(app))
@@ -76,9 +79,24 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         http=SendingProtocol,
         log_config=None,
         access_log=False,
+        limit_concurrency=MOST_CONNECTIONS,
         # A client that doesn't read its answer must not keep the server from ending.
         timeout_graceful_shutdown=STOPPING_SECONDS,
     )
+
+
+def raise_open_files() -> None:
+    """Let the process have as many files and connections open as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # Some systems state a limit that they refuse.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if 0 <= soft < 3 * MOST_CONNECTIONS:
+        log.warning(
+            "few files may be open at once (ulimit -n); many clients would use them up",
+            most=soft,
+            wanted=3 * MOST_CONNECTIONS,
+        )
 
 
 def allowed_hosts(settings: Settings) -> list[str] | None:

@@ -19,7 +19,7 @@ from stupid_dagster.event_model.expressions import POLARS_TYPES
 from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.filters import Filter, condition
-from stupid_dagster.query.frames import collected, collected_all, hex_ids, schema_of
+from stupid_dagster.query.frames import collected, collected_all, hex_ids, scanned, schema_of
 from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_order
 from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
@@ -331,7 +331,7 @@ def _first_rows(scans: Sequence[pl.LazyFrame], most: int) -> pl.DataFrame | None
     frames: list[pl.DataFrame] = []
     rows, batch = 0, 1
     while len(frames) < len(scans) and rows < most:
-        read = collected_all(scans[len(frames) : len(frames) + batch])
+        read = scanned(scans[len(frames) : len(frames) + batch])
         frames += read
         rows += sum(frame.height for frame in read)
         batch = min(4, batch * 2)

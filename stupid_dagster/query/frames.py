@@ -13,29 +13,49 @@ from stupid_dagster.deadline import remaining
 from stupid_dagster.errors import SnapshotError
 from stupid_dagster.query.workers import Workers
 
-MOST_ABANDONED = 16
-"""Queries that ran out of time and still run, at which no other one begins."""
+MOST_SCANS = 4
+"""Scans of whole days that run at once, of all requests and plans; each uses all processors."""
+MOST_LOOK_UPS = 64
+"""Other reads that run at once: of milliseconds each, which scans must never keep waiting."""
 # Where queries with a deadline run: Polars 2.1 can't stop one within a scan. Its own background
 # queries can't be used: cancelled ones go on too, and the process aborts when one is dropped
 # before it has ended.
-_WORKERS = Workers(MOST_ABANDONED)
+_SCANS = Workers(MOST_SCANS)
+_LOOK_UPS = Workers(MOST_LOOK_UPS)
 
 
 def collected(scan: pl.LazyFrame) -> pl.DataFrame:
-    """Return the rows of a scan of a snapshot's files; raises as `collected_all` does."""
+    """Return the few rows of a look-up in a snapshot's files; raises as `collected_all` does."""
     with reading():
-        return scan.collect() if remaining() is None else _WORKERS.run(scan.collect)
+        return scan.collect() if remaining() is None else _LOOK_UPS.run(scan.collect)
 
 
 def collected_all(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Return the rows of each scan, read side by side.
+    """Return the rows of each look-up, made side by side.
 
     Raises SnapshotError, and with a deadline TimedOutError and BusyError.
     """
+    return _all(scans, _LOOK_UPS)
+
+
+def scanned(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Return the rows of each scan that may read a day whole; raises as `collected_all` does.
+
+    Give few at a time: what was begun can't be stopped, and has its place until it ends.
+    """
+    return _all(scans, _SCANS)
+
+
+def abandoned() -> int:
+    """Return how many queries still run that were given up at their deadlines."""
+    return _SCANS.abandoned + _LOOK_UPS.abandoned
+
+
+def _all(scans: Sequence[pl.LazyFrame], workers: Workers) -> list[pl.DataFrame]:
     with reading():
         if remaining() is None:
             return pl.collect_all(scans)
-        return _WORKERS.run(partial(pl.collect_all, scans))
+        return workers.run(partial(pl.collect_all, scans))
 
 
 def schema_of(scan: pl.LazyFrame) -> dict[str, pl.DataType]:

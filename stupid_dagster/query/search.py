@@ -16,7 +16,7 @@ from stupid_dagster.errors import EmbedderError, InvalidQueryError
 from stupid_dagster.project import Project
 from stupid_dagster.query.days import snapshot_days
 from stupid_dagster.query.documents import DocumentReader
-from stupid_dagster.query.frames import collected_all, hex_ids
+from stupid_dagster.query.frames import hex_ids, scanned
 from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.documents import scan_event_type
 from stupid_dagster.stores.snapshots import Snapshot
@@ -159,7 +159,7 @@ class SnapshotSearch:
                     "timestamp", "doc_id", descending=[True, False]
                 )
                 scans.append(ordered.group_by("text_id", maintain_order=True).head(per_text))
-        return collected_all(scans)
+        return scanned(scans)
 
     def _check(self, documents: DocumentReader, query: SearchQuery) -> None:
         given = {"text": query.text, "document": query.document, "vector": query.vector}

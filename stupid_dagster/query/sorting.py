@@ -9,14 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from stupid_dagster.query.frames import collected_all
+from stupid_dagster.query.frames import scanned
 from stupid_dagster.query.paging import Cursor, no_cursor
 from stupid_dagster.stores.lake import Version
 
 SORTED_BY = "\x1fsorted by"
 DAY = "\x1fday"
 ROW = "\x1frow"
-_DAYS_AT_ONCE = 4
 _ENDS_OF_TIME = pl.Series([datetime.min, datetime.max]).dt.replace_time_zone("UTC")
 
 
@@ -40,7 +39,8 @@ def first_sorted(
         "descending": [descending, False, False],
         "nulls_last": True,
     }
-    scans = []
+    found: list[pl.DataFrame] = []
+    # One at a time, that it ends soon after its deadline and holds two days' rows at most.
     for day, scan in days:
         keyed = scan.select(
             *columns,
@@ -50,10 +50,7 @@ def first_sorted(
         )
         if begin:
             keyed = keyed.filter(_after(begin, day, dtype, descending))
-        scans.append(keyed.sort(**order).head(most))
-    found: list[pl.DataFrame] = []
-    for first in range(0, len(scans), _DAYS_AT_ONCE):
-        found += collected_all(scans[first : first + _DAYS_AT_ONCE])
+        found += scanned([keyed.sort(**order).head(most)])
         found = [pl.concat(found).sort(**order).head(most)]
     return found[0]
 

@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import structlog
 
-from stupid_dagster.query.frames import collected
+from stupid_dagster.query.frames import collected, reading
+from stupid_dagster.stores.lake import Lake, Version
 from stupid_dagster.stores.snapshots import Snapshot
 
 MOST_BYTES = 128 << 20
@@ -37,17 +39,20 @@ class WindowTexts:
         return self._held.height
 
     def load(self) -> None:
-        """Read the days' texts, the newest first, as far as they fit; raises SnapshotError."""
+        """Read the days' texts, the newest first, those that fit; raises SnapshotError."""
         with self._lock:
             if self._loaded:
                 return
             started = time.perf_counter()
             held = _SCHEMA.to_frame()
             for _, version in sorted(self.snapshot.manifest.of("texts").items(), reverse=True):
+                # Nothing is read that couldn't be held, even if no text of it is known yet.
+                if _unpacked_bytes(self.snapshot.lake, version) > self.most_bytes:
+                    continue
                 day = self.snapshot.lake.scan_versions([version]).select(_SCHEMA.names())
                 fresh = collected(day.join(held.lazy(), on="text_id", how="anti"))
                 if held.estimated_size() + fresh.estimated_size() > self.most_bytes:
-                    break
+                    continue
                 held.extend(fresh)
             self._held = held.sort("text_id").rechunk()
             self._loaded = True
@@ -67,3 +72,17 @@ class WindowTexts:
         ids, sought = held["text_id"].to_numpy(), wanted.to_numpy()
         places = np.searchsorted(ids, sought).clip(max=len(ids) - 1)
         return held[places[ids[places] == sought]]
+
+
+def _unpacked_bytes(lake: Lake, version: Version) -> int:
+    """Return the bytes of a day's texts and their ids, as the footers of its files state them."""
+    folder = lake.version_path(version)
+    total = 0
+    with reading():
+        for name in version.files:
+            footer = pq.read_metadata(folder / name)
+            for group in map(footer.row_group, range(footer.num_row_groups)):
+                for column in map(group.column, range(group.num_columns)):
+                    if column.path_in_schema in _SCHEMA:
+                        total += column.total_uncompressed_size
+    return total

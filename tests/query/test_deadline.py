@@ -19,7 +19,7 @@ from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import SnapshotError, TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader, frames
-from stupid_dagster.query.frames import collected, collected_all
+from stupid_dagster.query.frames import collected, collected_all, scanned
 from stupid_dagster.query.plans import tables
 from stupid_dagster.query.plans.model import Measure
 from stupid_dagster.query.timeline import TimelineQuery
@@ -143,10 +143,14 @@ def test_abandoned_queries_are_few_and_refusals_say_so(
     endless: pl.LazyFrame, monkeypatch: pytest.MonkeyPatch, flights_project: Project
 ) -> None:
     workers = Workers(1)
-    monkeypatch.setattr(frames, "_WORKERS", workers)
+    monkeypatch.setattr(frames, "_SCANS", workers)
     with deadline(0.05), pytest.raises(TimedOutError):
-        collected(endless)
+        scanned([endless])
     with TestClient(create_app(flights_project)) as client:
+        # What no scan is needed for is answered all the same.
+        assert client.get("/documents/2013-02-08/Departure/17").status_code == 200
+        assert client.get("/knowledge/pagerank?limit=3").status_code == 200
+        assert "stupid_queries_abandoned 1.0" in client.get("/metrics").text
         refused = client.get("/documents?event_type=Departure&filter=dep_delay:gt:1")
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "10"

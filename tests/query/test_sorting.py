@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 
 from stupid_dagster.errors import InvalidQueryError
-from stupid_dagster.query import SnapshotReader, parse_filter
+from stupid_dagster.query import SnapshotReader, parse_filter, sorting
 from stupid_dagster.query.documents import DocumentQuery
 from stupid_dagster.query.paging import Cursor
 
@@ -66,6 +68,19 @@ def test_sorted_with_conditions(reader: SnapshotReader) -> None:
     none = reader.documents("Departure", sort="dest", filters=[parse_filter("dest:eq:nowhere")])
     assert none.rows.is_empty() and not none.truncated
     assert "dest" in none.rows.columns
+
+
+def test_a_day_is_sorted_at_a_time(reader: SnapshotReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was begun can't be stopped: so that it soon ends, and holds little, it is a day's."""
+    begun: list[int] = []
+
+    def scanned(scans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+        begun.append(len(scans))
+        return pl.collect_all(scans)
+
+    monkeypatch.setattr(sorting, "scanned", scanned)
+    reader.documents("Departure", sort="dep_delay", limit=5)
+    assert begun == [1] * len(reader.manifest.days) != []
 
 
 def test_what_can_not_be_sorted_or_continued(reader: SnapshotReader) -> None:

@@ -41,6 +41,67 @@ def test_given_up_work_keeps_nobody_waiting_until_there_is_too_much() -> None:
         assert workers.run(lambda: 7) == 7
 
 
+def test_so_much_runs_at_once_and_the_rest_waits_its_turn() -> None:
+    workers, running, most = Workers(3), 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    def ask() -> None:
+        with deadline(20):
+            workers.run(work)
+
+    with ThreadPoolExecutor(12) as pool:
+        for asked in [pool.submit(ask) for _ in range(60)]:
+            asked.result()
+    assert most == 3
+
+
+def test_who_asks_again_and_again_leaves_room_to_others() -> None:
+    workers, over = Workers(1), threading.Event()
+
+    def greedy() -> None:
+        while not over.is_set():
+            workers.run(lambda: time.sleep(0.02))
+
+    thread = threading.Thread(target=greedy)
+    thread.start()
+    try:
+        for _ in range(10):
+            with deadline(0.5):
+                assert workers.run(lambda: 7) == 7
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_who_gets_no_place_is_refused_at_the_deadline_or_when_all_are_lost() -> None:
+    workers, over = Workers(1), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(workers.run, over.wait)
+        with deadline(0.1), pytest.raises(BusyError, match="1 other"):
+            workers.run(lambda: 7)
+        over.set()
+        slow.result()
+        over.clear()
+        losing = pool.submit(give_up, workers, over.wait)
+        seconds_until(lambda: workers._running == 1)
+        started = time.monotonic()
+        with deadline(20), pytest.raises(BusyError, match="still run"):
+            workers.run(lambda: 7)
+        assert time.monotonic() - started < 5
+        losing.result()
+    over.set()
+    seconds_until(lambda: workers.abandoned == 0)
+
+
 def test_what_work_raises_is_raised_and_its_thread_goes_on() -> None:
     workers = Workers(1)
 

@@ -235,9 +235,7 @@ def cooccurrence(
     )
     either = conditions(left=("eq", entity_id), right=("eq", entity_id))
     known = {"pair": [pair]}
-    return page_of_table(
-        answers, "cooccurrence", sort, asked, filters, either, known
-    )
+    return page_of_table(answers, "cooccurrence", sort, asked, filters, either, known)
 
 
 @router.get("/trends", response_model=TrendsPage, responses=example("trends"))
@@ -276,9 +274,7 @@ def trends(
         direction=("eq", direction),
     )
     known, days = {"metric": metric}, (first_day, last_day)
-    return page_of_table(
-        answers, "trends", sort, asked, filters, known=known, days=days
-    )
+    return page_of_table(answers, "trends", sort, asked, filters, known=known, days=days)
 
 
 @router.get("/insights", response_model=InsightsPage, responses=example("insights"))

@@ -103,7 +103,7 @@ class HeavyLimit:
         self._own = {path: anyio.Semaphore(places) for path, places in own.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].rstrip("/")
+        path = scope.get("path", "").rstrip("/")
         if scope["type"] != "http" or not (is_heavy(path) or path in self._own):
             await self.app(scope, receive, send)
             return

@@ -33,8 +33,6 @@ from stupid_dagster.stores.full_disk import full_disk_told
 
 _LEFT_SECONDS = 3600.0
 """After which a hidden file is nobody's any more: writing one takes far less."""
-MOST_FILES = 100
-"""Files of an event type and day each that events handed in together may need."""
 Event = Mapping[str, Any]
 Lines = Mapping[tuple[str, str], Sequence[str]]
 """Events as lines of JSON, by event type and day."""
@@ -85,12 +83,6 @@ def check_events(
         elif kind:
             line = json.dumps(_with_type(model, event, kind), ensure_ascii=True)
             lines[kind, day.isoformat()].append(line)
-    if len(lines) > MOST_FILES:
-        what = (
-            f"the events are of {len(lines)} different pairs of event type and day; at most "
-            f"{MOST_FILES} are taken at once: send them in parts, some days in each"
-        )
-        mistakes.append((0, what))
     return Checked(lines, sorted(mistakes))
 
 

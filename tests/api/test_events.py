@@ -6,18 +6,20 @@ import errno
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from stupid_dagster.api import create_app
+from stupid_dagster.api import create_app, limits
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.ingest import inbox
 from stupid_dagster.ingest.arrivals import Waiting, look_for_arrivals
@@ -25,7 +27,7 @@ from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 from stupid_dagster.stores.documents import scan_event_type
-from tests.api.serving import seconds_until
+from tests.api.serving import seconds_until, served
 from tests.pipeline import make_day
 
 DAY = "2013-02-09"
@@ -164,6 +166,58 @@ def test_all_mistakes_are_told_and_nothing_is_kept(client: TestClient, project: 
     assert {"body.6"} <= told.keys()
     assert "body.0" not in told
     assert files(project) == []
+
+
+def test_events_of_too_many_days_are_refused_whole(project: Project) -> None:
+    """Each day and event type is a file, written and synced while others wait."""
+    project = Project(replace(project.settings, partitions_start=date(2012, 12, 1)))
+    first = date.fromisoformat(DAY) - timedelta(days=60)
+    days = [first + timedelta(days=number) for number in range(51)]
+    events = [
+        {**EVENT, "scheduled_at": f"{day}T17:45:00-05:00", "event_type": kind}
+        for day in days
+        for kind in ("Departure", "Cancellation")
+    ]
+    client = TestClient(create_app(project))
+    told = mistakes(client.post("/events", json=events))
+    assert "102 different pairs of event type and day; at most 100" in told["body"]
+    assert files(project) == []
+    assert client.post("/events", json=events[:100]).status_code == 202
+    assert len(files(project)) == 100
+
+
+def test_who_asks_is_answered_while_many_hand_in(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk may be slow: that keeps none waiting but who hands in, and these not for ever."""
+    over, write = threading.Event(), inbox._write_files
+
+    def slow(*given: Any) -> None:
+        over.wait(20)
+        write(*given)
+
+    monkeypatch.setattr(inbox, "_write_files", slow)
+    monkeypatch.setattr(limits, "WAIT_SECONDS", 3)
+    monkeypatch.setattr(limits, "MOST_WAITING", 20)
+    project = Project(replace(project.settings, api_port=0))
+    with (
+        served(project) as url,
+        httpx2.Client(base_url=url, timeout=30, limits=httpx2.Limits(max_connections=80)) as http,
+        ThreadPoolExecutor(60) as pool,
+    ):
+        asked = [pool.submit(http.post, "/events", json=EVENT) for _ in range(60)]
+        # 8 are worked on, 20 wait, the others are refused at once.
+        seconds_until(lambda: sum(one.done() for one in asked) == 32, 2.5)
+        started = time.monotonic()
+        # It needs a thread of those that all share.
+        assert http.get("/catalog").status_code == 503
+        assert time.monotonic() - started < 1
+        seconds_until(lambda: sum(one.done() for one in asked) == 52, 10)
+        over.set()
+        answers = [one.result() for one in asked]
+        assert sorted(answer.status_code for answer in answers) == [202] * 8 + [503] * 52
+        assert all("retry-after" in one.headers for one in answers if one.status_code == 503)
+        assert http.post("/events", json=EVENT).status_code == 202
 
 
 @pytest.mark.parametrize(

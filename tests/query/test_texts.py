@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
+from stupid_dagster.query import texts as texts_module
 from stupid_dagster.query.texts import WindowTexts
 from stupid_dagster.stores.snapshots import open_snapshot
 
@@ -35,6 +37,37 @@ def test_what_does_not_fit_is_left_in_its_files(reader: SnapshotReader) -> None:
     most = WindowTexts(reader.snapshot, most_bytes=10)
     most.load()
     assert most.rows == 0
+
+
+def test_a_day_too_large_is_not_read_and_keeps_no_other_out(
+    reader: SnapshotReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = sorted(reader.manifest.of("texts").items(), reverse=True)
+    sizes = {day: texts_module._unpacked_bytes(reader.snapshot.lake, v) for day, v in days}
+    (newest, _), *others = days
+    monkeypatch.setattr(
+        texts_module,
+        "_unpacked_bytes",
+        lambda _, version: 600 << 20 if version.partition == newest else sizes[version.partition],
+    )
+    read = []
+    collected = texts_module.collected
+    monkeypatch.setattr(
+        texts_module, "collected", lambda scan: (read.append(scan), collected(scan))[1]
+    )
+    texts = WindowTexts(reader.snapshot)
+    texts.load()
+    versions = [version for _, version in others]
+    older = reader.snapshot.lake.scan_versions(versions).select("text_id").unique().collect()
+    assert texts.rows == older.height > 0
+    assert len(read) == len(others)
+
+
+def test_footers_tell_about_what_texts_take(reader: SnapshotReader) -> None:
+    for version in reader.manifest.of("texts").values():
+        texts = reader.snapshot.lake.scan_versions([version]).select("text_id", "text").collect()
+        told = texts_module._unpacked_bytes(reader.snapshot.lake, version)
+        assert 0.5 < told / texts.estimated_size() < 2
 
 
 def test_a_ready_reader_looks_no_text_up_in_files(flights_copy: Project) -> None:

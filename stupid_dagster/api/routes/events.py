@@ -18,6 +18,8 @@ from stupid_dagster.project import Project
 
 MOST_KEYS = 2_000
 """Different fields that the events of a request have together."""
+MOST_PARTS = 100
+"""Different pairs of event type and day of a request: each is a file of its own, and synced."""
 MOST_TOLD = 100
 """Mistakes of a request that are listed."""
 _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
@@ -101,6 +103,12 @@ def _take(
     if not mistakes:
         checked = check_events(project.model, events, event_type, project.partition_range)
         mistakes = [(f"body.{place}", what) for place, what in checked.mistakes]
+        if len(checked.lines) > MOST_PARTS:
+            what = (
+                f"the events are of {len(checked.lines)} different pairs of event type and day; at "
+                f"most {MOST_PARTS} are taken at once: send some days' events at a time"
+            )
+            mistakes.append(("body", what))
     if mistakes:
         told = [{"where": where, "message": what} for where, what in mistakes[:MOST_TOLD]]
         detail = f"mistakes: {len(mistakes)}, and nothing was kept; the first: {mistakes[0][1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import SnapshotError, TimedOutError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader, frames
-from stupid_dagster.query.frames import collected, collected_all, scanned
+from stupid_dagster.query.frames import collected, collected_all
 from stupid_dagster.query.plans import tables
 from stupid_dagster.query.plans.model import Measure
 from stupid_dagster.query.timeline import TimelineQuery
@@ -140,12 +141,12 @@ def test_a_search_is_cut_off(reader: SnapshotReader) -> None:
 
 
 def test_abandoned_queries_are_few_and_refusals_say_so(
-    endless: pl.LazyFrame, monkeypatch: pytest.MonkeyPatch, flights_project: Project
+    monkeypatch: pytest.MonkeyPatch, flights_project: Project
 ) -> None:
-    workers = Workers(1)
+    workers, over = Workers(1), threading.Event()
     monkeypatch.setattr(frames, "_SCANS", workers)
     with deadline(0.05), pytest.raises(TimedOutError):
-        scanned([endless])
+        workers.run(over.wait)
     with TestClient(create_app(flights_project)) as client:
         # What no scan is needed for is answered all the same.
         assert client.get("/documents/2013-02-08/Departure/17").status_code == 200
@@ -155,5 +156,6 @@ def test_abandoned_queries_are_few_and_refusals_say_so(
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "10"
         assert "still run" in refused.json()["detail"]
+        over.set()
         seconds_until(lambda: workers.abandoned == 0)
         assert client.get("/documents?event_type=Departure").status_code == 200

@@ -16,7 +16,7 @@ from stupid_dagster.project import BEYOND, EMBEDDER, MODEL_HASH, STRAYS_ONLY, Pr
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
 from stupid_dagster.stages.embedding import embed_texts
 from stupid_dagster.stages.written import Stage, Verdict, Written
-from stupid_dagster.stores.documents import GROUP_ROWS, PAGE_BYTES, read_day
+from stupid_dagster.stores.documents import LAYOUT, read_day
 from stupid_dagster.stores.lake import VersionWriter
 
 
@@ -38,7 +38,7 @@ def make_documents(
     }
 
     def fill(writer: VersionWriter) -> None:
-        writer.group_rows, writer.page_bytes = GROUP_ROWS, PAGE_BYTES
+        writer.layout = LAYOUT
         for event_type, frame in made.documents.items():
             writer.write(frame, quote(event_type, safe=" "))
 

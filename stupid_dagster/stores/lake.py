@@ -71,9 +71,8 @@ class VersionWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
-        # Of a row group and of a page in it; None: as Polars likes it.
-        self.group_rows: int | None = None
-        self.page_bytes: int | None = None
+        # Of Parquet's row groups and pages; empty: as Polars likes them.
+        self.layout: dict[str, int] = {}
         self.metadata: dict[str, Any] = {}
         self.version: Version | None = None
 
@@ -92,12 +91,7 @@ class VersionWriter:
             }
             frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=options)
         else:
-            frame.write_parquet(
-                file,
-                compression="zstd",
-                row_group_size=self.group_rows,
-                data_page_size=self.page_bytes,
-            )
+            frame.write_parquet(file, compression="zstd", **self.layout)
         self.rows += frame.height
 
     @property

@@ -207,9 +207,9 @@ def test_a_writer_counts_rows(tmp_path: Path) -> None:
 def test_a_files_pages_are_as_small_as_is_asked(tmp_path: Path) -> None:
     frame = pl.DataFrame({"n": range(50_000)})
     sizes = []
-    for page_bytes in (None, 1024):
+    for page_bytes in (1 << 20, 1024):
         writer = VersionWriter(tmp_path)
-        writer.group_rows, writer.page_bytes = 50_000, page_bytes
+        writer.layout = {"row_group_size": 50_000, "data_page_size": page_bytes}
         writer.write(frame, f"pages of {page_bytes}")
         file = tmp_path / f"pages of {page_bytes}.parquet"
         assert pl.read_parquet(file).equals(frame)

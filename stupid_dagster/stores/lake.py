@@ -72,7 +72,7 @@ class VersionWriter:
         self.path = path
         self.rows = 0
         # Of Parquet's row groups and pages; empty: as Polars likes them.
-        self.layout: dict[str, int] = {}
+        self.layout: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.version: Version | None = None
 

@@ -25,7 +25,7 @@ MOST_HANDED_IN = 8
 """Requests that hand in events at a time: they must leave threads to those that ask."""
 WAIT_SECONDS = 10.0
 """Time that a heavy request waits for others to be done."""
-MOST_WAITING = 64
+MOST_WAITING = 256
 """Requests that wait so for places of a kind; more are refused at once."""
 LONG_ANSWER = 1 << 20
 """Bytes of an answer from which on it must wait until clients have read others."""

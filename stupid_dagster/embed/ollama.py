@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ from stupid_dagster.embed.remote import (
     RequestFailed,
     status_failure,
 )
-
-KEY = "OLLAMA_API_KEY"
 
 
 class OllamaEmbedder(RemoteEmbedder):
@@ -67,7 +64,6 @@ class OllamaEmbedder(RemoteEmbedder):
                 error.status_code,
                 error.error,
                 self._told.retry_after,
-                secret=os.environ.get(KEY),
             ) from error
         except (ConnectionError, httpx.HTTPError) as error:
             raise RequestDelayed(f"can't be reached: {error}") from error

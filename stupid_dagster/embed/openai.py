@@ -16,6 +16,7 @@ from stupid_dagster.embed.remote import (
     RequestFailed,
     status_failure,
 )
+from stupid_dagster.keys import provider_key
 
 KEY = "OPENAI_API_KEY"
 # The client reads it itself; a model's id tells whose the model is.
@@ -32,7 +33,7 @@ class OpenAIEmbedder(RemoteEmbedder):
     def _connect(self) -> Any:
         from openai import OpenAI
 
-        key = os.environ.get(KEY)
+        key = provider_key(KEY)
         if not key and not self._url:
             raise RequestFailed(f"there is no key: set {KEY} in the environment")
         # Servers of one's own mostly want none. Its retries would know nothing of the others'.
@@ -75,7 +76,6 @@ class OpenAIEmbedder(RemoteEmbedder):
                 retry_after(error.response.headers),
                 # What is paid for is used up: that doesn't pass by waiting.
                 passing=error.code != "insufficient_quota",
-                secret=os.environ.get(KEY),
             ) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             raise RequestDelayed(f"can't be reached: {error.__cause__ or error}") from error

@@ -21,6 +21,7 @@ from stupid_dagster.embed.pace import Pace, wait_before
 from stupid_dagster.embed.protocol import Part
 from stupid_dagster.embed.texts import encodable, unit_rows
 from stupid_dagster.errors import EmbedderError
+from stupid_dagster.keys import without_keys
 
 log = structlog.get_logger(__name__)
 MAX_TOKENS = 8192
@@ -33,6 +34,9 @@ _MOST_SAID = 500
 
 class RequestFailed(Exception):
     """A request that failed, in the terms of no client's own; sending it again won't help."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(without_keys(reason))
 
 
 class RequestDelayed(RequestFailed, TimeoutError):
@@ -255,11 +259,10 @@ class RemoteEmbedder(ABC):
 
 
 def status_failure(
-    status: int, said: str, retry_after: float | None, *, passing: bool = True, secret: str | None
+    status: int, said: str, retry_after: float | None, *, passing: bool = True
 ) -> RequestFailed:
-    """Return the failure of a request that was answered with an error status, its key left out."""
-    if secret:
-        said = said.replace(secret, "***")
+    """Return the failure of a request that was answered with an error status."""
+    said = without_keys(said)  # Before it is cut: part of a key would be no key.
     reason = f"HTTP {status}: {said[:_MOST_SAID]}"
     if passing and status in _PASSING:
         return RequestDelayed(reason, retry_after)

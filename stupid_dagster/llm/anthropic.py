@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from stupid_dagster.keys import provider_key
 from stupid_dagster.llm.protocol import Message, Usage
 from stupid_dagster.llm.provider import (
     MOST_TOKENS,
@@ -32,7 +32,7 @@ class AnthropicModel(Provider):
     def _connect(self) -> Any:
         from anthropic import Anthropic
 
-        key = os.environ.get(KEY)
+        key = provider_key(KEY)
         if not key and not self.url:
             raise CallFailed(f"there is no key: set {KEY} in the environment")
         return Anthropic(
@@ -97,7 +97,7 @@ class AnthropicModel(Provider):
             raise CallFailed(f"no answer in {self.seconds:g} s (setting llm_seconds)") from error
         except anthropic.APIStatusError as error:
             raise status_failure(
-                error.status_code, error.message, error.response.headers, os.environ.get(KEY)
+                error.status_code, error.message, error.response.headers
             ) from error
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
             raise CallFailed(f"can't be reached: {error.__cause__ or error}") from error

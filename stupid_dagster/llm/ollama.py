@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -17,7 +16,6 @@ from stupid_dagster.llm.provider import (
     status_failure,
 )
 
-KEY = "OLLAMA_API_KEY"
 # By default the server silently cuts prompts to its own length, often 4096 tokens.
 _OPTIONS = {"num_ctx": 16_384, "num_predict": MOST_TOKENS, "temperature": 0}
 
@@ -74,8 +72,7 @@ class OllamaModel(Provider):
         except httpx.TimeoutException as error:
             raise CallFailed(f"no answer in {self.seconds:g} s (setting llm_seconds)") from error
         except ollama.ResponseError as error:
-            key = os.environ.get(KEY)
-            raise status_failure(error.status_code, error.error, {}, key) from error
+            raise status_failure(error.status_code, error.error, {}) from error
         except (ConnectionError, httpx.HTTPError) as error:
             raise CallFailed(f"can't be reached: {error}") from error
         except ValueError as error:

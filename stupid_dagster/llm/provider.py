@@ -13,6 +13,7 @@ import structlog
 from pydantic import ValidationError
 
 from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.keys import without_keys
 from stupid_dagster.llm.protocol import Answer, Completion, Message, Usage
 from stupid_dagster.llm.schemas import json_part, schema_words, strict_schema
 
@@ -46,7 +47,7 @@ class CallFailed(Exception):
         retry_after: float | None = None,
         usage: Usage | None = None,
     ) -> None:
-        super().__init__(reason)
+        super().__init__(without_keys(reason))
         self.status = status
         self.retry_after = retry_after
         self.usage = usage or Usage()
@@ -220,14 +221,10 @@ class Provider(ABC):
         return ProviderError(f"{self.model_id}: {failed}", failed.usage)
 
 
-def status_failure(
-    status: int, said: str, headers: Mapping[str, str], *secrets: str | None
-) -> CallFailed:
-    """Return the failure of a call that was answered with an error status, keys left out."""
-    # The clients of OpenAI and Anthropic begin with the status.
-    said = said.removeprefix(f"Error code: {status} - ")
-    for secret in filter(None, secrets):
-        said = said.replace(secret, "***")
+def status_failure(status: int, said: str, headers: Mapping[str, str]) -> CallFailed:
+    """Return the failure of a call that was answered with an error status."""
+    # The clients of OpenAI and Anthropic begin with the status. Part of a key would be no key.
+    said = without_keys(said.removeprefix(f"Error code: {status} - "))
     told = headers.get("retry-after", "")
     later = float(told) if told.replace(".", "", 1).isdigit() else None
     advice = ""

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
+from stupid_dagster.keys import NAMES
 from stupid_dagster.llm.anthropic import AnthropicModel
 from stupid_dagster.llm.ollama import OllamaModel
 from stupid_dagster.llm.openai import OpenAIModel
@@ -103,6 +104,30 @@ def test_a_structured_answer(protocol: Protocol) -> None:
     assert server.headers[0]["authorization"] == f"Bearer {SECRET}"
     if protocol == "ollama":
         assert request["options"]["num_ctx"] > 8000, "a longer prompt would be cut silently"
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_a_key_that_no_header_can_hold_is_told_nowhere(
+    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, f"{SECRET}\r\nX: y")
+    with (
+        model_server(protocol, [Say('{"name": "blue"}')]) as server,
+        pytest.raises(ProviderError) as raised,
+    ):
+        made(protocol, server.url).complete(HELLO, Colour)
+    assert SECRET not in str(raised.value) and "***" in str(raised.value)
+
+
+@pytest.mark.parametrize("protocol", HAVE_REFUSALS)
+def test_the_line_end_that_a_file_leaves_is_no_part_of_a_key(
+    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, f"{SECRET}\n")
+    with model_server(protocol, [Say('{"name": "blue"}')]) as server:
+        assert made(protocol, server.url).complete(HELLO, Colour).value.name == "blue"
 
 
 @pytest.mark.parametrize("protocol", ALL)

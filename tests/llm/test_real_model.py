@@ -91,7 +91,8 @@ def test_text_is_streamed(server: str, make: type[Provider]) -> None:
     except ProviderError as error:
         assert "cut off" in str(error)
     assert len(pieces) > 1 and "".join(pieces).strip()
-    assert counted(stream.usage)
+    # At a stream's begin llama.cpp may tell no tokens of a prompt that it has seen before.
+    assert 0 < stream.usage.completion_tokens <= MOST_TOKENS
     model.close()
 
 

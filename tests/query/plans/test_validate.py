@@ -356,6 +356,7 @@ def test_hostile_plans_take_no_time(reader: SnapshotReader, steps: list[Any]) ->
 
     found = problems(reader, *steps)
 
-    assert time.process_time() - started < 1
+    # Quadratic work on the largest would take minutes.
+    assert time.process_time() - started < 5
     assert 1 <= len(found) <= MOST_PROBLEMS
     assert sum(map(len, [*found, *found.values()])) < 200_000

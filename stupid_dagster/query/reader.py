@@ -85,7 +85,7 @@ class SnapshotReader:
         for name, ask in {
             "documents": lambda: warm_timelines(self._documents),
             "graph": lambda: [self._graph.warm(), self.neighbors("", limit=1)],
-            "search": lambda: self.search("ready", limit=1),
+            "search": lambda: self._search.warm(self._documents),
             "knowledge": lambda: [self._knowledge.warm(), self.statistics()],
             "contrasts": lambda: self._contrasts.warm(self._catalog["actor"]),
         }.items():

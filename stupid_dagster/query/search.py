@@ -68,6 +68,11 @@ class SnapshotSearch:
                 self._index = SearchIndex.open(self.snapshot.path("search_index"))
             return self._index
 
+    def warm(self, documents: DocumentReader) -> None:
+        """Search once; with a condition, which reads the whole index and not only what is near."""
+        query = SearchQuery("ready", event_types=[*documents.schemas][:1])
+        self.page(documents, query, 1, "texts", 1)
+
     def close(self) -> None:
         """Close the index if it is open."""
         with self._lock:

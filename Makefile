@@ -3,6 +3,8 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+# The same with Ray, and what Kubernetes and Celery need: another quarter of a gigabyte.
+CLUSTERS := .venv/.ready-clusters
 # Absolute, as Dagster wants it, and the project's own: never one that the shell happens to have.
 export DAGSTER_HOME := $(CURDIR)/.dagster_home
 
@@ -11,7 +13,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 py
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev serve lint bench bench-month bench-api clean home lock
+.PHONY: help demo test test-ray dev serve lint bench bench-month bench-api bench-scale docs clean home lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
@@ -23,6 +25,10 @@ demo: home ## 30 days of New York's flights, from files to answers
 # xdist would put those with the fewest tests last, and they are the longest.
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# By themselves: on a machine that has other work a Ray node may give up before it has started.
+test-ray: $(CLUSTERS) ## the tests of Ray, and of what deploy/ ships
+	@$(BIN)/python -m pytest -n 0 -m clusters tests/ray tests/deploy
 
 dev: home ## Dagster's UI, on port 3000
 	@$(BIN)/dagster dev
@@ -44,6 +50,12 @@ bench-month: $(READY) ## the benchmark of 30 full days; stop it, and it goes on 
 
 bench-api: $(READY) ## the query API over those 30 days (after bench-month): latency, load
 	@$(BIN)/python -m benchmarks api
+
+bench-scale: $(CLUSTERS) ## days on one and two Ray workers, a bucket's cost, the largest day
+	@$(BIN)/python -m benchmarks workers
+
+docs: $(READY) ## write docs/reference again
+	@$(BIN)/python -W ignore docs/generate.py
 
 clean: ## remove the lake and Dagster's history (not data/landing, not .venv)
 	rm -rf data/lake .dagster_home .env .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -88,5 +100,15 @@ $(READY): pyproject.toml constraints.txt
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip || exit 1; \
 		$(BIN)/python -m pip install --quiet --upgrade pip || exit 1; \
 		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[samples,dev]'; \
+	fi
+	@touch $@
+
+$(CLUSTERS): $(READY)
+	@if command -v uv >/dev/null; then \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt \
+			-e '.[samples,dev,ray,k8s,celery,clusters]'; \
+	else \
+		$(BIN)/python -m pip install --quiet -c constraints.txt \
+			-e '.[samples,dev,ray,k8s,celery,clusters]'; \
 	fi
 	@touch $@

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.clusters import make_clusters, make_features
 from stupid_dagster.stages.event_clusters import make_event_clusters
@@ -19,6 +20,7 @@ EVENT_CLUSTERS = ("event_clusters", "text_clusters", "actor_noise", "bot_candida
     specs=table_specs("features", group="behaviour", deps=["activity"], kinds=["polars"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("features"),
 )
 def features(context: dg.AssetExecutionContext, project: ProjectResource):
     """Describe each actor's behaviour in the event model's features."""
@@ -31,6 +33,7 @@ def features(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("clusters"),
 )
 def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
     """Segment the actors by k-means, and follow the segments from window to window."""
@@ -46,6 +49,7 @@ def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("event_clusters"),
 )
 def event_clusters(context: dg.AssetExecutionContext, project: ProjectResource):
     """Cluster the last day's distinct texts by DBSCAN; name noise and bot candidates."""

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import DAY_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_connections
 
@@ -19,6 +20,7 @@ DAY_ACTIVITY = ("activity", "sequences", "metrics")
     ],
     backfill_policy=DAY_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("connections"),
 )
 def connections(context: dg.AssetExecutionContext, project: ProjectResource):
     """Read the day's documents once, and write what each actor, entity and hour has of them."""

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import DAY_BACKFILL, DAYS
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_documents
 
@@ -33,6 +34,7 @@ CHECKS = (REJECT_SHARE, SCHEMA, EVENTS)
     check_specs=CHECKS,
     backfill_policy=DAY_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("documents"),
 )
 def documents(context: dg.AssetExecutionContext, project: ProjectResource):
     """Route landing rows to their day, clean and type them, and set aside what can't be used."""

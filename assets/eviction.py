@@ -5,12 +5,18 @@ import polars as pl
 
 from assets.tables import RETRIES, described, markdown, no_vain_retries
 from stupid_dagster.automation.eviction import audit_all, evict_and_wipe, plan_or_fail
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.audit import CHECK
 from stupid_dagster.tables import TABLES
 
 
-@dg.asset(group_name="retention", kinds={"parquet"}, retry_policy=RETRIES)
+@dg.asset(
+    group_name="retention",
+    kinds={"parquet"},
+    retry_policy=RETRIES,
+    op_tags=op_tags("eviction"),
+)
 def eviction(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
     """Remove the days before the horizon from every table, snapshot, store and record.
 
@@ -45,6 +51,7 @@ def eviction(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.
     group_name="retention",
     kinds={"parquet"},
     retry_policy=RETRIES,
+    op_tags=op_tags("audit"),
     description=f"{TABLES['audit'].description}\n\nCan be materialised by hand at any time.",
     check_specs=[
         dg.AssetCheckSpec(

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import DAYS, WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.graph import make_graph, make_graph_database, make_graph_knowledge
 
@@ -25,6 +26,7 @@ PAGERANK_CONVERGED = dg.AssetCheckSpec(
     specs=table_specs(*GRAPH, group="graph", deps=["entities", "edges"], kinds=["polars"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("graph"),
 )
 def graph(context: dg.AssetExecutionContext, project: ProjectResource):
     """Add up the days' entities and edges."""
@@ -35,6 +37,7 @@ def graph(context: dg.AssetExecutionContext, project: ProjectResource):
     specs=table_specs("graph_database", group="graph", deps=GRAPH),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("graph_database"),
 )
 def graph_database(context: dg.AssetExecutionContext, project: ProjectResource):
     """Build a new graph database file of the window."""
@@ -46,6 +49,7 @@ def graph_database(context: dg.AssetExecutionContext, project: ProjectResource):
     check_specs=[PAGERANK_CONVERGED],
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("graph_knowledge"),
 )
 def graph_knowledge(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank nodes, find communities by three algorithms, and measure the graph."""

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.partitions import DAYS, WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, no_vain_retries, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.publish import make_catalog, publish_window
 from stupid_dagster.tables import WINDOW_TABLES
@@ -17,6 +18,7 @@ KNOWLEDGE = [name for name in WINDOW_TABLES if name != "catalog"]
     specs=table_specs("catalog", group="serve", deps=["documents", *KNOWLEDGE]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("catalog"),
 )
 def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
     """Describe what the snapshot holds."""
@@ -29,6 +31,7 @@ def catalog(context: dg.AssetExecutionContext, project: ProjectResource):
     partitions_def=DAYS,
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("snapshot"),
 )
 def snapshot(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
     """Publish: keep the files of all stores that belong together, and serve them from now on.

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from stupid_dagster.automation.executors import day_backfill
 from stupid_dagster.project import Project
 
 _PROJECT = Project.load()
@@ -20,6 +21,6 @@ DAYS = dg.DailyPartitionsDefinition(
 WINDOW = dg.TimeWindowPartitionMapping(start_offset=1 - _PROJECT.settings.window_days)
 """From a window, named by its last day, to all days that it covers."""
 
-DAY_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=10)
+DAY_BACKFILL = day_backfill(_PROJECT.settings)
 WINDOW_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 """In a run over a range each partition would be given the union of all windows."""

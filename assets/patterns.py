@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 
@@ -12,6 +13,7 @@ from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
     specs=table_specs("patterns", group="behaviour", deps=["sequences"], kinds=["numba"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("patterns"),
 )
 def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
     """Find frequent sequences by PrefixSpan."""
@@ -24,6 +26,7 @@ def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("cooccurrence"),
 )
 def cooccurrence(context: dg.AssetExecutionContext, project: ProjectResource):
     """Find entities that the same actors are linked to more often than by chance."""

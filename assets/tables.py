@@ -17,6 +17,7 @@ from stupid_dagster.errors import retry_helps
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS
 from stupid_dagster.stages.written import Verdict, Written
+from stupid_dagster.stores.s3_errors import told_of_scan
 from stupid_dagster.tables import TABLES, Column, Table
 
 STORES = {"search_index": "lancedb", "graph_database": "kuzu"}
@@ -82,12 +83,17 @@ def materialise(
 
 @contextmanager
 def no_vain_retries() -> Iterator[None]:
-    """Have errors that no retry helps (see `errors.retry_helps`) end the run at once."""
+    """Have errors that no retry helps (see `errors.retry_helps`) end the run at once.
+
+    What keeps a scan from reading in a bucket is told as by all who read there.
+    """
     try:
         yield
-    except Exception as error:
+    except Exception as raised:
+        error = told_of_scan(raised) or raised
         if isinstance(error, dg.Failure) or retry_helps(error):
-            raise
+            # Without the context: Polars repeats the server's answer, which may tell secrets.
+            raise error from error.__cause__
         what = f"{type(error).__name__}: {error}"
         raise dg.Failure(what, allow_retries=False) from error
 
@@ -133,9 +139,10 @@ def markdown(frame: pl.DataFrame) -> str:
 
 
 def _description(table: Table) -> str:
-    if table.model_columns is None:
-        return table.description
-    return f"{table.description}\n\nThe event model's columns: {table.model_columns}"
+    parts = [table.description, table.algorithm]
+    if table.model_columns:
+        parts.append(f"The event model's columns: {table.model_columns}")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _made_of(table: Table) -> Sequence[str]:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import DAY_BACKFILL, WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_vectors
 from stupid_dagster.stages.search_index import make_search_index
@@ -13,6 +14,7 @@ from stupid_dagster.stages.search_index import make_search_index
     specs=table_specs("vectors", group="embed", deps=["texts"], kinds=["onnx"]),
     backfill_policy=DAY_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("vectors"),
 )
 def vectors(context: dg.AssetExecutionContext, project: ProjectResource):
     """Embed each distinct text of the day once."""
@@ -23,6 +25,7 @@ def vectors(context: dg.AssetExecutionContext, project: ProjectResource):
     specs=table_specs("search_index", group="embed", deps=["texts", "vectors"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("search_index"),
 )
 def search_index(context: dg.AssetExecutionContext, project: ProjectResource):
     """Index the window's distinct texts for search by meaning and by words."""

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.anomalies import make_anomalies
 from stupid_dagster.stages.trends import make_history, make_trends
@@ -18,6 +19,7 @@ from stupid_dagster.stages.trends import make_history, make_trends
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("trends"),
 )
 def trends(context: dg.AssetExecutionContext, project: ProjectResource):
     """Judge each hour's and day's metrics by a robust baseline, and find what drives a change."""
@@ -36,6 +38,7 @@ def trends(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("anomalies"),
 )
 def anomalies(context: dg.AssetExecutionContext, project: ProjectResource):
     """Score the last day's actors by four signals, and find what the odd ones share."""
@@ -54,6 +57,7 @@ def anomalies(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("history"),
 )
 def history(context: dg.AssetExecutionContext, project: ProjectResource):
     """Keep the counts that outlive their days."""

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import WINDOW_BACKFILL
 from assets.tables import RETRIES, materialise, table_specs
+from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.digest import make_digest
 from stupid_dagster.stages.labels import make_labels
@@ -22,6 +23,7 @@ from stupid_dagster.stages.words import make_insights
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("labels"),
 )
 def labels(context: dg.AssetExecutionContext, project: ProjectResource):
     """Say what sets each segment, community, event cluster and pattern apart."""
@@ -40,6 +42,7 @@ def labels(context: dg.AssetExecutionContext, project: ProjectResource):
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("insights"),
 )
 def insights(context: dg.AssetExecutionContext, project: ProjectResource):
     """Rank what is worth knowing about the window's last days."""
@@ -50,6 +53,7 @@ def insights(context: dg.AssetExecutionContext, project: ProjectResource):
     specs=table_specs("digest", group="words", deps=["insights", "labels", "graph_nodes"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
+    op_tags=op_tags("digest"),
 )
 def digest(context: dg.AssetExecutionContext, project: ProjectResource):
     """Tell the insights in one paragraph."""

@@ -24,7 +24,7 @@ from benchmarks.tasks import WINDOW_STAGES
 RESULTS = Path(__file__).parent / "results"
 PARTS = (
     *("flights", "gaming", "naive", "dagster", "month", "evict", "backfill", "soak", "faults"),
-    "api",
+    *("api", "words", "scale", "workers"),
 )
 OF_FLIGHTS = {"flights": flights.measure, "backfill": backfill.measure}
 TITLES = {
@@ -40,7 +40,7 @@ DEFAULT = ("flights", "gaming")
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
 @click.option("--events", type=int, default=FULL_DAY, show_default=True, help="Events a day.")
-@click.option("--days", type=int, help="Days: of gaming 1, of flights and the month 30.")
+@click.option("--days", type=int, help="Days: gaming 1, workers 6, others 30.")
 @click.option("--repeat", type=int, default=1, show_default=True, help="Runs of each task.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of the sample.")
 @click.option(
@@ -59,10 +59,20 @@ DEFAULT = ("flights", "gaming")
 @click.option(
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the project that `evict` and `api` copy; default: that of `month`.",
+    help="Folder of the project that `evict`, `api`, `scale` and `words` copy; default: that of "
+    "`month`, "
+    "of `words` the flights.",
 )
 @click.option(
     "--requests", type=int, default=200, show_default=True, help="Of each kind, for `api`."
+)
+@click.option("--questions", type=int, default=20, show_default=True, help="Of `words`.")
+@click.option(
+    "--prices",
+    type=(float, float),
+    default=(0.25, 2.0),
+    show_default=True,
+    help="Dollars per million tokens of prompts, and of answers, for `words`: an example.",
 )
 @click.option("--fresh", is_flag=True, help="Let the month begin anew.")
 def main(
@@ -77,6 +87,8 @@ def main(
     kills: int,
     project: Path | None,
     requests: int,
+    questions: int,
+    prices: tuple[float, float],
     fresh: bool,
 ) -> None:
     """Measure PARTS, print their reports, and write them to --out.
@@ -106,6 +118,19 @@ def main(
                 from benchmarks import faults  # It needs the tests, which others don't.
 
                 text, figures = faults.measure(machine, kills, repeat, seed)
+            elif part == "words":
+                from benchmarks import words  # The same.
+
+                text, figures = words.measure(machine, project, prices, questions)
+            elif part == "workers":
+                from benchmarks import workers  # The same, and Ray.
+
+                text, figures = workers.measure(machine, folder, events, seed, days or 6, repeat)
+            elif part == "scale":
+                from benchmarks import scale  # Its stages' names are the engine's.
+
+                month_project = project or folder / f"month-{events}-seed{seed}" / "project"
+                text, figures = scale.measure(machine, month_project, folder, fresh=fresh)
             elif part in ("evict", "api"):
                 month_project = project or folder / f"month-{events}-seed{seed}" / "project"
                 if part == "evict":

@@ -25,8 +25,10 @@ from benchmarks.evict import link_file
 from benchmarks.targets import LATENCIES, NEW_SNAPSHOT, SEARCH_RECALL
 from benchmarks.usage import peak_bytes, resident_bytes
 from stupid_dagster.project import Project
-from stupid_dagster.stores.lake import VERSION_FILE, Lake, Version, new_name, write_durably
+from stupid_dagster.stores.durable import write_durably
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import open_snapshot, publish, published_id
+from stupid_dagster.stores.version import VERSION_FILE, Version, new_name
 
 CLIENTS = 8
 LOAD_SECONDS = 5.0

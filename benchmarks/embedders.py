@@ -1,7 +1,11 @@
 """Texts a second of each embedder that can be run here, on the texts of real flights.
 
-    python -m benchmarks.embedders                       # the bundled one, and the full MiniLM
+    python -m benchmarks.embedders
     python -m benchmarks.embedders --also onnx:models/bge@cls --also ollama:nomic-embed-text
+
+By itself it measures the bundled one, the full MiniLM in ONNX Runtime, and the clients of OpenAI
+and Ollama against a server on loopback that computes nothing (`embedding_stub.py`): what those two
+cost here, and the most that they could do, whatever the model behind them takes.
 
 The texts are those of 2013-01-11 to 2013-02-09, drawn by the seed. All embedders get the same
 `--texts` of them; a transformer takes some milliseconds for each. CPU seconds are of this
@@ -22,11 +26,12 @@ import click
 import structlog
 
 from benchmarks.distil.quality import full_model
+from benchmarks.embedding_stub import embedding_stub
 from benchmarks.machine import describe
 from benchmarks.usage import measured, peak_bytes
 from stupid_dagster.connect import build_texts, enrich
 from stupid_dagster.embed import Embedder, bundled_embedder
-from stupid_dagster.embed.choose import embedder_of
+from stupid_dagster.embed.choose import embedder_of, make_embedder
 from stupid_dagster.embed.compare import compare, model_bytes
 from stupid_dagster.ingest import build_documents
 from stupid_dagster.project import Project, days_between
@@ -51,10 +56,21 @@ def flights_texts(folder: Path) -> list[str]:
     return [*texts]
 
 
-def embedders(folder: Path, also: Sequence[str]) -> Iterator[tuple[str, Embedder]]:
+CLIENTS = {"openai": "/v1", "ollama": ""}
+"""Paths of the clients' servers."""
+
+
+def embedders(folder: Path, also: Sequence[str], stub: str) -> Iterator[tuple[str, Embedder]]:
     """Yield the embedders to measure, with what they are called."""
     yield "bundled", bundled_embedder()
     yield "onnx: all-MiniLM-L6-v2, int8", full_model(folder)
+    for backend, path in CLIENTS.items():
+        named = {"backend": backend, "model": "stub", "url": f"{stub}{path}"}
+        overrides = {f"embedder_{name}": value for name, value in named.items()}
+        yield (
+            f"{backend}: the client alone",
+            make_embedder(load_settings(environment={}, overrides=overrides)),
+        )
     settings = load_settings(environment={})
     for spec in also:
         yield spec, embedder_of(spec, settings)
@@ -68,7 +84,7 @@ def embedders(folder: Path, also: Sequence[str]) -> Iterator[tuple[str, Embedder
 def main(most: int, repeat: int, also: tuple[str, ...], seed: int) -> None:
     """Print a table, and the machine."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, embedding_stub() as stub:
         (Path(folder) / "project").mkdir()
         texts = flights_texts(Path(folder) / "project")
         drawn = random.Random(seed).sample(texts, min(most, len(texts)))
@@ -77,7 +93,7 @@ def main(most: int, repeat: int, also: tuple[str, ...], seed: int) -> None:
             f"{'embedder':32}{'texts/s':>10}{'texts/CPU s':>13}{'dimensions':>12}"
             f"{'model MB':>10}{'in bundled top 20':>19}"
         )
-        for name, embedder in embedders(Path(folder), also):
+        for name, embedder in embedders(Path(folder), also, stub):
             embedder.embed(drawn[:32])
             runs = []
             for _ in range(repeat):
@@ -86,11 +102,15 @@ def main(most: int, repeat: int, also: tuple[str, ...], seed: int) -> None:
                 runs.append((spent.cpu, spent.wall))
             cpu, wall = min(runs)
             size = model_bytes(embedder)
-            agreed = compare(embedder, bundled_embedder(), drawn[:500]).first_in_second
+            # All vectors of the server that computes nothing are the same.
+            agreed = "-"
+            if "alone" not in name:
+                found = compare(embedder, bundled_embedder(), drawn[:500]).first_in_second
+                agreed = f"{found:.0%}"
             click.echo(
                 f"{name:32}{len(drawn) / wall:>10,.0f}{len(drawn) / cpu:>13,.0f}"
                 f"{embedder.dimensions:>12}{'-' if size is None else f'{size / 1e6:.1f}':>10}"
-                f"{agreed:>19.0%}"
+                f"{agreed:>19}"
             )
     click.echo(f"peak memory {peak_bytes() / 1e6:,.0f} MB")
     click.echo(json.dumps(describe(), default=str))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks import report
 from benchmarks.child import BenchmarkError, run_task
@@ -60,7 +62,7 @@ def evict_part(project: Path, work: Path) -> Part:
     return Part("\n\n".join(text), {"runs": [each.figures() for each in runs]}, measured)
 
 
-def _audited(told: dict[str, int]) -> str:
+def _audited(told: Mapping[str, Any]) -> str:
     return f"{told['rows']:,} rows: {told['references']:,} references, {told['orphans']:,} orphans"
 
 

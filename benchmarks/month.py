@@ -29,7 +29,10 @@ _TOGETHER = {
     "segments_cpu": ("features", "clusters"),
     "dbscan_cpu": ("event_clusters",),
     "sequences_cpu": ("patterns",),
-    "rest_cpu": ("cooccurrence", "trends", "anomalies", "history", "labels", "insights"),
+    "rest_cpu": (
+        *("cooccurrence", "trends", "anomalies", "history"),
+        *("labels", "insights", "digest"),
+    ),
 }
 _EDGE = 5
 

@@ -47,7 +47,7 @@ def score(reader: SnapshotReader, questions: list[Asked]) -> dict[str, object]:
         counted["same_rows"] += same
         print(f"- {one.question}\n    {'same rows' if same else 'other rows'}")
     # Failed plans' too.
-    usage = sum(language_model.spent().values(), Usage())
+    usage = sum(language_model.meter.spent().values(), Usage())
     language_model.close()
     return {
         "model": language_model.model_id,

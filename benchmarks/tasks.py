@@ -11,8 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import floor, naive
+from benchmarks import floor, naive, words_tasks
 from benchmarks.planted import planted
+from benchmarks.scaled_days import scale_days
 from benchmarks.usage import measured
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ def sample(landing: str, first: str, days: int, events: int, seed: int) -> Told:
 def index(root: str) -> Told:
     """Make the landing index of a project anew."""
     project = _project(root)
-    project.landing_cache.unlink(missing_ok=True)
+    cache = project.lake.root / "landing-index.json"
+    cache.unlink(missing_ok=True)
     found = project.landing_index()
-    return {"rows": sum(f.rows for f in found.files), "bytes": project.landing_cache.stat().st_size}
+    return {"rows": sum(f.rows for f in found.files), "bytes": cache.stat().st_size}
 
 
 def stage(root: str, name: str, partition: str) -> Told:
@@ -184,8 +186,10 @@ def evict(root: str) -> Told:
     project = _project(root)
     oldest = project.lake.partitions("documents")[0]
     as_of = date.fromisoformat(oldest) + timedelta(days=project.settings.kept_days)
+    eviction = plan_eviction(project, as_of)
+    assert eviction
     with _instance(project) as instance:
-        done = evict_and_wipe(project, instance, plan_eviction(project, as_of))
+        done = evict_and_wipe(project, instance, eviction)
     removed = done.garbage
     wiped = sum(done.wiped.values())
     return {"day": oldest, "bytes": removed.bytes, "versions": removed.versions, "events": wiped}
@@ -197,8 +201,10 @@ def audit(root: str) -> Told:
     from stupid_dagster.stages.evict import plan_eviction
 
     project = _project(root)
+    eviction = plan_eviction(project)
+    assert eviction
     with _instance(project) as instance:
-        found = audit_all(project, instance, plan_eviction(project)).findings
+        found = audit_all(project, instance, eviction).findings
     return {
         "rows": sum(finding.scanned for finding in found),
         "references": sum(finding.references for finding in found),
@@ -234,6 +240,7 @@ def _modules(stages: Mapping[str, Stage]) -> tuple[str, ...]:
 
 _NAIVE = ("pandas", "pyarrow.parquet", "networkx", "xxhash", "stupid_dagster.embed", *_EMBED)
 _EVICTION = ("dagster", "stupid_dagster.automation.eviction", "stupid_dagster.automation.runs")
+_LABELS = {"labels": WINDOW_STAGES["labels"]}
 TASKS = {
     "sample": Task(sample, ("stupid_dagster.samples.gaming",)),
     "flights": Task(flights, ("stupid_dagster.samples",)),
@@ -247,6 +254,16 @@ TASKS = {
     "prepare eviction": Task(prepare_eviction, _EVICTION),
     "evict": Task(evict, _EVICTION),
     "audit": Task(audit, (*_EVICTION, "lancedb", "kuzu", *_PLOTS)),
+    "scale days": Task(scale_days, _PROJECT),
     "tenth": Task(floor.tenth, ("polars",)),
     "naive": Task(naive.run, _NAIVE),
+    "publish": Task(words_tasks.publish, _PROJECT),
+    "words labels": Task(words_tasks.labels, ("openai", *_modules(_LABELS))),
+    "words digest": Task(words_tasks.digest, ("openai", *_PROJECT)),
+    "words questions": Task(words_tasks.questions, ("openai", *_PROJECT)),
 } | {f"stage {name}": Task(stage, _modules({name: each})) for name, each in STAGES.items()}
+# With what a step's process has loaded besides.
+TASKS |= {
+    f"step {name}": Task(stage, ("stupid_dagster.definitions", *_modules({name: each})))
+    for name, each in DAY_STAGES.items()
+}

@@ -6,6 +6,7 @@ import assets
 from stupid_dagster.automation.arrivals import arrivals_sensor
 from stupid_dagster.automation.daily import daily_sensor
 from stupid_dagster.automation.eviction import eviction_job, eviction_sensor, garbage_job
+from stupid_dagster.automation.executors import executor
 from stupid_dagster.automation.jobs import (
     day_job,
     hourly_schedule,
@@ -13,6 +14,7 @@ from stupid_dagster.automation.jobs import (
     window_job,
 )
 from stupid_dagster.automation.resources import ProjectResource
+from stupid_dagster.project import Project
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_package_module(assets),
@@ -20,6 +22,5 @@ defs = dg.Definitions(
     schedules=[hourly_schedule],
     sensors=[arrivals_sensor, daily_sensor, newest_window_sensor, eviction_sensor],
     resources={"project": ProjectResource()},
-    # A process per step would cost several seconds each; runs are parallel, steps are not.
-    executor=dg.in_process_executor,
+    executor=executor(Project.load().settings),
 )

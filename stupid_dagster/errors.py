@@ -7,6 +7,8 @@
     ├── IngestError            landing files can't be found or read as a whole
     ├── StoreError             a store can't do what was asked
     │   ├── MissingVersionError    a table has no live version for a partition
+    │   ├── DamagedError           what is there can't be read as what it should be
+    │   ├── UnavailableError       a bucket's server refuses, or gives no answer
     │   ├── ConflictError          another run changed meanwhile what this one works on
     │   ├── SnapshotError          no published snapshot, or one that lost files
     │   ├── SearchIndexError       the LanceDB search index
@@ -68,6 +70,17 @@ class StoreError(StupidError):
 
 class MissingVersionError(StoreError):
     """A table has no live version for a partition."""
+
+
+class DamagedError(StoreError):
+    """What is there can't be read as what it should be: making it again mends it."""
+
+
+class UnavailableError(StoreError):
+    """A bucket's server refuses, or gives no answer: what it holds isn't known now.
+
+    Nothing may be taken for damaged or missing because of it.
+    """
 
 
 class ConflictError(StoreError):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from stupid_dagster.embed import Embedder
 from stupid_dagster.embed.choose import make_embedder
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import DamagedError, MissingVersionError
 from stupid_dagster.event_model import EventModel, load_event_model, model_hash
 from stupid_dagster.ingest import LandingIndex, index_landing
+from stupid_dagster.ingest.source import Source
 from stupid_dagster.llm.chain import Chain, configured_model
 from stupid_dagster.settings import Settings, load_settings
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.bucket.lake import BucketLake
+from stupid_dagster.stores.files import Files, StorageOptions, open_files
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import DAY_TABLES, TABLES
 
 MODEL_HASH = "event_model"
@@ -56,8 +60,45 @@ class Project:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake."""
-        return Lake(self.settings.path(self.settings.data_root))
+        """The lake; raises StoreError for an URL of no bucket."""
+        settings = self.settings
+        location = settings.lake_location
+        if isinstance(location, Path):
+            return Lake(location)
+        folder = settings.path(settings.workplace)
+        return BucketLake(
+            open_files(location, self._storage), folder, int(settings.workplace_gb * (1 << 30))
+        )
+
+    @property
+    def _storage(self) -> StorageOptions:
+        settings = self.settings
+        return StorageOptions(
+            settings.storage_seconds, settings.storage_retries, settings.storage_retry_seconds
+        )
+
+    @cached_property
+    def source(self) -> Source:
+        """The landing folder, with the files of the inbox among its own."""
+        settings = self.settings
+        return Source(settings.landing_location, settings.inbox_location, self._storage)
+
+    @cached_property
+    def inbox(self) -> Files | None:
+        """Where events that are handed in are kept; None for nowhere. Raises StoreError.
+
+        A bucket isn't waited for longer than clients wait for answers.
+        """
+        location = self.settings.inbox_location
+        if location is None:
+            return None
+        most, options = self.settings.step_seconds, self._storage
+        options = replace(
+            options,
+            request_seconds=min(most, options.request_seconds),
+            retry_seconds=min(most, options.retry_seconds),
+        )
+        return open_files(location, options)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -71,15 +112,12 @@ class Project:
 
     def landing_index(self) -> LandingIndex:
         """Return the index of the landing files as they are now; raises IngestError."""
-        settings = self.settings
-        return index_landing(
-            self.model, settings.landing_location, self.landing_cache, settings.inbox_folder
-        )
+        with self.landing_cache() as cache:
+            return index_landing(self.model, self.source, cache)
 
-    @property
-    def landing_cache(self) -> Path:
-        """The file that the landing index is kept in."""
-        return self.lake.root / "landing-index.json"
+    def landing_cache(self) -> AbstractContextManager[Path]:
+        """Lend the file that the landing index is kept in; what the block changes is kept."""
+        return self.lake.shared("landing-index.json")
 
     @property
     def partition_range(self) -> tuple[date, date]:
@@ -94,26 +132,30 @@ class Project:
     def complete_days(self, last_day: date) -> dict[str, dict[str, Version]]:
         """Return the complete days of the window ending on `last_day` with their tables."""
         first = last_day - timedelta(days=self.settings.window_days - 1)
-        days = ((day, self.complete_day(day)) for day in days_between(first, last_day))
-        return {day: tables for day, tables in days if tables}
+        days = days_between(first, last_day)
+        found = zip(days, self.lake.each(self.complete_day, days), strict=True)
+        return {day: tables for day, tables in found if tables}
 
     def half_made_days(self, last_day: date) -> list[str]:
         """Return the days of the window that have documents, but lack tables made of them."""
         first = last_day - timedelta(days=self.settings.window_days - 1)
-        calendar = days_between(first, last_day)
-        made = {*self.lake.partitions("documents")}
-        return [day for day in calendar if day in made and not self.is_complete(day)]
+        days = days_between(first, last_day)
+        half_made = self.lake.each(self._is_half_made, days)
+        return [day for day, is_half_made in zip(days, half_made, strict=True) if is_half_made]
+
+    def _is_half_made(self, day: str) -> bool:
+        return self.lake.is_live("documents", day) and not self.is_complete(day)
 
     def days_of_other_models(self, days: Iterable[str]) -> list[str]:
         """Return those of the days whose documents were made by another event model."""
         wanted = model_hash(self.model)
-        found = ((day, self.lake.find("documents", day)) for day in days)
-        return [day for day, made in found if made and made.metadata.get(MODEL_HASH) != wanted]
+        found = self.lake.each(partial(self.lake.find, "documents"), days)
+        return [v.partition for v in found if v and v.metadata.get(MODEL_HASH) != wanted]
 
     def days_of_other_embedders(self, days: Iterable[str]) -> list[str]:
         """Return those of the days whose vectors were made by another embedder."""
-        found = ((day, self.lake.find("vectors", day)) for day in days)
-        made = [(day, v.metadata.get(EMBEDDER)) for day, v in found if v]
+        found = self.lake.each(partial(self.lake.find, "vectors"), days)
+        made = [(v.partition, v.metadata.get(EMBEDDER)) for v in found if v]
         return [day for day, name in made if name != self.embedder.model_id]
 
     def complete_day(self, day: str) -> dict[str, Version] | None:
@@ -129,7 +171,7 @@ class Project:
                     live[table] = version
                 elif not TABLES[table].optional:
                     return None
-        except StoreError:
+        except DamagedError:
             return None
         if any(self.lake.damaged(v) for v in live.values()):
             return None
@@ -157,7 +199,7 @@ class Project:
         for day in reversed(self.lake.partitions("documents")):
             if not first <= day <= last:
                 continue
-            with suppress(StoreError):
+            with suppress(DamagedError, MissingVersionError):
                 version = self.lake.live("documents", day)
                 if version.rows and not version.metadata.get(STRAYS_ONLY):
                     return date.fromisoformat(day)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from stupid_dagster.project import Project
 from stupid_dagster.samples import write_flights
 
-pytest_plugins = ["tests.projects"]
+pytest_plugins = ["tests.projects", "tests.stores.s3_server"]
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -29,17 +30,7 @@ def flights_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     All tests share it: read only. `flights_copy` is for tests that change it.
     """
-    # Workers of pytest-xdist share one: the folder above a worker's own is the run's.
-    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if shared else base) / "flights"
-    with (root.parent / "flights.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "made").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            _make(root)
-            (root / "made").touch()
-    return Project.load(root)
+    return _shared(tmp_path_factory, "flights", _make)
 
 
 @pytest.fixture
@@ -55,10 +46,11 @@ def two_windows(flights_project: Project, tmp_path_factory: pytest.TempPathFacto
     """A copy of `flights_project`, and beside its window that of the day before. Read only."""
     from tests.pipeline import make_window
 
-    root = tmp_path_factory.mktemp("windows") / "flights"
-    shutil.copytree(flights_project.settings.root, root)
-    make_window(Project.load(root), "2013-02-08")
-    return Project.load(root)
+    def make(root: Path) -> None:
+        shutil.copytree(flights_project.settings.root, root)
+        make_window(Project.load(root), "2013-02-08")
+
+    return _shared(tmp_path_factory, "two_windows", make)
 
 
 @pytest.fixture
@@ -66,6 +58,24 @@ def two_windows_copy(two_windows: Project, tmp_path: Path) -> Project:
     """A copy of `two_windows` of the test's own."""
     root = tmp_path / "windows"
     shutil.copytree(two_windows.settings.root, root)
+    return Project.load(root)
+
+
+def _shared(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
+) -> Project:
+    """Return a project that is made once, by the first of pytest-xdist's workers that wants it."""
+    # The folder above a worker's own is the run's.
+    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if shared else base) / name
+    made = root.with_name(f"{name}.made")
+    with root.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            make(root)
+            made.touch()
     return Project.load(root)
 
 

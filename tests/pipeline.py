@@ -21,8 +21,8 @@ from stupid_dagster.stages.search_index import make_search_index
 from stupid_dagster.stages.trends import make_history, make_trends
 from stupid_dagster.stages.window import make_window_days, open_window
 from stupid_dagster.stages.words import make_insights
-from stupid_dagster.stores.lake import VERSION_FILE, VersionWriter
 from stupid_dagster.stores.snapshots import Manifest
+from stupid_dagster.stores.version import VERSION_FILE, VersionWriter
 from stupid_dagster.tables import WINDOW_TABLES
 
 DAY_STAGES = (make_documents, make_connections, make_vectors)

@@ -7,7 +7,15 @@ import threading
 
 import pytest
 
-from stupid_dagster.deadline import check, deadline, remaining
+from stupid_dagster.deadline import (
+    Stop,
+    Stopped,
+    check,
+    current_stop,
+    deadline,
+    remaining,
+    stoppable,
+)
 from stupid_dagster.errors import TimedOutError
 
 
@@ -49,3 +57,24 @@ def test_threads_with_a_copy_of_the_context_have_the_deadline_and_others_do_not(
 
     assert asyncio.run(ask())
     assert seen == [None]
+
+
+def test_what_was_stopped_has_no_time_left_whatever_its_deadline() -> None:
+    stop, done = Stop(), []
+    stop.then(lambda: done.append("first"))
+    with stoppable(stop):
+        assert current_stop() is stop
+        assert remaining() is None
+        with deadline(60):
+            check()
+            stop.check()
+            stop.stop()
+            with pytest.raises(TimedOutError):
+                check()
+        assert remaining() == 0
+        with pytest.raises(Stopped):
+            stop.check()
+    assert (current_stop(), remaining()) == (None, None)
+    stop.stop()
+    stop.then(lambda: done.append("late"))
+    assert done == ["first", "late"]

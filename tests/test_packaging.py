@@ -54,7 +54,7 @@ def test_the_shipped_settings_are_the_demo_s() -> None:
     assert settings.event_model in bundled_models()
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "data/" in ignored
-    assert Path(settings.landing).parts[0] == settings.data_root.parts[0] == "data"
+    assert Path(settings.landing).parts[0] == Path(settings.data_root).parts[0] == "data"
 
 
 def test_every_folder_of_code_is_a_package() -> None:
@@ -70,7 +70,7 @@ def test_each_dependency_has_a_bound_and_a_release_in_use() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {line.split("==")[0] for line in lines if "==" in line}
     for requirement in itertools.chain.from_iterable(wanted):
-        parts = re.fullmatch(r"([\w-]+)(?:\[\w+\])?[<>]=?[\d.]+(,<[\d.]+)?", requirement)
+        parts = re.fullmatch(r"([\w-]+)(?:\[[\w,-]+\])?[<>]=?[\d.]+(,<[\d.]+)?", requirement)
         assert parts, f"{requirement} has no bound"
         assert parts[1] in pins, f"{requirement}: run `make lock`"
     assert not re.search(r"https?://|@ ", "\n".join(lines)), "releases only, no addresses"

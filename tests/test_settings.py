@@ -57,7 +57,7 @@ def test_values_get_their_types_from_the_file_and_from_text(tmp_path: Path) -> N
     settings = load(tmp_path, toml, env)
     assert settings.partitions_start == date(2013, 1, 11)
     assert settings.partitions_end == date(2013, 2, 9)
-    assert settings.data_root == Path("lake")
+    assert settings.lake_location == tmp_path / "lake"
     assert isinstance(settings.garbage_minutes, float)
 
 
@@ -104,6 +104,12 @@ def test_every_setting_has_help() -> None:
     assert {"root", "sources"}.isdisjoint(SETTINGS)
 
 
+def test_a_key_is_told_in_no_error(tmp_path: Path) -> None:
+    for toml in ("api_key = 12345678", "api_key = ['12345678']", "[api]\nkey = 12345678"):
+        [problem] = problems(tmp_path, toml)
+        assert "api_key" in problem and "valid string" in problem and "12345678" not in problem
+
+
 @pytest.mark.parametrize("name", ["root", "sources"])
 def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
     assert "no setting is named" in problems(tmp_path, f'{name} = "x"\n')[0]
@@ -121,6 +127,15 @@ def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
         ("[embedder]\nbackend = 'openai'\nmodel = 'm'\npooling = 'cls'", "embedder_pooling is"),
         ('data_root = "data/landing/lake"', "neither may lie in the other"),
         ('landing = "data/../data/lake"', "neither may lie in the other"),
+        *(
+            (f"landing = '{url}'\ndata_root = 's3://b/lake'", "neither may lie in the other")
+            for url in ("s3a://b/lake", "simplecache::s3://b/lake/x", "S3://b", "s3://b//lake/")
+        ),
+        ("landing = 'file:///a/../b/x'\ndata_root = '/b'", "neither may lie in the other"),
+        ("landing = 'data'\ndata_root = 's3://b/lake'", "workplace = "),
+        ("landing = 'data/workplace/x'\ndata_root = 's3://b/lake'", "workplace = "),
+        ("inbox = 'data/workplace'\ndata_root = 's3://b/lake'", "nor have it in it"),
+        ("inbox = 's3a://b/lake/x'\ndata_root = 's3://b/lake'", "inbox = s3a://b/lake/x"),
         ("llm_prices = {openai = [1, 2]}", "name a model as provider/model"),
         (
             "llm = ['ollama']\nllm_ollama_model = 'm'\nllm_run_cost = 1",
@@ -131,6 +146,10 @@ def test_internal_fields_are_no_settings(tmp_path: Path, name: str) -> None:
 def test_settings_that_contradict_each_other(tmp_path: Path, toml: str, part: str) -> None:
     [problem] = problems(tmp_path, toml)
     assert part in problem
+
+
+def test_a_lake_in_a_folder_has_no_use_for_the_workplace(tmp_path: Path) -> None:
+    assert load(tmp_path, 'landing = "data"\ndata_root = "lake"').workplace
 
 
 PRICES = {"openai/m": (1, 2.5), "ollama/m:8b": (0, 0)}
@@ -166,6 +185,14 @@ def test_a_folder_in_the_file_s_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "stupid.toml").mkdir()
     with pytest.raises(SettingsError, match=r"stupid\.toml can't be read"):
         load_settings(tmp_path, environment={})
+
+
+@pytest.mark.parametrize("text", ["Airport, Carrier", '["Airport", "Carrier"]'])
+def test_lists_are_names_with_commas_or_json_in_the_environment(tmp_path: Path, text: str) -> None:
+    environment = {"STUPID_LLM_HIDDEN": text}
+    assert load_settings(tmp_path, environment=environment).llm_hidden == ("Airport", "Carrier")
+    with pytest.raises(SettingsError, match="llm_hidden"):
+        load_settings(tmp_path, environment={"STUPID_LLM_HIDDEN": '["Airport"'})
 
 
 def test_the_root_comes_from_the_argument_the_environment_or_here(

@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import safetensors.numpy
+import safetensors.numpy  # pyright: ignore[reportMissingImports]  # see README.md
 from onnx import TensorProto, helper, numpy_helper
 from scipy.special import erf
 

@@ -17,7 +17,7 @@ from benchmarks.tasks import DAY_STAGES, WINDOW_STAGES
 from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import evict, plan_eviction
 from stupid_dagster.stages.publish import Publication, publish_window
-from stupid_dagster.stores.snapshots import POINTER
+from stupid_dagster.stores.ledger import POINTER
 
 LOG, STOP = "published.jsonl", "stop"
 LEAST = ("window_days", "search_index", "graph", "graph_database", "graph_knowledge", "catalog")

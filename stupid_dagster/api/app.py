@@ -37,6 +37,7 @@ from stupid_dagster.ingest.inbox import Inbox
 from stupid_dagster.project import Project
 from stupid_dagster.query import KeptSnapshots
 from stupid_dagster.query.questions.asking import Questions
+from stupid_dagster.query.questions.shared_sessions import sessions_of
 
 _DESCRIPTION = """
 What the pipeline learnt from the window's events: the published snapshot, read-only, or with
@@ -100,9 +101,8 @@ def create_app(project: Project, hosts: Collection[str] | None = None) -> FastAP
     app.state.snapshots = snapshots
     app.state.metrics = metrics
     app.state.insights = feed
-    app.state.questions = Questions(project)
-    folder = project.settings.inbox_folder
-    app.state.inbox = Inbox(folder) if folder else None
+    app.state.questions = Questions(project, sessions_of(project.lake))
+    app.state.inbox = Inbox(project.inbox) if project.inbox else None
     add_error_handlers(app)
     app.include_router(docs.router)
     app.include_router(health.router)

@@ -6,7 +6,7 @@ Labels have few values: a route is its template, never a path.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -193,15 +193,20 @@ class _Served(_AtScrape):
             if table in TABLES:
                 sizes.add_metric([table], sum(version.bytes for version in versions.values()))
         yield sizes
-        yield _words_tokens(manifest)
+        yield from _words_spent(manifest)
 
 
-def _words_tokens(manifest: Manifest) -> Metric:
-    """Return what language models took for the words of a snapshot."""
+def _words_spent(manifest: Manifest) -> Iterator[Metric]:
+    """Yield what language models took for the words of a snapshot, and cost where known."""
     tokens = GaugeMetricFamily(
         "stupid_snapshot_language_model_tokens",
         "Tokens that language models took for the snapshot's table.",
         labels=["table", "provider", "model", "kind"],
+    )
+    dollars = GaugeMetricFamily(
+        "stupid_snapshot_language_model_dollars",
+        "Dollars that language models cost for the snapshot's table, of those with a price.",
+        labels=["table", "provider", "model"],
     )
     for table, versions in manifest.versions.items():
         for version in versions.values():
@@ -209,4 +214,7 @@ def _words_tokens(manifest: Manifest) -> Metric:
                 provider, _, model = model_id.partition("/")
                 tokens.add_metric([table, provider, model, "prompt"], one["prompt_tokens"])
                 tokens.add_metric([table, provider, model, "completion"], one["completion_tokens"])
-    return tokens
+                if "dollars" in one:
+                    dollars.add_metric([table, provider, model], one["dollars"])
+    yield tokens
+    yield dollars

@@ -28,7 +28,6 @@ def serve(project: Project, announce: Callable[[str], Any] = lambda url: None) -
     `announce` is called with the URL once it can be asked.
     """
     settings = project.settings
-    raise_open_files()
     with bound_socket(settings) as listener:
         app = create_app(project, allowed_hosts(settings))
         server = Server(server_config(app))
@@ -44,8 +43,9 @@ def run_announced(
     """Run a server on a bound socket until it is told to stop.
 
     `announce` is called with its URL once the socket takes connections, and never if the start
-    fails.
+    fails. The process may have as many files open from then on as the system allows it.
     """
+    raise_open_files()
     host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
     url = f"http://{host}:{listener.getsockname()[1]}"
     begin = server.startup

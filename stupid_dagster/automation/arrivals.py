@@ -13,9 +13,8 @@ from stupid_dagster.automation.jobs import day_job
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.compute.words import first_few
-from stupid_dagster.errors import IngestError
+from stupid_dagster.errors import IngestError, StoreError
 from stupid_dagster.ingest.arrivals import Arrivals, Waiting, look_for_arrivals
-from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 
@@ -71,15 +70,16 @@ def arrivals_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
         before = Memory()
     now = time.time()
     try:
-        arrivals = look_for_arrivals(
-            loaded.model,
-            Source(settings.landing_location, settings.inbox_folder),
-            loaded.landing_cache,
-            before.waiting,
-            now=now,
-            stable_seconds=settings.arrival_stable_seconds,
-        )
-    except IngestError as error:
+        with loaded.landing_cache() as cache:
+            arrivals = look_for_arrivals(
+                loaded.model,
+                loaded.source,
+                cache,
+                before.waiting,
+                now=now,
+                stable_seconds=settings.arrival_stable_seconds,
+            )
+    except (IngestError, StoreError) as error:
         return dg.SkipReason(str(error))
     stale = find_stale_days(loaded, arrivals)
     told = {sha256(notice.encode()).hexdigest()[:8]: notice for notice in stale.notices}

@@ -6,8 +6,14 @@ Days and windows have jobs of their own: a backfill of days must not drag in a w
 from datetime import UTC, date
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from stupid_dagster.automation.in_progress import days_are_being_made, days_in_progress
+from stupid_dagster.automation.in_progress import (
+    days_are_being_made,
+    days_in_progress,
+    run_in_progress,
+)
+from stupid_dagster.automation.needs import DAY_RUN, WINDOW_NEEDS, run_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.automation.run_keys import newest_run, run_key
 from stupid_dagster.errors import SnapshotError
@@ -19,11 +25,13 @@ from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 day_job = dg.define_asset_job(
     "days",
     selection=dg.AssetSelection.assets(*DAY_TABLES),
+    tags=run_tags(DAY_RUN),
     description="Make days: documents, entities, edges, texts, vectors, activity, metrics.",
 )
 window_job = dg.define_asset_job(
     "window",
     selection=dg.AssetSelection.assets(*WINDOW_TABLES, "snapshot"),
+    tags=run_tags(*WINDOW_NEEDS.values()),
     description="Make the knowledge of the window that ends on a day, and publish it.",
 )
 _ZONE = Project.load().model.zone
@@ -67,10 +75,14 @@ def _outside_partitions(project: Project, day: date) -> dg.SkipReason | None:
 def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectResource):
     """Ask for the newest window unless the published one was made of the same days.
 
-    While days are being made it waits, so that a backfill of days ends with one window.
+    While days are being made it waits, so that a backfill of days ends with one window; and while a
+    window is, since two at once would take twice as long, and one of them for nothing.
     """
     if days_are_being_made(context.instance):
         return dg.SkipReason("days are being made")
+    if run := run_in_progress(context.instance, "window"):
+        day = run.tags.get(PARTITION_NAME_TAG)
+        return dg.SkipReason(f"the window ending on {day} is being made by run {run.run_id}")
     loaded = project.load()
     anchor = loaded.anchor()
     if anchor is None:
@@ -89,8 +101,6 @@ def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectRe
 
 def _asked_for(run: dg.DagsterRun, anchor: date) -> str:
     """Return why a window is not asked for again: what had failed once would fail for ever."""
-    if not run.is_finished:
-        return f"the window ending on {anchor} is being made by run {run.run_id}"
     return (
         f"the window ending on {anchor} was asked for, for the days as they are now, and run "
         f"{run.run_id} ended without publishing it ({run.status.value.lower()}): see its log, then "

@@ -13,7 +13,8 @@ from stupid_dagster.catalog.fields import UNKNOWN, Values, window_fields
 from stupid_dagster.catalog.knowledge import describe_knowledge
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.schema import FieldRule
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import Version
 
 
 def build_catalog(

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
 _BOOKKEEPING = ("window_days", "next_number")

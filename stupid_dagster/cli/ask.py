@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from stupid_dagster.query import SnapshotReader
 
 SHOWN = 20
+_RESULTS = """(a JSON line for each step, with pseudonyms: its status, number of rows, first rows \
+and sums of columns, 8,000 characters altogether)"""
 
 
 @click.command()
 @click.argument("questions", nargs=-1, required=True, metavar="QUESTION...")
 @click.option("--show-plan", is_flag=True, help="Print the plans as JSON, as `plan` takes them.")
-@click.option("--dry-run", is_flag=True, help="Print what planning would send; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent; send nothing.")
 @as_of_option
 @click.pass_obj
 def ask(
@@ -61,19 +63,37 @@ def ask(
 
 
 def _show_prompts(reader: SnapshotReader, questions: tuple[str, ...]) -> None:
-    """Print what is sent for a plan; what is sent to tell its results depends on them."""
-    from stupid_dagster.query.questions.privacy import Screen
-    from stupid_dagster.query.questions.prompts import planning_messages
+    """Print what is sent for plans and to tell results; what only an answer gives is named there.
 
+    The pseudonyms' key is made by none but what sends them.
+    """
+    from stupid_dagster.llm.privacy import has_pseudonym_key
+    from stupid_dagster.llm.schemas import strict_schema
+    from stupid_dagster.query.questions.planner import PlanAnswer
+    from stupid_dagster.query.questions.privacy import Screen
+    from stupid_dagster.query.questions.prompts import planning_messages, telling_messages
+    from stupid_dagster.query.questions.sessions import MOST_TURNS, Turn
+
+    turns: list[Turn] = []
     for question in questions:
-        for message in planning_messages(reader, Screen.of(reader), question, ()):
-            click.echo(f"-- {message.role}\n{message.content}")
+        screen = Screen.of(reader, keep_key=False)
+        planning = planning_messages(reader, screen, question, turns[-MOST_TURNS:])
+        telling = telling_messages(screen.question(question), _RESULTS)
+        for what, messages in (("plan", planning), ("tell its results", telling)):
+            click.echo(f"== To {what}:")
+            for message in messages:
+                click.echo(f"-- {message.role}\n{message.content}")
+        turns.append(Turn(question, {"(its plan)": []}, reader.id, {"(columns found)": []}))
         click.echo()
+    click.echo("== With each request for a plan, as the answer's JSON schema:")
+    click.echo(json.dumps(strict_schema(PlanAnswer)))
+    if not has_pseudonym_key(reader.project.lake.files):
+        click.echo("The lake has no key for pseudonyms yet: they will be others than these.")
     settings = reader.project.settings
     to = ", ".join(settings.llm) or "nobody: the setting llm names no provider"
     if settings.llm_share == "nothing":
         to = "nobody: the setting llm_share is nothing"
-    click.echo(f"For {to}. Results follow by the same rules. Nothing was sent.")
+    click.echo(f"For {to}. Results are sent by the same rules. Nothing was sent.")
 
 
 class _Told:

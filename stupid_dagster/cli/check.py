@@ -46,9 +46,7 @@ def check(settings: Settings, model: str, data: str | None, most: int) -> None:
     if not days:
         console.print("[yellow]no file has a usable date[/]")
         return
-    # Not those of which there are only a few rows in another day's file.
-    own = {day for file in landing.files for day in file.own_days & file.days.keys()}
-    tried = [day for day in days if day in own][-most:] or days[-most:]
+    tried = own_days(landing)[-most:]
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
     made = [build_documents(loaded, landing, date.fromisoformat(d), (first, last)) for d in tried]
     console.print(f"tried on {len(made)} of {len(days)} days: {', '.join(tried)}\n")
@@ -60,6 +58,16 @@ def check(settings: Settings, model: str, data: str | None, most: int) -> None:
         console.print("nothing would be rejected")
     else:
         show_rejects(set_aside)
+
+
+def own_days(landing: LandingIndex) -> list[str]:
+    """Return the days that have files, ascending; all that have rows, if none has a file.
+
+    Not those of which there are only a few rows in another day's file.
+    """
+    own = {day for file in landing.files for day in file.own_days & file.days.keys()}
+    days = landing.days()
+    return [day for day in days if day in own] or days
 
 
 def _show_files(model: EventModel, landing: LandingIndex) -> None:

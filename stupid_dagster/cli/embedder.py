@@ -55,8 +55,8 @@ def show(settings: Settings) -> None:
     show_table("Days with vectors", ["embedder", "days"], made.most_common())
     if others := project.days_of_other_embedders(days):
         console.print(
-            f"[yellow]{len(others)} days have vectors of another embedder[/]: run --only-vectors "
-            f"--from {others[0]} --to {others[-1]}"
+            f"[yellow]{len(others)} days have vectors of another embedder[/]: "
+            f"`stupid-dagster run --only-vectors --from {others[0]} --to {others[-1]}`"
         )
 
 

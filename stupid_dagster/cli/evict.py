@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.data import DAY
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import DamagedError, MissingVersionError
 from stupid_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _show_plan(
         for table, found in eviction.stale.items():
             live = []
             for partition in found:
-                with suppress(StoreError):  # What is damaged goes like the others.
+                with suppress(DamagedError, MissingVersionError):  # They go like the others.
                     live.append(project.lake.live(table, partition))
             total = sum(version.rows for version in live), sum(version.bytes for version in live)
             unreadable = len(found) - len(live)

@@ -11,6 +11,7 @@ from rich.padding import Padding
 
 from stupid_dagster.cli.as_of import snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.deadline import deadline
 from stupid_dagster.project import Project
 from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.snapshots import Snapshot, open_snapshot
@@ -47,7 +48,8 @@ def show_search(
     as_of: datetime | None = None,
 ) -> None:
     """Print the texts of the published window, or that `as_of` a day, nearest to a text."""
-    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
+    seconds = project.settings.step_seconds
+    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader, deadline(seconds):
         found = reader.search(text, mode=mode, event_types=event_types or None, limit=limit)
     show_table(
         f"Nearest to {text!r}",

@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.settings import Settings
 
 SHOWN = 20
+FIRST_COLUMNS = {"labels": ("subject", "label", "description", "provenance")}
+"""Those that a table shows where none are named; of others all."""
 CELL = 60
 """Characters of a list or a text that a row shows; `--all` shows them whole."""
 
@@ -23,7 +26,11 @@ CELL = 60
     multiple=True,
     help="Condition, such as severity:eq:critical or score:ge:0.3; may be repeated.",
 )
-@click.option("--columns", help="Columns to show, parted by commas; default: all.")
+@click.option(
+    "--columns",
+    help="Columns to show, parted by commas; default: all, of labels those with words, "
+    "of digest the paragraph.",
+)
 @click.option("--sort", help="Column to sort by; with a - before it the other way round.")
 @click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
 @click.option("--all", "whole", is_flag=True, help="Do not cut long cells.")
@@ -54,9 +61,13 @@ def knowledge(
         return
     with SnapshotReader(project, snapshot) as reader:
         filters = [parse_filter(text) for text in where]
-        wanted = columns.split(",") if columns else None
+        wanted = columns.split(",") if columns else [*FIRST_COLUMNS.get(table, ())] or None
         page = reader.knowledge(table, filters=filters, sort=sort, limit=limit, columns=wanted)
     found = page.rows
+    if table == "digest" and not columns:
+        for row in found.iter_rows(named=True):
+            console.print(f"{escape(row['text'])}\n[dim]written by: {escape(row['provenance'])}[/]")
+        return
     rows = [[shown_value(value, whole) for value in row] for row in found.iter_rows()]
     show_table(TABLES[table].description, found.columns, rows)
     total = "" if page.total is None else f" of {page.total:,}"

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.words import tell_words
 from stupid_dagster.errors import ComputeError, SettingsError
 from stupid_dagster.settings import Settings
 
@@ -95,6 +96,7 @@ def run_days_and_window(
             progress.advance(task)
     _show(runs)
     if window and not runs[-1].error:
+        tell_words(project, window.isoformat())
         _tell_place_of(project, window)
     if window or days:
         tell_odd_days(project, window or date.fromisoformat(days[-1]))
@@ -158,8 +160,8 @@ def _tell_outdated(project: Project) -> None:
     if day_versions(project, last_day) != published_day_versions(project, last_day):
         console.print(
             f"[yellow]the published window ends on {last_day} and was made of other versions of "
-            f"its days than there are now[/]: run --window {last_day} (the sensor newest_window "
-            "does it)"
+            f"its days than there are now[/]: `stupid-dagster run --window {last_day}` (the sensor "
+            "newest_window does it)"
         )
 
 
@@ -188,8 +190,9 @@ def tell_odd_days(project: Project, last_day: date) -> None:
     if others := project.days_of_other_embedders(project.window_days(last_day)):
         console.print(
             f"[yellow]{len(others)} days of the window have vectors of another embedder than "
-            f"{escape(project.embedder.model_id)}[/], and no window can be made of both: run "
-            f"--only-vectors --from {others[0]} --to {others[-1]} --window {last_day}"
+            f"{escape(project.embedder.model_id)}[/], and no window can be made of both: "
+            f"`stupid-dagster run --only-vectors --from {others[0]} --to {others[-1]} "
+            f"--window {last_day}`"
         )
 
 

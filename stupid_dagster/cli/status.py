@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import click
 
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.run import tell_odd_days
+from stupid_dagster.cli.words import tell_words
 from stupid_dagster.settings import SETTINGS, Settings
 
 
@@ -41,9 +43,10 @@ def status(settings: Settings, show_settings: bool) -> None:
 
     project = Project(settings)
     lake = project.lake
-    rows = []
-    for table in lake.tables():
-        versions = [lake.live(table, partition) for partition in lake.partitions(table)]
+    tables, rows = lake.tables(), []
+    partitions = lake.each(lake.partitions, tables)
+    for table, names in zip(tables, partitions, strict=True):
+        versions = lake.each(partial(lake.live, table), names)
         rows.append(
             (
                 table,
@@ -54,7 +57,7 @@ def status(settings: Settings, show_settings: bool) -> None:
                 sum(version.bytes for version in versions),
             )
         )
-    show_table(f"Lake {lake.root}", ["table", "partitions", "first", "last", "rows", "bytes"], rows)
+    show_table(f"Lake {lake.url}", ["table", "partitions", "first", "last", "rows", "bytes"], rows)
     if published_id(lake) is None:
         console.print("nothing is published yet: run `stupid-dagster run`")
         return
@@ -66,4 +69,5 @@ def status(settings: Settings, show_settings: bool) -> None:
     windows = [day for day in kept_windows(lake) if day != manifest.last_day]
     if windows:
         console.print(f"earlier windows, for --as-of: ending on {', '.join(windows)}")
+    tell_words(project, manifest.last_day)
     tell_odd_days(project, date.fromisoformat(manifest.last_day))

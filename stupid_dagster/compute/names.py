@@ -38,6 +38,17 @@ def naming_property(model: EventModel, entity_type: str) -> str | None:
     return rule.properties[0] if rule.normalise == "hash" and rule.properties else None
 
 
+def naming_properties(model: EventModel, entity_type: str) -> tuple[str, ...]:
+    """Return all properties that name an entity type's entities: first_name, surname, title."""
+    rule = model.entities[entity_type]
+    telling = (naming_property(model, entity_type),)
+    return tuple(
+        name
+        for name in rule.properties
+        if name in telling or words.humanise(name).split()[-1].endswith(_NAMING)
+    )
+
+
 def type_of(entity: str, model: EventModel) -> str:
     """Return the entity type that an id's prefix stands for; the prefix if none does."""
     prefix = entity.partition(":")[0]

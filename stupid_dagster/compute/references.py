@@ -177,7 +177,12 @@ def json_dates(texts: Iterable[str | None], horizon: Horizon) -> Iterator[str]:
     Left out are values of users' data, which may be any date.
     """
     words = _NO_DATES.union(
-        *({c.name for c in table.columns if c.refers == "words"} for table in TABLES.values())
+        {
+            c.name
+            for table in TABLES.values()
+            for c in table.columns
+            if c.refers in ("words", "said")
+        }
     )
     day = horizon.day.isoformat()
     series = pl.Series("json", list(texts), dtype=pl.String)

@@ -89,13 +89,15 @@ def _aggregated(
 ) -> pl.LazyFrame:
     member = pl.col(f"by:{dimension}") if dimension else pl.lit("")
     value = pl.col("value")
+    # Sorted, floats are added up in one order, however many threads there are: a worker with
+    # more CPUs would else give other last digits, and the same day another version.
     match metric.kind:
         case "count":
             value = value.len()
         case "sum":
-            value = value.sum()
+            value = value.implode().list.sort().list.sum()
         case "mean":
-            value = value.mean()
+            value = value.implode().list.sort().list.mean()
         case _:
             value = value.n_unique()
     return (

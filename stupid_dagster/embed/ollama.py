@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from stupid_dagster.embed.pace import retry_after
-from stupid_dagster.embed.remote import (
-    RemoteEmbedder,
-    Reply,
-    RequestDelayed,
-    RequestFailed,
-    status_failure,
-)
+from stupid_dagster.embed.remote import RemoteEmbedder, Reply
+from stupid_dagster.providers import ollama_client, ollama_failures, ollama_within
 
 
 class OllamaEmbedder(RemoteEmbedder):
@@ -28,49 +21,17 @@ class OllamaEmbedder(RemoteEmbedder):
     texts_a_request: ClassVar[int] = 64
 
     def _connect(self) -> Any:
-        from ollama import Client
+        return ollama_client(self.remote.url)
 
-        told = self._told = threading.local()
-
-        def note(response: Any) -> None:
-            told.retry_after = retry_after(response.headers)
-
-        # The client itself waits for ever, and keeps an answer's headers to itself.
-        return Client(
-            host=self.remote.url,
-            timeout=self.remote.seconds,
-            event_hooks={"response": [note]},
-        )
-
-    def _ask(self, texts: Sequence[str]) -> Reply:
+    def _ask(self, texts: Sequence[str], seconds: float) -> Reply:
+        ollama_within(seconds)
         answer = self.client.embed(
             model=self.remote.model, input=list(texts), dimensions=self.remote.dimensions
         )
         return Reply(answer.embeddings, answer.prompt_eval_count or 0)
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        import httpx
-        import ollama
-
-        try:
-            yield
-        except httpx.TimeoutException as error:
-            raise RequestDelayed(
-                f"no answer in {self.remote.seconds:g} s (setting embedder_seconds)"
-            ) from error
-        except ollama.ResponseError as error:
-            raise status_failure(
-                error.status_code,
-                error.error,
-                self._told.retry_after,
-            ) from error
-        except (ConnectionError, httpx.HTTPError) as error:
-            raise RequestDelayed(f"can't be reached: {error}") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RequestFailed("answered what are no embeddings; is embedder_url right?") from (
-                error
-            )
+    def _failures(self) -> AbstractContextManager[None]:
+        return ollama_failures(self._terms())
 
     def _place(self) -> str:
-        return ""  # All servers get their models from one registry.
+        return ""  # Mostly they get their models from one registry, under its names.

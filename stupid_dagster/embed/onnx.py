@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from importlib.resources.abc import Traversable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -70,7 +71,7 @@ class OnnxEmbedder:
         use (default: the first). A text's tokens beyond `max_tokens` are ignored. `threads` run
         the model (default: the CPUs this process may use, at most 4). `execution` are execution
         providers in order of preference (default: the CPU's). `tokenise` turns texts into token
-        ids.
+        ids; for one that isn't the default, and for the tokenizer's file, the name must vouch.
         """
         self._directory = Path(directory) if isinstance(directory, str) else directory
         found = [self._directory.joinpath(*place.split("/")) for place in PLACES]
@@ -101,7 +102,11 @@ class OnnxEmbedder:
 
     @property
     def model_id(self) -> str:
-        """`<name>@<first 12 hex digits of the model file's SHA-256>`, then options not default."""
+        """`<name>@<first 12 hex digits of a SHA-256>`, then options not default.
+
+        The hash is of the model, the files of weights beside it that it names, and the tokenizer;
+        where `tokenise` isn't the default, of the model alone: `name` stands for the rest.
+        """
         return self._model_id
 
     @property
@@ -111,16 +116,31 @@ class OnnxEmbedder:
 
     @property
     def model_bytes(self) -> int:
-        """The size of the model file."""
+        """The size of the model file, and of its weights where they are beside it."""
         with self._file.open("rb") as stream:
-            return stream.seek(0, os.SEEK_END)
+            return stream.seek(0, os.SEEK_END) + sum(f.stat().st_size for f in self._weights())
 
     @cached_property
     def _model_id(self) -> str:
         digest = _digest(self._file)
+        if self._tokenise is whole_texts:
+            others = [*self._weights(), self._directory / TOKENIZER]
+            digest = hashlib.sha256("".join([digest, *map(_digest, others)]).encode()).hexdigest()
         options = [] if self._output is None else [self._output]
         options += [] if self._pooling == "mean" else [self._pooling]
         return "+".join([f"{self._name}@{digest[:12]}", *options])
+
+    def _weights(self) -> list[Path]:
+        """Return the files beside the model that it names: those of large models' weights.
+
+        The path of such a file is a text in the model (`external_data` of a tensor in
+        https://onnx.ai/onnx/repo-docs/ExternalData.html), and so stands there as it is.
+        """
+        if not isinstance(self._file, Path) or not self._file.stat().st_size:
+            return []
+        beside = sorted(file for file in self._file.parent.iterdir() if file.is_file())
+        with self._file.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as model:
+            return [f for f in beside if f != self._file and model.find(f.name.encode()) >= 0]
 
     @cached_property
     def _dimensions(self) -> int:
@@ -313,7 +333,7 @@ def _digest(file: Traversable) -> str:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _digest_of(file: Path, size: int, changed: int) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from stupid_dagster.embed.pace import retry_after
-from stupid_dagster.embed.remote import (
-    RemoteEmbedder,
-    Reply,
-    RequestDelayed,
-    RequestFailed,
-    status_failure,
-)
-from stupid_dagster.keys import provider_key
+from stupid_dagster.embed.remote import RemoteEmbedder, Reply
+from stupid_dagster.providers import RequestFailed, key_for, openai_failures
+from stupid_dagster.stopping import STOPPED_WITH_WORK
 
 KEY = "OPENAI_API_KEY"
 # The client reads it itself; a model's id tells whose the model is.
@@ -31,22 +25,21 @@ class OpenAIEmbedder(RemoteEmbedder):
     texts_a_request: ClassVar[int] = 512
 
     def _connect(self) -> Any:
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
-        key = provider_key(KEY)
-        if not key and not self._url:
-            raise RequestFailed(f"there is no key: set {KEY} in the environment")
-        # Servers of one's own mostly want none. Its retries would know nothing of the others'.
+        # Its retries would know nothing of the others'.
         return OpenAI(
-            api_key=key or "none",
+            api_key=key_for(KEY, self._url),
             base_url=self._url,
-            timeout=self.remote.seconds,
             max_retries=0,
+            http_client=DefaultHttpxClient(event_hooks=STOPPED_WITH_WORK),
         )
 
-    def _ask(self, texts: Sequence[str]) -> Reply:
+    def _ask(self, texts: Sequence[str], seconds: float) -> Reply:
         more = {"dimensions": self.remote.dimensions} if self.remote.dimensions else {}
-        answer = self.client.embeddings.create(model=self.remote.model, input=list(texts), **more)
+        answer = self.client.embeddings.create(
+            model=self.remote.model, input=list(texts), timeout=seconds, **more
+        )
         # A server that isn't one of embeddings may answer anything.
         data = getattr(answer, "data", None)
         if not isinstance(data, list):
@@ -58,37 +51,17 @@ class OpenAIEmbedder(RemoteEmbedder):
         tokens = getattr(usage, "total_tokens", None) or 0
         return Reply([given[place] or () for place in range(len(texts))], tokens)
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        import httpx2
-        import openai
-
-        try:
-            yield
-        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-            raise RequestDelayed(
-                f"no answer in {self.remote.seconds:g} s (setting embedder_seconds)"
-            ) from error
-        except openai.APIStatusError as error:
-            raise status_failure(
-                error.status_code,
-                error.message.removeprefix(f"Error code: {error.status_code} - "),
-                retry_after(error.response.headers),
-                # What is paid for is used up: that doesn't pass by waiting.
-                passing=error.code != "insufficient_quota",
-            ) from error
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            raise RequestDelayed(f"can't be reached: {error.__cause__ or error}") from error
-        except openai.OpenAIError as error:
-            raise RequestFailed(str(error)) from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RequestFailed("answered what are no embeddings; is embedder_url right?") from (
-                error
-            )
+    def _failures(self) -> AbstractContextManager[None]:
+        return openai_failures(self._terms())
 
     def _place(self) -> str:
-        host = urlsplit(self._url).hostname if self._url else _HOST
-        return "" if host == _HOST else f" at {host}"
+        if not self._url:
+            return ""
+        # Servers of one host have models of one name; what else an URL may have is no place.
+        url = urlsplit(self._url)
+        port = f":{url.port}" if url.port else ""
+        place = f"{url.hostname}{port}{url.path.rstrip('/')}"
+        return "" if url.hostname == _HOST else f" at {place}"
 
     @property
     def _url(self) -> str | None:

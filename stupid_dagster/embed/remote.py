@@ -7,44 +7,35 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import structlog
 
-from stupid_dagster.deadline import remaining
-from stupid_dagster.embed.pace import Pace, wait_before
+from stupid_dagster.deadline import inner_stop, remaining
+from stupid_dagster.embed.pace import Pace
 from stupid_dagster.embed.protocol import Part
 from stupid_dagster.embed.texts import encodable, unit_rows
-from stupid_dagster.errors import EmbedderError
-from stupid_dagster.keys import without_keys
+from stupid_dagster.errors import EmbedderError, TimedOutError
+from stupid_dagster.providers import RequestDelayed, RequestFailed, Terms, wait_before
+from stupid_dagster.stopping import in_thread, limited
 
 log = structlog.get_logger(__name__)
 MAX_TOKENS = 8192
 REQUEST_BYTES = 300_000
 """OpenAI takes 300,000 tokens a request, and no token of a text is shorter than a byte."""
 PATIENCE = 120.0
-_PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 529)
-_MOST_SAID = 500
-
-
-class RequestFailed(Exception):
-    """A request that failed, in the terms of no client's own; sending it again won't help."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(without_keys(reason))
-
-
-class RequestDelayed(RequestFailed, TimeoutError):
-    """A request that failed, and may go well later."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
+_MISSING = "is embedder_model right, is the model pulled, and embedder_url?"
+_ODD = "answered what are no embeddings; is embedder_url right?"
+_NEAR = 0.05
+"""Seconds before a deadline in which a failure is its doing."""
+_THEN = "What was embedded is kept: run it again when the server answers, and only the rest is sent"
+_THEN_ASK = "Ask again when its server answers; a search with mode=text asks none"
 
 
 class Reply(NamedTuple):
@@ -97,7 +88,7 @@ class RemoteEmbedder(ABC):
     def model_id(self) -> str:
         """`backend/model`, then what was asked for that isn't the model's own."""
         remote = self.remote
-        cut = f"+{self._max_bytes} tokens" if self._max_bytes != MAX_TOKENS else ""
+        cut = f"+{self._max_bytes} bytes" if self._max_bytes != MAX_TOKENS else ""
         asked = f"@{remote.dimensions}" if remote.dimensions else ""
         return f"{self.name}/{remote.model}{asked}{cut}{self._place()}"
 
@@ -135,37 +126,43 @@ class RemoteEmbedder(ABC):
         """Yield the vectors of a request after the other, as answers come.
 
         Several requests are under way at a time. When one fails for good, those that are under way
-        are waited for. Raises EmbedderError.
+        are waited for. Raises EmbedderError. Within a deadline (`deadline`) all ends with it, and
+        TimedOutError is raised. Requests under way are given up then, and when no more is read.
         """
         cut = [self._cut(text) for text in encodable(texts)]
         sizes = np.array([len(text.encode()) if text.strip() else 0 for text in cut], np.int64)
         requests = self._requests(sizes)
         left = remaining()
-        give_up = self.remote.patience if left is None else min(left, self.remote.patience)
-        stopped = threading.Event()
+        until = None if left is None else time.monotonic() + left
         failed: EmbedderError | None = None
-        with ThreadPoolExecutor(self.remote.concurrency, self.name) as pool:
-            running: set[Future[Part]] = set()
+        running: set[Future[Part]] = set()
+        ended = threading.Event()
+        with inner_stop() as stop:
+            stop.then(ended.set)
             try:
                 while True:
                     while failed is None and len(running) < self.remote.concurrency:
                         if (rows := next(requests, None)) is None:
                             break
                         some = [cut[row] for row in rows]
-                        running.add(pool.submit(self._part, rows, some, give_up, stopped))
+                        work = partial(self._part, rows, some, until, ended)
+                        running.add(in_thread(self.name, stop, work))
                     if not running:
                         break
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    patience = None if until is None else max(0.0, until - time.monotonic())
+                    done, running = wait(running, patience, FIRST_COMPLETED)
+                    if not done:
+                        raise self._late()
                     for future in done:
                         try:
                             part = future.result()
                         except EmbedderError as error:
                             failed = failed or error
-                            stopped.set()
+                            ended.set()
                         else:
                             yield part
             finally:
-                stopped.set()
+                stop.stop()
         if failed:
             raise failed
         if len(empty := np.flatnonzero(sizes == 0)):
@@ -176,12 +173,18 @@ class RemoteEmbedder(ABC):
         """Return the server's client, which must not hold the embedder; raises RequestFailed."""
 
     @abstractmethod
-    def _ask(self, texts: Sequence[str]) -> Reply:
-        """Return the vectors of texts; raises what `_failures` knows."""
+    def _ask(self, texts: Sequence[str], seconds: float) -> Reply:
+        """Return the vectors of texts; raises what `_failures` knows.
+
+        So it does when the server is silent for so many seconds. Who calls it ends one that drips.
+        """
 
     @abstractmethod
     def _failures(self) -> AbstractContextManager[None]:
         """Return what turns the client's exceptions into RequestFailed."""
+
+    def _terms(self) -> Terms:
+        return Terms(self.remote.seconds, "embedder_seconds", _MISSING, _ODD)
 
     @abstractmethod
     def _place(self) -> str:
@@ -204,34 +207,51 @@ class RemoteEmbedder(ABC):
             start = stop
 
     def _part(
-        self, rows: np.ndarray, texts: Sequence[str], patience: float, stopped: threading.Event
+        self, rows: np.ndarray, texts: Sequence[str], until: float | None, stopped: threading.Event
     ) -> Part:
-        """Return the vectors of one request, sent until it goes well; raises EmbedderError."""
+        """Return the vectors of one request, sent until it goes well; raises EmbedderError.
+
+        `until` is when nobody waits for them any more, by `time.monotonic`: TimedOutError.
+        """
         first_failure: float | None = None
+        started = time.monotonic()
         for tries in count(1):
             if stopped.wait(self._pace.turn()):
                 raise EmbedderError(f"{self.model_id}: given up, for another request failed")
+            seconds = self.remote.seconds
+            if until is not None:
+                seconds = min(seconds, max(0.001, until - time.monotonic()))
             try:
                 with self._failures():
-                    reply = self._ask(texts)
+                    assert self.client  # Its making is none of the server's time.
+                    with limited(seconds) as limit, limit.working():
+                        reply = self._ask(texts, seconds)
                 vectors = self._checked(reply, len(texts))
                 return Part(rows, vectors, tries, tries - 1, reply.tokens)
             except RequestDelayed as failure:
                 now = time.monotonic()
+                if until is not None and now > until - _NEAR:
+                    raise self._late() from failure
                 first_failure = first_failure or now
-                seconds = wait_before(tries, failure.retry_after)
-                if now + seconds > first_failure + patience:
+                wait_for = wait_before(tries, failure.retry_after)
+                give_up = first_failure + self.remote.patience
+                if now + wait_for > (give_up if until is None else min(give_up, until)):
                     raise EmbedderError(
                         f"{self.model_id}: {failure}; given up after {tries} tries in "
-                        f"{now - first_failure:.0f} s. What was embedded is kept: run it again "
-                        "when the server answers, and only the rest is sent"
+                        f"{now - started:.0f} s. {_THEN if until is None else _THEN_ASK}"
                     ) from failure
-                log.info("embedding delayed", model=self.model_id, seconds=round(seconds, 1))
+                log.info("embedding delayed", model=self.model_id, seconds=round(wait_for, 1))
                 self._pace.hold(failure.retry_after or 0.0)
-                stopped.wait(seconds)
+                stopped.wait(wait_for)
             except RequestFailed as failure:
                 raise EmbedderError(f"{self.model_id}: {failure}") from failure
         raise AssertionError("unreachable")
+
+    def _late(self) -> TimedOutError:
+        return TimedOutError(
+            f"{self.model_id} gave no vector in the time that the answer may take (setting "
+            f"step_seconds). {_THEN_ASK}"
+        )
 
     def _checked(self, reply: Reply, texts: int) -> np.ndarray:
         """Return a reply's vectors with length 1; raises RequestFailed for what is none."""
@@ -250,24 +270,14 @@ class RemoteEmbedder(ABC):
         with self._lock:
             self._width = self._width or vectors.shape[1]
         if vectors.shape[1] != self._width:
-            asked = "embedder_dimensions" if self.remote.dimensions else "those before"
+            gave = f"gave vectors of {vectors.shape[1]} numbers, not of {self._width} as"
+            if self.remote.dimensions:
+                raise RequestFailed(
+                    f"{gave} embedder_dimensions: can the model shorten its vectors? If not, leave "
+                    "it out"
+                )
             raise RequestFailed(
-                f"gave vectors of {vectors.shape[1]} numbers, not of {self._width} as {asked}: can "
-                "the model shorten its vectors? If not, leave embedder_dimensions out"
+                f"{gave} those before: its server has another model now. Start anew, and what is "
+                "of the former length is made again"
             )
         return unit_rows(vectors)
-
-
-def status_failure(
-    status: int, said: str, retry_after: float | None, *, passing: bool = True
-) -> RequestFailed:
-    """Return the failure of a request that was answered with an error status."""
-    said = without_keys(said)  # Before it is cut: part of a key would be no key.
-    reason = f"HTTP {status}: {said[:_MOST_SAID]}"
-    if passing and status in _PASSING:
-        return RequestDelayed(reason, retry_after)
-    if status in (401, 403):
-        reason += "; is the key in the environment right, and may it use the model?"
-    elif status == 404:
-        reason += "; is embedder_model right, is the model pulled, and embedder_url?"
-    return RequestFailed(reason)

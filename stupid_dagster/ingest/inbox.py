@@ -1,20 +1,25 @@
 """The inbox: events that were handed in one by one, as files in the landing layout.
 
-Unlike the landing folder it is ours. A file is written whole under a hidden name, synced, renamed
-and never touched again, so that nobody sees half of one, and what was accepted survives a crash.
+Unlike the landing folder it is ours, a folder or a place in a bucket. Its files are never touched
+again: nobody sees half of one, and what was accepted survives a crash.
+
+In a folder all files of a batch are written under hidden names and synced before the first gets its
+name. A bucket has no names to hide behind and renames nothing, but shows an object only when it is
+whole: a batch's files come one after another, for a moment some are seen without the others, and
+those that a failure or a crash leaves are the files of nobody's 202. What is sent again then is
+known by the event model's `duplicate_key`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -29,10 +34,15 @@ from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.timestamps import parse_timestamps
 from stupid_dagster.ingest.landing import timestamp_columns
 from stupid_dagster.ingest.routing import match_event_type
+from stupid_dagster.stores.durable import durable_file, sync
+from stupid_dagster.stores.files import Files
 from stupid_dagster.stores.full_disk import full_disk_told
 
 _LEFT_SECONDS = 3600.0
 """After which a hidden file is nobody's any more: writing one takes far less."""
+_AT_ONCE = 8
+"""Files that are put into a bucket at a time."""
+_PERHAPS = "a part may be kept: send it again, `duplicate_key` tells what is there twice"
 Event = Mapping[str, Any]
 Lines = Mapping[tuple[str, str], Sequence[str]]
 """Events as lines of JSON, by event type and day."""
@@ -88,13 +98,14 @@ def check_events(
 
 @dataclass
 class Inbox:
-    """A folder that events are added to, by any number of threads.
+    """A folder or a place in a bucket that events are added to, by any number of threads.
 
-    Those that come while others are being synced wait for them and are then written together:
-    so many writers need no more files and syncs than few do.
+    Those that come while others are being written wait for them and are then written together:
+    so many writers need no more files and syncs than few do. Any number of processes, on several
+    machines where it is in a bucket, may have one over the same files.
     """
 
-    folder: Path
+    files: Files
     _turn: threading.Condition = field(default_factory=threading.Condition)
     _writing: bool = False
     _tidied: bool = False
@@ -103,7 +114,7 @@ class Inbox:
     def add(self, lines: Lines) -> str:
         """Return the id of the files that keep the events, once no crash can lose them.
 
-        Raises StoreError for a full disk, and OSError for what else there is: none is kept then.
+        Raises StoreError when they can't be written, which says whether some may be kept.
         """
         kept: Future[str] = Future()
         with self._turn:
@@ -123,79 +134,102 @@ class Inbox:
         return kept.result()
 
     def _write(self, batch: Sequence[tuple[Lines, Future[str]]]) -> None:
-        joined: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for lines, _ in batch:
-            for place, found in lines.items():
-                joined[place] += found
         name = f"{datetime.now(UTC):%H%M%S%f}-{secrets.token_hex(4)}"
+        joined: dict[str, list[str]] = defaultdict(list)
+        for lines, _ in batch:
+            for (event_type, day), found in lines.items():
+                joined[_key(event_type, day, name)] += found
+        failure: StoreError | None = self._failure("stopped", _PERHAPS)
         try:
-            with full_disk_told(self.folder):
-                if not self._tidied:
-                    _remove_leftovers(self.folder)
-                    self._tidied = True
-                _write_files(self.folder, joined, name)
-        except Exception as error:
-            for _, kept in batch:
-                kept.set_exception(error)
-            return
-        except BaseException:
+            self._tidy()
+            content = {
+                key: "".join(f"{line}\n" for line in found).encode("ascii")
+                for key, found in joined.items()
+            }
+            _write_files(self.files, content)
+        except BaseException as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            failure = self._failure(reason or str(error) or "stopped", self._undo(joined))
+            failure.__cause__ = error
             # It ends this thread, and not those that wait for it.
+            if not isinstance(error, Exception):
+                raise
+        else:
+            failure = None
+        finally:
             for _, kept in batch:
-                kept.set_exception(StoreError("the writing was interrupted, and nothing was kept"))
-            raise
-        for _, kept in batch:
-            kept.set_result(name)
+                if failure:
+                    kept.set_exception(failure)
+                else:
+                    kept.set_result(name)
+
+    def _failure(self, reason: str, kept: str) -> StoreError:
+        return StoreError(f"the inbox {self.files.url} can't be written to ({reason}); {kept}")
+
+    def _tidy(self) -> None:
+        if self.files.folder and not self._tidied:
+            _remove_leftovers(self.files.folder)
+            self._tidied = True
+
+    def _undo(self, keys: Iterable[str]) -> str:
+        """Remove what there is of a batch's files, and return whether there may be some yet.
+
+        A request that a server has got, and whose answer was lost, may be done after this.
+        """
+        try:
+            self.files.remove(keys)
+        except StoreError:
+            return _PERHAPS
+        return "nothing was kept"
 
 
-def _write_files(folder: Path, lines: Lines, name: str) -> None:
-    """Write a file for each event type and day; leaves none when it fails."""
-    hidden: dict[Path, Path] = {}
+def _write_files(files: Files, content: Mapping[str, bytes]) -> None:
+    """Write files that are not there yet; raises OSError or StoreError, and may leave some then."""
+    if files.folder:
+        _write_folder(files.folder, content)
+        return
+
+    def create(key: str) -> None:
+        if not files.create(key, content[key]):
+            raise StoreError(f"{files.url}/{key} is another's")
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # A failure cancels what hasn't begun, and the end of the block waits for the others.
+        for _ in pool.map(create, content):
+            pass
+
+
+def _write_folder(folder: Path, content: Mapping[str, bytes]) -> None:
+    hidden = {file: file.with_name(f".{file.name}") for file in (folder / key for key in content)}
     try:
-        for (event_type, day), found in lines.items():
-            # Its punctuation isn't needed to know it by.
-            place = folder / re.sub(r"^[._]|[/\\\0]", "-", event_type)
-            _make_folder(place)
-            file = place / f"{day}-{name}.jsonl"
-            hidden[file] = file.with_name(f".{file.name}")
-            with hidden[file].open("x", encoding="ascii") as stream:
-                stream.write("".join(f"{line}\n" for line in found))
-                stream.flush()
-                os.fsync(stream.fileno())
-        for file, temporary in hidden.items():
-            temporary.rename(file)
-        for place in {file.parent for file in hidden}:
-            _sync_folder(place)
+        for temporary, data in zip(hidden.values(), content.values(), strict=True):
+            with durable_file(temporary) as stream:
+                stream.write(data)
+        with full_disk_told(folder):
+            for file, temporary in hidden.items():
+                temporary.rename(file)
+            for place in {file.parent for file in hidden}:
+                sync(place)
     except BaseException:
-        for file, temporary in hidden.items():
-            for left in (temporary, file):
-                with suppress(OSError):
-                    left.unlink(missing_ok=True)
+        for temporary in hidden.values():
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         raise
+
+
+def _key(event_type: str, day: str, name: str) -> str:
+    # Its punctuation isn't needed to know it by.
+    folder = re.sub(r"^[._]|[/\\\0]", "-", event_type)
+    return f"{folder}/{day}-{name}.jsonl"
 
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove the hidden files of writers that crashed; another server's may be in use yet."""
     now = time.time()
-    for file in folder.glob("*/.*.jsonl"):
+    for file in folder.glob("*/.*.jsonl*"):
         with suppress(OSError):
             if now - file.stat().st_mtime > _LEFT_SECONDS:
                 file.unlink()
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that a crash doesn't lose them."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _named(model: EventModel, event: Event, event_type: str | None) -> str | None:

@@ -28,7 +28,7 @@ from stupid_dagster.ingest.routing import (
     unknown_event_type,
 )
 from stupid_dagster.ingest.source import Source, SourceFile
-from stupid_dagster.stores.lake import write_durably
+from stupid_dagster.stores.durable import write_durably
 
 # A day with fewer rows in a file than this share of its fullest day's is a stray in it.
 _STRAY = 0.02
@@ -102,13 +102,14 @@ class LandingIndex:
 
 
 def index_landing(
-    model: EventModel, location: str | Path, cache: Path | None = None, inbox: Path | None = None
+    model: EventModel, landing: Source | str | Path, cache: Path | None = None
 ) -> LandingIndex:
-    """Return the index of all files in a landing folder (a path or an fsspec URL) and an inbox.
+    """Return the index of all files in a landing folder (itself, its path or its URL).
 
-    `cache` spares reading unchanged files. Raises IngestError when the folder isn't there.
+    `cache` spares reading unchanged files. Raises IngestError when the folder isn't there, and
+    StoreError when its bucket can't be reached.
     """
-    source = Source(str(location), inbox)
+    source = landing if isinstance(landing, Source) else Source(str(landing))
     found = source.files()
     return index_files(model, source, found, cache)
 

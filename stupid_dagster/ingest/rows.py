@@ -20,6 +20,7 @@ from stupid_dagster.ingest.landing import (
     timestamp_columns,
 )
 from stupid_dagster.ingest.readers import Reader, open_file
+from stupid_dagster.ingest.readers.base import guarded
 from stupid_dagster.ingest.rejects import Rejects
 from stupid_dagster.ingest.source import Source, SourceFile
 from stupid_dagster.tables import TIME
@@ -105,10 +106,8 @@ class DayReader:
         return read
 
     def _look(self, file: LandingFile) -> SourceFile:
-        try:
+        with guarded(file.path):
             return self.source.look(file.path)
-        except Exception as error:  # Each file system is another package, with its own errors.
-            raise IngestError(f"{file.path}: the file can't be read: {error}") from error
 
     def _strays(self, file: LandingFile, now: SourceFile) -> pl.Series | None:
         """Return the positions of the day's rows where the landing index knows them."""

@@ -52,6 +52,24 @@ class WipeablePostgresEventLog(WipeableEventLog, PostgresEventLogStorage):
     statement to the last, and who stores an event of it takes it to sum the event up.
     """
 
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
+    ) -> WipeablePostgresEventLog:
+        """Return the log that `event_log_storage:` describes (Dagster's returns its own class).
+
+        Raises InstanceError where the server can't be reached.
+        """
+        postgres_url = _with_driver(pg_url_from_config(config_value))
+        token_provider = get_token_provider_from_config(config_value)
+        with _opening(postgres_url, token_provider):
+            return cls(
+                postgres_url,
+                config_value.get("should_autocreate_tables", True),
+                inst_data,
+                token_provider,
+            )
+
     def _forget_events(
         self,
         connection: sa.Connection,

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from stupid_dagster.keys import provider_key
 from stupid_dagster.llm.protocol import Message, Usage
-from stupid_dagster.llm.provider import (
-    MOST_TOKENS,
-    CallFailed,
-    Pieces,
-    Provider,
-    Reply,
-    status_failure,
-)
+from stupid_dagster.llm.provider import MOST_TOKENS, CallFailed, Pieces, Provider, Reply
+from stupid_dagster.providers import Terms, anthropic_failures, key_for
+from stupid_dagster.stopping import STOPPED_WITH_WORK
 
 KEY = "ANTHROPIC_API_KEY"
 
@@ -30,17 +24,23 @@ class AnthropicModel(Provider):
     name: ClassVar[str] = "anthropic"
 
     def _connect(self) -> Any:
-        from anthropic import Anthropic
+        from anthropic import Anthropic, DefaultHttpxClient
 
-        key = provider_key(KEY)
-        if not key and not self.url:
-            raise CallFailed(f"there is no key: set {KEY} in the environment")
         return Anthropic(
-            api_key=key or "none", base_url=self.url, timeout=self.seconds, max_retries=0
+            api_key=key_for(KEY, self.url),
+            base_url=self.url,
+            timeout=self.seconds,
+            max_retries=0,
+            http_client=DefaultHttpxClient(event_hooks=STOPPED_WITH_WORK),
         )
 
     def _ask(
-        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any] | None
+        self,
+        client: Any,
+        messages: Sequence[Message],
+        seconds: float,
+        name: str,
+        schema: Mapping[str, Any] | None,
     ) -> Reply:
         from anthropic import transform_schema
 
@@ -48,7 +48,7 @@ class AnthropicModel(Provider):
         if schema:
             held = {"type": "json_schema", "schema": transform_schema(dict(schema))}
             more["output_config"] = {"format": held}
-        answer = self.client.messages.create(**self._request(messages), **more)
+        answer = client.messages.create(**self._told(messages), timeout=seconds, **more)
         if not isinstance(getattr(answer, "content", None), list):
             raise CallFailed("answered what is no message; is the URL right?")
         usage = _usage(answer.usage)
@@ -56,8 +56,8 @@ class AnthropicModel(Provider):
         text = "".join(block.text for block in answer.content if block.type == "text")
         return Reply(text, usage)
 
-    def _pieces(self, messages: Sequence[Message]) -> Pieces:
-        stream = self.client.messages.create(**self._request(messages), stream=True)
+    def _pieces(self, client: Any, messages: Sequence[Message], seconds: float) -> Pieces:
+        stream = client.messages.create(**self._told(messages), timeout=seconds, stream=True)
         usage, reason = Usage(), None
         with stream:
             for event in stream:
@@ -71,10 +71,10 @@ class AnthropicModel(Provider):
                     usage = Usage(usage.prompt_tokens, event.usage.output_tokens)
         yield usage
         if reason is None:
-            raise CallFailed("its answer broke off", usage=usage)
+            raise CallFailed("its answer broke off", usage)
         _check(reason, usage)
 
-    def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
+    def _told(self, messages: Sequence[Message]) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self.model,
             "max_tokens": MOST_TOKENS,
@@ -86,25 +86,8 @@ class AnthropicModel(Provider):
             request["system"] = told
         return request
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        import anthropic
-        import httpx2
-
-        try:
-            yield
-        except (anthropic.APITimeoutError, httpx2.TimeoutException) as error:
-            raise CallFailed(f"no answer in {self.seconds:g} s (setting llm_seconds)") from error
-        except anthropic.APIStatusError as error:
-            raise status_failure(
-                error.status_code, error.message, error.response.headers
-            ) from error
-        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
-            raise CallFailed(f"can't be reached: {error.__cause__ or error}") from error
-        except anthropic.AnthropicError as error:
-            raise CallFailed(str(error)) from error
-        except ValueError as error:
-            raise CallFailed("answered what is no JSON; is the URL right?") from error
+    def _failures(self, terms: Terms) -> AbstractContextManager[None]:
+        return anthropic_failures(terms)
 
 
 def _usage(told: Any) -> Usage:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
 
-from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.anthropic import AnthropicModel
 from stupid_dagster.llm.budget import Budget, BudgetExhaustedError, Prices
+from stupid_dagster.llm.ending import Ending, OverError
+from stupid_dagster.llm.meter import Meter
 from stupid_dagster.llm.ollama import OllamaModel
 from stupid_dagster.llm.openai import OpenAIModel
-from stupid_dagster.llm.protocol import Answer, Completion, Message, Usage
+from stupid_dagster.llm.protocol import Answer, CallError, Completion, Message, Usage
 from stupid_dagster.llm.provider import Pieces, Provider, ProviderError, TextStream
 from stupid_dagster.settings import Settings
 
@@ -33,19 +33,12 @@ class Failure(NamedTuple):
     no_budget: bool = False
 
 
-class _Call:
-    """A call under way, and what it took."""
-
-    usage = Usage()
-
-
 class Chain:
     """A LanguageModel that asks others in turn until one answers.
 
-    `failures` are the last ones with their reasons, `usage` the tokens that each model took, and
-    `calls` how often it was asked, failures included. With a `budget`, a model is only asked while
-    it lasts; one that costs nothing may be when the money is spent. `prices` are for those who
-    tell the cost. Any number of threads may use one.
+    `failures` are the last ones with their reasons. With a `budget`, a request is only made while
+    it lasts; a model that costs nothing may be asked when the money is spent. After the `ending`
+    nobody is asked. `prices` are for those who tell the cost. Any number of threads may use one.
     """
 
     def __init__(
@@ -53,13 +46,12 @@ class Chain:
         models: Sequence[Provider],
         budget: Budget | None = None,
         prices: Prices | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self.models = models
-        self.budget = budget
         self.prices = prices or {}
         self.failures: deque[Failure] = deque(maxlen=_KEPT_FAILURES)
-        self.usage: dict[str, Usage] = {}
-        self.calls: Counter[str] = Counter()
+        self.meter = Meter(budget, ending)
         self._lock = threading.Lock()
 
     @property
@@ -71,17 +63,18 @@ class Chain:
         """Return the first answer; raises ProviderError with each model's reason.
 
         Its usage includes what models took that failed before. Raises BudgetExhaustedError where
-        no model may be asked.
+        no model may be asked, and OverError after the end.
         """
         spent, failures = Usage(), []
         for model in self.models:
             try:
-                with self._call(model, messages) as call:
-                    done = model.complete(messages, schema)
-                    call.usage = done.usage
-            except LanguageModelError as error:
+                done = model.complete(messages, schema, self.meter_of(model))
+            except OverError as error:
+                error.usage += spent
+                raise
+            except CallError as error:
+                spent += error.usage
                 failures.append(self._failed(model, error))
-                spent += _usage(error)
                 continue
             return Completion(done.value, done.model_id, spent + done.usage)
         raise _none(failures, spent)
@@ -96,41 +89,25 @@ class Chain:
     def within(self, budget: Budget) -> Chain:
         """Return the same models with a budget: connections, failures and usage are shared."""
         limited = copy.copy(self)
-        limited.budget = budget
+        limited.meter = self.meter.within(budget)
         return limited
 
-    def spent(self) -> dict[str, Usage]:
-        """Return the tokens that each model took until now, failures included."""
-        with self._lock:
-            return {**self.usage}
+    def meter_of(self, model: Provider) -> Meter:
+        """Return a model's meter: while there is another to ask, none waits for long."""
+        return self.meter.waiting() if model is self.models[-1] else self.meter
 
     def close(self) -> None:
-        """Close all connections; the next call opens new ones."""
+        """Close all connections that nobody uses, the others after that; the next call opens new.
+
+        Whoever doesn't want calls under way to go on with another request ends them before.
+        """
         for model in self.models:
             model.close()
 
-    @contextmanager
-    def _call(self, model: Provider, messages: Sequence[Message]) -> Iterator[_Call]:
-        """Reserve what a call may take, and count what it took, also if it fails."""
-        call = _Call()
-        reserved = self.budget.reserve(model.model_id, messages) if self.budget else None
-        try:
-            yield call
-        except LanguageModelError as error:
-            call.usage = _usage(error)
-            raise
-        finally:
-            if self.budget and reserved:
-                self.budget.settle(reserved, model.model_id, call.usage)
-            with self._lock:
-                before = self.usage.get(model.model_id, Usage())
-                self.usage[model.model_id] = before + call.usage
-                self.calls[model.model_id] += 1
-
-    def _failed(self, model: Provider, error: LanguageModelError) -> Failure:
-        spent = isinstance(error, BudgetExhaustedError)
-        failure = Failure(model.model_id, str(error), spent)
-        if not spent:
+    def _failed(self, model: Provider, error: CallError) -> Failure:
+        no_budget = isinstance(error, BudgetExhaustedError)
+        failure = Failure(model.model_id, str(error), no_budget)
+        if not no_budget:
             log.warning("language model failed", model=model.model_id, problem=str(error))
             with self._lock:
                 self.failures.append(failure)
@@ -144,16 +121,17 @@ class _ChainStream(TextStream):
     def _text(self, chain: Chain, messages: Sequence[Message]) -> Pieces:
         spent, failures = Usage(), []
         for model in chain.models:
-            stream, begun = model.stream(messages), False
+            stream, begun = model.stream(messages, chain.meter_of(model)), False
             try:
-                with chain._call(model, messages) as call:
-                    for piece in stream:
-                        begun, self._model_id = True, model.model_id
-                        yield piece
-                    call.usage = stream.usage
-            except LanguageModelError as error:
+                for piece in stream:
+                    begun, self._model_id = True, model.model_id
+                    yield piece
+            except OverError as error:
+                error.usage += spent
+                raise
+            except CallError as error:
+                spent += error.usage
                 failures.append(chain._failed(model, error))
-                spent += _usage(error)
                 if begun:
                     yield spent
                     raise
@@ -163,7 +141,9 @@ class _ChainStream(TextStream):
         raise _none(failures, spent)
 
 
-def configured_model(settings: Settings, budget: Budget | None = None) -> Chain | None:
+def configured_model(
+    settings: Settings, budget: Budget | None = None, ending: Ending | None = None
+) -> Chain | None:
     """Return the language model of the settings, None where none is set; asks nobody yet."""
     models = [
         _PROVIDERS[name](
@@ -173,16 +153,12 @@ def configured_model(settings: Settings, budget: Budget | None = None) -> Chain 
         )
         for name in settings.llm
     ]
-    return Chain(models, budget, settings.llm_prices) if models else None
+    return Chain(models, budget, settings.llm_prices, ending) if models else None
 
 
-def _usage(error: LanguageModelError) -> Usage:
-    return error.usage if isinstance(error, ProviderError) else Usage()
-
-
-def _none(failures: Sequence[Failure], spent: Usage) -> LanguageModelError:
+def _none(failures: Sequence[Failure], spent: Usage) -> CallError:
     if all(failure.no_budget for failure in failures):
-        return BudgetExhaustedError("; ".join(dict.fromkeys(one.reason for one in failures)))
+        return BudgetExhaustedError("; ".join(dict.fromkeys(one.reason for one in failures)), spent)
     return ProviderError(
         f"no language model answered: {'; '.join(failure.reason for failure in failures)}", spent
     )

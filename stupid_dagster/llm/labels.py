@@ -11,19 +11,24 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from stupid_dagster.compute import words
+from stupid_dagster.compute.ordinary import FUNCTION
 from stupid_dagster.compute.profiles.build import EVENTS
 from stupid_dagster.compute.profiles.traits import EntityTrait, FeatureTrait, Profile
+from stupid_dagster.compute.quoting import as_name
 from stupid_dagster.llm import phrases
 from stupid_dagster.tables import TABLES
 
 PROVENANCE = "rule"
+MOST_LABEL = 90
+"""Characters of a label, whoever writes it."""
 TELLING_Z = 0.4
 """Features whose group mean is nearer to all actors' than this are not named in a label."""
 NAMED_SHARE, TOLD_SHARE = 0.5, 0.2
 """Shares of the group's edges from which an entity is named in a label, in a description."""
 TELLING_BITS = 0.15
 """Entities of less share * log2(lift) are named in neither: nearly all groups have them."""
-MAX_FEATURES, MAX_ENTITIES, MAX_KEY_MEMBERS = 2, 2, 3
+MAX_FEATURES, MAX_KEY_MEMBERS = 2, 3
+"""Features, and as many entities; members."""
 MAX_DISTINGUISHING = 8
 LONGEST_NAME = 24
 """Characters; what is longer is a message rather than a name."""
@@ -129,20 +134,53 @@ def _unique(profiles: Sequence[Profile]) -> Iterator[tuple[Profile, str]]:
 
 
 def _variants(profile: Profile) -> Iterator[str]:
-    """Yield labels of growing length; the last holds the number in the id."""
+    """Yield labels that say more and more, as far as they fit; the last has the id's number."""
     label = ""
     for more in range(3):
-        match profile.kind:
-            case "community":
-                label = _label_community(profile, MAX_KEY_MEMBERS + more)
-            case "event_cluster":
-                label = _label_events(profile, more)
-            case "pattern":
-                label = _label_pattern(profile, short=not more)
-            case _:
-                label = _label_cluster(profile, MAX_FEATURES + more, MAX_ENTITIES + more)
+        forms = [*_forms(profile, more)]
+        label = next((form for form in forms if len(form) <= MOST_LABEL), forms[-1])
+        label = _cut(label, MOST_LABEL, profile)
         yield label
-    yield f"{label} ({profile.subject.rpartition(':')[2]})"
+    number = f" ({profile.subject.rpartition(':')[2]})"
+    yield _cut(label, MOST_LABEL - len(number), profile) + number
+
+
+def _forms(profile: Profile, more: int) -> Iterator[str]:
+    """Yield a label and what it shrinks to where it is too long."""
+    match profile.kind:
+        case "community":
+            for members in range(MAX_KEY_MEMBERS + more, 0, -1):
+                yield _label_community(profile, members)
+        case "event_cluster":
+            label, _, _ = (full := _label_events(profile, more)).rpartition(": ")
+            yield from (full, label)
+        case "pattern":
+            if more:
+                yield _label_pattern(profile, short=False)
+            yield _label_pattern(profile, short=True)
+        case _:
+            for number in range(MAX_FEATURES + more, -1, -1):
+                yield _label_cluster(profile, max(1, number), number)
+
+
+def _cut(label: str, most: int, profile: Profile) -> str:
+    """Return a label's first words if it is too long; no name is cut, if one may be spared."""
+    if len(label) <= most:
+        return label
+    p = profile
+    names = {one.name for one in (*p.entities, *p.key_members)}
+    names |= {trait.value for trait in p.properties} | {step.value for step in p.steps}
+    spans = [m.span() for name in names if name for m in re.finditer(re.escape(name), label)]
+    spans += [match.span() for match in re.finditer("\u201c[^\u201d]*\u201d", label)]
+    ends = [
+        match.start()
+        for match in re.finditer(" ", label[: most + 1])
+        if not any(begin < match.start() < end for begin, end in spans)
+    ]
+    said = label[: ends[-1] if ends else most].split()
+    while len(said) > 1 and said[-1].strip(",:(").lower() in FUNCTION | {""}:
+        said.pop()
+    return " ".join(said).rstrip(",:( ")
 
 
 def _label_cluster(profile: Profile, features: int, entities: int) -> str:
@@ -169,12 +207,12 @@ def _named(
     profile: Profile, told: Sequence[FeatureTrait], most: int
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Return the entities that a label names, and ranges that say more than one of them."""
-    named, ranges = [], dict.fromkeys("-".join(f.values) for f in told if f.values)
+    named, ranges = [], dict.fromkeys(as_name("-".join(f.values)) for f in told if f.values)
     at_first = len(ranges)
     for entity in _telling_entities(profile, NAMED_SHARE)[:most]:
         wider = next((f.values for f in profile.features if entity.name in f.values), None)
         if wider:
-            ranges.setdefault("-".join(wider))
+            ranges.setdefault(as_name("-".join(wider)))
         else:
             named.append(phrases.from_where(entity))
     return named, list(ranges)[at_first:]
@@ -199,7 +237,7 @@ def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:
 
 def _label_community(profile: Profile, members: int) -> str:
     told = _central_names(profile)[:members]
-    label = f"Around {words.listed(told)}" if told else "A group"
+    label = f"Around {words.listed([*map(as_name, told)])}" if told else "A group"
     if common := _common_property(profile, told):
         label += f", {common}"
     sizes = {count.type: count.members for count in profile.types}
@@ -230,7 +268,7 @@ def _describe_community(profile: Profile) -> str:
         ]
         sentences.append(f"Among them {words.listed(kinds)}.")
     if profile.key_members:
-        key = [f"{words.humanise(m.type)} {m.name}" for m in profile.key_members[:5]]
+        key = [f"{words.humanise(m.type)} {as_name(m.name)}" for m in profile.key_members[:5]]
         sentences.append(f"Most central: {words.listed(key)}.")
     if profile.properties:
         traits = [phrases.property_comparison(p) for p in profile.properties[:3]]
@@ -246,16 +284,26 @@ def _common_property(profile: Profile, told: Sequence[str]) -> str | None:
             trait.value.replace("-", "").replace(" ", "").isalpha() and not trait.value.isupper()
         )
         if plain and trait.share >= COMMON and trait.value.lower() not in known:
-            return phrases.property_said(trait)
+            return phrases.with_property(trait)
     return None
 
 
 def _label_events(profile: Profile, more: int) -> str:
-    about = profile.told or f"Mixed {words.humanise(profile.noun)} events"
-    often = [trait.value for trait in profile.properties if trait.value not in about]
+    about = _told(profile) or f"Mixed {words.humanise(profile.noun)} events"
+    known = profile.told or about
+    often = [trait.value for trait in profile.properties if trait.value not in known]
     if often and (not profile.told or more):
-        about += f", often {words.listed(often[: max(1, more)])}"
+        about += f", often {words.listed([*map(as_name, often[: max(1, more)])])}"
     return f"{words.capitalised(about)}: {words.counted(profile.size, 'event')}"
+
+
+def _told(profile: Profile) -> str | None:
+    """Return what events share, values that could be statements in quotation marks."""
+    values = sorted({t.value for t in profile.properties}, key=len, reverse=True)
+    if not (profile.told and values):
+        return profile.told
+    found = rf"(?<!\w)(?:{'|'.join(map(re.escape, values))})(?!\w)"
+    return re.sub(found, lambda match: as_name(match.group()), profile.told)
 
 
 def _describe_events(profile: Profile) -> str:
@@ -275,9 +323,9 @@ def _one(name: str) -> str:
 
 
 def _label_pattern(profile: Profile, *, short: bool) -> str:
-    steps = [phrases.short_step(s) if short else s.text for s in profile.steps]
+    steps = [phrases.short_step(s) if short else phrases.said_step(s) for s in profile.steps]
     said = [
-        f"{step} (twice)" if len(list(times)) > 1 else step
+        f"{step} twice" if len(list(times)) > 1 else step
         for step, times in itertools.groupby(steps)
     ]
     return words.capitalised(", then ".join(said))
@@ -287,7 +335,7 @@ def _describe_pattern(profile: Profile) -> str:
     share = words.percent(profile.share)
     who = words.counted(profile.size, _singular(profile))
     sentences = [f"{who}, {share} of all, one after the other: "
-                 f"{'; '.join(step.text for step in profile.steps)}."]  # fmt: skip
+                 f"{'; '.join(map(phrases.said_step, profile.steps))}."]  # fmt: skip
     figures = {figure.name: figure for figure in profile.figures}
     for name, figure in figures.items():
         number = words.number(figure.value)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from stupid_dagster.llm.protocol import Message, Usage
-from stupid_dagster.llm.provider import (
-    MOST_TOKENS,
-    CallFailed,
-    Pieces,
-    Provider,
-    Reply,
-    status_failure,
-)
+from stupid_dagster.llm.provider import MOST_TOKENS, CallFailed, Pieces, Provider, Reply
+from stupid_dagster.providers import Terms, ollama_client, ollama_failures, ollama_within
 
 # By default the server silently cuts prompts to its own length, often 4096 tokens.
 _OPTIONS = {"num_ctx": 16_384, "num_predict": MOST_TOKENS, "temperature": 0}
@@ -29,15 +23,18 @@ class OllamaModel(Provider):
     name: ClassVar[str] = "ollama"
 
     def _connect(self) -> Any:
-        from ollama import Client
-
-        # The client itself waits for ever.
-        return Client(host=self.url, timeout=self.seconds)
+        return ollama_client(self.url)
 
     def _ask(
-        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any] | None
+        self,
+        client: Any,
+        messages: Sequence[Message],
+        seconds: float,
+        name: str,
+        schema: Mapping[str, Any] | None,
     ) -> Reply:
-        answer = self.client.chat(
+        ollama_within(seconds)
+        answer = client.chat(
             model=self.model,
             messages=_plain(messages),
             format=dict(schema) if schema else None,
@@ -47,8 +44,9 @@ class OllamaModel(Provider):
         _check(answer.done_reason, usage)
         return Reply(answer.message.content or "", usage)
 
-    def _pieces(self, messages: Sequence[Message]) -> Pieces:
-        stream = self.client.chat(
+    def _pieces(self, client: Any, messages: Sequence[Message], seconds: float) -> Pieces:
+        ollama_within(seconds)
+        stream = client.chat(
             model=self.model, messages=_plain(messages), options=_OPTIONS, stream=True
         )
         usage, reason, ended = Usage(), None, False
@@ -62,21 +60,8 @@ class OllamaModel(Provider):
         yield usage
         _check(reason, usage)
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        import httpx
-        import ollama
-
-        try:
-            yield
-        except httpx.TimeoutException as error:
-            raise CallFailed(f"no answer in {self.seconds:g} s (setting llm_seconds)") from error
-        except ollama.ResponseError as error:
-            raise status_failure(error.status_code, error.error, {}) from error
-        except (ConnectionError, httpx.HTTPError) as error:
-            raise CallFailed(f"can't be reached: {error}") from error
-        except ValueError as error:
-            raise CallFailed("answered what is no JSON; is the URL right?") from error
+    def _failures(self, terms: Terms) -> AbstractContextManager[None]:
+        return ollama_failures(terms)
 
 
 def _plain(messages: Sequence[Message]) -> list[Any]:

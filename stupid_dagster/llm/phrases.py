@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stupid_dagster.compute import words
 from stupid_dagster.compute.profiles.build import EVENTS
 from stupid_dagster.compute.profiles.traits import (
@@ -12,6 +14,8 @@ from stupid_dagster.compute.profiles.traits import (
     PropertyTrait,
     Step,
 )
+from stupid_dagster.compute.quoting import CLOSING, OPENING, as_name, as_value, is_number, quoted
+from stupid_dagster.llm.privacy import PSEUDONYM, Pseudonyms
 
 _AGGREGATES = {"mean", "avg", "average", "total", "sum", "num", "number", "of", "count", "n"}
 _AGGREGATES |= {"unique", "distinct", "different", "last"}
@@ -20,6 +24,7 @@ HARDLY, MOST = 0.05, 0.5
 _SHARES = {"ratio", "share", "rate", "fraction", "is", "has"}
 _EXTENTS = {"seconds", "minutes", "hours", "days", "weeks", "s", "min", "h"}
 _EXTENTS |= {"m", "km", "metres", "meters", "miles", "feet", "ft", "mi"}
+_TRUTHS = ("true", "false", "yes", "no")
 _PREPOSITIONS = ("from", "at", "on", "in", "via", "through", "to")
 
 
@@ -37,7 +42,8 @@ def adjective(feature: FeatureTrait) -> str | None:
     if feature.name == EVENTS:
         return "busy" if high else "occasional"
     if feature.values:
-        return "-".join(feature.values)
+        said = "-".join(feature.values)
+        return None if is_number(said) else said
     if of_yes(feature):
         return subject_of(feature) if high and feature.mean >= MOST else None
     if _extended(feature):
@@ -99,8 +105,8 @@ def from_where(entity: EntityTrait) -> tuple[str, str]:
     # "flew to", but not "belongs to", which says no direction.
     vague = said[-1] == "to" and said[0].endswith("s")
     if entity.incoming or len(said) < 2 or said[-1] not in _PREPOSITIONS or vague:
-        return "", entity.name
-    return said[-1], f"{said[-1]} {entity.name}"
+        return "", as_name(entity.name)
+    return said[-1], f"{said[-1]} {as_name(entity.name)}"
 
 
 def comparison(feature: FeatureTrait, days: int | None) -> str:
@@ -112,7 +118,8 @@ def comparison(feature: FeatureTrait, days: int | None) -> str:
 def entity_comparison(entity: EntityTrait) -> str:
     """Return such as "departed from LGA: 82% (all: 33%)"."""
     relation = words.humanise(entity.relation)
-    said = f"{entity.name} ({relation})" if entity.incoming else f"{relation} {entity.name}"
+    name = as_name(entity.name)
+    said = f"{name} ({relation})" if entity.incoming else f"{relation} {name}"
     return f"{said}: {words.percent(entity.share)} (all: {words.percent(entity.overall)})"
 
 
@@ -124,12 +131,21 @@ def property_comparison(trait: PropertyTrait) -> str:
 def property_said(trait: PropertyTrait) -> str:
     """Return such as "aircraft manufacturer EMBRAER"."""
     kind, name = words.humanise(trait.type), words.humanise(trait.property)
-    return f"{name if kind in name else f'{kind} {name}'} {trait.value}"
+    return f"{name if kind in name else f'{kind} {name}'} {as_value(trait.value)}"
+
+
+def with_property(trait: PropertyTrait) -> str:
+    """Return what many have as people say it: "medium-haul routes", "manufacturer EMBRAER"."""
+    kind, name = words.humanise(trait.type), words.humanise(trait.property)
+    if not _small(trait.value):
+        return property_said(trait)
+    short = " ".join(part for part in name.split() if part not in kind.split()) or name
+    return f"{trait.value}-{short.replace(' ', '-')} {words.plural(kind)}"
 
 
 def value_comparison(trait: PropertyTrait) -> str:
     """Return such as "time of day morning: 93% (all: 71%)"."""
-    return f"{words.humanise(trait.property)} {trait.value}: {_shares(trait)}"
+    return f"{words.humanise(trait.property)} {as_value(trait.value)}: {_shares(trait)}"
 
 
 def _shares(trait: PropertyTrait) -> str:
@@ -137,9 +153,26 @@ def _shares(trait: PropertyTrait) -> str:
 
 
 def short_step(step: Step) -> str:
-    """Return a step without its field's name: "departure early"."""
-    alone = len(step.value) > 2 and step.value.lower() not in ("true", "false")
-    return f"{step.text.partition(' (')[0]} {step.value}" if step.value and alone else step.text
+    """Return a step without its field's name: "early departure", "departure on time"."""
+    event = step.text.partition(" (")[0]
+    if len(step.value) <= 2 or step.value.lower() in _TRUTHS:
+        return said_step(step)
+    # "password login", but "game opened slots".
+    if _small(step.value) and not event.endswith("ed"):
+        return f"{step.value} {event}"
+    return f"{event} {as_name(step.value)}"
+
+
+def _small(value: str) -> bool:
+    """Return whether a value can stand before a noun as an adjective does: "early"."""
+    return value.isalpha() and value.islower() and value not in _TRUTHS
+
+
+def said_step(step: Step) -> str:
+    """Return a step with its field's name: "departure (delay band early)"."""
+    if not step.value:
+        return step.text
+    return step.text.replace(step.value, as_value(step.value))
 
 
 def figure(figure: Figure) -> str:
@@ -151,6 +184,21 @@ def figure(figure: Figure) -> str:
 def noun_of(profile: Profile) -> str:
     """Return the plural noun of the members of a cluster: "aircraft", "members"."""
     return words.plural(words.humanise(profile.noun))
+
+
+def revealed(text: str, pseudonyms: Pseudonyms) -> str:
+    """Return a text with what its pseudonyms stand for, in quotation marks if not plain."""
+
+    def name(match: re.Match[str]) -> str:
+        found = pseudonyms.reveal(match[2])
+        if found == match[2]:
+            return match.group()
+        before, after = match[1] or "", match[3] or ""
+        return quoted(found) if before and after else f"{before}{quoted(found)}{after}"
+
+    return re.sub(
+        rf"([{OPENING}])?({PSEUDONYM.pattern})([{CLOSING}])?", name, text, flags=re.IGNORECASE
+    )
 
 
 def _name(feature: FeatureTrait) -> str:

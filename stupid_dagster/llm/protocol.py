@@ -8,6 +8,8 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from stupid_dagster.errors import LanguageModelError
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -30,6 +32,14 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
         )
+
+
+class CallError(LanguageModelError):
+    """A call that gave nothing, and the tokens that it took all the same."""
+
+    def __init__(self, message: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage or Usage()
 
 
 @dataclass(frozen=True)

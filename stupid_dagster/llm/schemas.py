@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,7 +50,12 @@ def json_part(text: str) -> str:
     return text[begin : end + 1] if 0 <= begin < end else text
 
 
-def schema_words(schema: dict[str, Any]) -> str:
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """Return a schema as it is sent."""
+    return json.dumps(schema, separators=(",", ":"))
+
+
+def schema_words(schema: Mapping[str, Any]) -> str:
     """Return what tells a model of a schema that its server doesn't enforce."""
-    shape = json.dumps(schema, separators=(",", ":"))
+    shape = schema_text(schema)
     return f"Answer with one JSON object and nothing else. It has the form of this schema: {shape}"

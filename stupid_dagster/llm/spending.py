@@ -12,6 +12,7 @@ from stupid_dagster.settings import Settings
 
 SPENT = "language_models"
 """In the metadata of a table's version."""
+_ABOUT_TO_END = 1.0
 
 
 def window_budget(settings: Settings, *made: Mapping[str, Any]) -> Budget:
@@ -23,12 +24,19 @@ def window_budget(settings: Settings, *made: Mapping[str, Any]) -> Budget:
     return budget
 
 
-def spending(chain: Chain) -> dict[str, Any]:
-    """Return requests and tokens by model, and dollars where it has a price, as plain data."""
+def spending(chain: Chain, *, under_way: bool = False) -> dict[str, Any]:
+    """Return requests and tokens by model, and dollars where it has a price, as plain data.
+
+    Requests `under_way` that nobody waits for count at what is expected of them; but many are
+    about to end, and took nothing.
+    """
+    if under_way:
+        chain.meter.settle(_ABOUT_TO_END)
     found: dict[str, Any] = {}
-    for model_id, usage in chain.spent().items():
+    requests = chain.meter.requests()
+    for model_id, usage in chain.meter.spent(under_way=under_way).items():
         found[model_id] = {
-            "requests": chain.calls[model_id],
+            "requests": requests[model_id],
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
         }

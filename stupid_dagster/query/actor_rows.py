@@ -11,12 +11,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from stupid_dagster.query.frames import collected_all
+from stupid_dagster.stores.lake import LakeFile
 
 _MOST_BYTES = 64 << 20
 _FILES_AT_ONCE = 8
@@ -66,10 +66,10 @@ class ActorRows:
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self.most_bytes = most_bytes
         self.bytes = 0
-        self._files: OrderedDict[Path, ActorRuns] = OrderedDict()
+        self._files: OrderedDict[LakeFile, ActorRuns] = OrderedDict()
         self._lock = threading.Lock()
 
-    def known(self, file: Path) -> ActorRuns | None:
+    def known(self, file: LakeFile) -> ActorRuns | None:
         """Return a file's runs where they are kept and usable."""
         with self._lock:
             runs = self._files.get(file)
@@ -78,9 +78,9 @@ class ActorRows:
             self._files.move_to_end(file)
         return runs if runs.usable else None
 
-    def read(self, files: Sequence[Path]) -> list[ActorRuns | None]:
+    def read(self, files: Sequence[LakeFile]) -> list[ActorRuns | None]:
         """Return each file's runs, None where they aren't usable; raises SnapshotError."""
-        found: dict[Path, ActorRuns] = {}
+        found: dict[LakeFile, ActorRuns] = {}
         with self._lock:
             for file in files:
                 if file in self._files:
@@ -89,13 +89,13 @@ class ActorRows:
         missing = [file for file in files if file not in found]
         for first in range(0, len(missing), _FILES_AT_ONCE):
             batch = missing[first : first + _FILES_AT_ONCE]
-            scans = [pl.scan_parquet(file, glob=False).select("actor") for file in batch]
+            scans = [file.scan().select("actor") for file in batch]
             for file, actors in zip(batch, collected_all(scans), strict=True):
                 found[file] = ActorRuns(actors["actor"])
                 self._keep(file, found[file])
         return [runs if (runs := found[file]).usable else None for file in files]
 
-    def _keep(self, file: Path, runs: ActorRuns) -> None:
+    def _keep(self, file: LakeFile, runs: ActorRuns) -> None:
         with self._lock:
             if file not in self._files:
                 self._files[file] = runs

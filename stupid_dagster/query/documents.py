@@ -25,8 +25,8 @@ from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_
 from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
 from stupid_dagster.query.texts import WindowTexts
 from stupid_dagster.stores.documents import file_of, parse_document_id
-from stupid_dagster.stores.lake import Version
 from stupid_dagster.stores.snapshots import Snapshot
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
 _BASE = {name: dtype for name, dtype in TABLES["documents"].schema.items() if name != "row"}
@@ -196,9 +196,10 @@ class DocumentReader:
                 f"{doc_id[:400]!r}: that day has {row_count(version, event_type)} documents of "
                 f"{event_type}, counted from 0"
             )
-        found = collected(scan.select(doc_ids(day, event_type), *self.schemas[event_type]))
+        found = collected(scan.select(*self.schemas[event_type]))
         texts = self.texts({day: found["text_id"]})
-        return hex_ids(found).row(0, named=True), texts["text"].item(0) if texts.height else None
+        columns = {"doc_id": doc_id, **hex_ids(found).row(0, named=True)}
+        return columns, texts["text"].item(0) if texts.height else None
 
     def versions(self, query: DocumentQuery, begin: Cursor | None = None) -> list[Version]:
         """Return the days' documents that a question is about, from a cursor's day on.
@@ -275,7 +276,7 @@ class DocumentReader:
         file = file_of(self.snapshot.lake, version, event_type)
         if file is None:
             return None
-        scan = pl.scan_parquet(file, glob=False)
+        scan = file.scan()
         key = (version.partition, event_type)
         if key not in self._changed:
             stored = schema_of(scan)
@@ -300,8 +301,10 @@ class DocumentReader:
 
     def texts(self, wanted: Mapping[str, pl.Series]) -> pl.DataFrame:
         """Return text_id and text of each day's `text_id`s, as far as they are stored."""
-        sought = pl.concat([pl.Series(dtype=pl.UInt64), *wanted.values()])
+        sought = pl.concat([pl.Series(dtype=pl.UInt64), *wanted.values()]).drop_nulls().unique()
         held = self.window_texts.find(sought)
+        if held.height == len(sought):
+            return held
         scans = []
         for day, text_ids in wanted.items():
             missing = text_ids.drop_nulls().unique()

@@ -12,6 +12,7 @@ import polars as pl
 from stupid_dagster.deadline import remaining
 from stupid_dagster.errors import SnapshotError
 from stupid_dagster.query.workers import Workers
+from stupid_dagster.stores.s3_errors import told_of_scan
 
 MOST_SCANS = 4
 """Scans of whole days that run at once, of all requests and plans; each uses all processors."""
@@ -66,10 +67,16 @@ def schema_of(scan: pl.LazyFrame) -> dict[str, pl.DataType]:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turn failures into SnapshotError: questions were checked, so that files are at fault."""
+    """Turn failures into SnapshotError: questions were checked, so that files are at fault.
+
+    Or the bucket that they are in.
+    """
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
+        if told := told_of_scan(error):
+            # Not from the error itself: it repeats the server's answer, which may tell secrets.
+            raise SnapshotError(str(told)) from told.__cause__
         raise SnapshotError(
             f"a file of the snapshot is missing or damaged ({error}); materialise its table "
             "again and publish the window"

@@ -26,6 +26,8 @@ from stupid_dagster.stores.snapshots import (
 )
 
 SECONDS_BETWEEN_LOOKS = 0.5
+LOOKS_BETWEEN_TIDYINGS = 120
+"""A minute: what is evicted may stay on this machine so long, when no request uses it."""
 EARLIER_WINDOWS_OPEN = 2
 """Windows other than the published one that stay open when nobody reads them."""
 CLOSING_SECONDS = 2.0
@@ -65,6 +67,7 @@ class KeptSnapshots:
         self._users: dict[SnapshotReader, int] = {}
         self._manifests: Mapping[str, Manifest] = {}
         self._seen: list[str] = []
+        self._state: str | None = None
         self._windows: Mapping[str, Manifest] = {}
         self._watchers: list[Callable[[], object]] = []
         self._problem = "no snapshot is open: call start() first, and nothing after close()"
@@ -148,6 +151,10 @@ class KeptSnapshots:
 
     def _look(self) -> None:
         lake = self.project.lake
+        # Where it is told, whether anything changed, and all else would be hundreds of requests.
+        state = lake.ledger.state
+        if state is not None and state == self._state:
+            return
         ids = snapshot_ids(lake)
         if ids != self._seen:
             self._manifests = read_manifests(lake, self._manifests)
@@ -155,6 +162,7 @@ class KeptSnapshots:
         windows = kept_windows(lake, self._manifests)
         with self._lock:
             self._windows = {day: self._manifests[name] for day, name in windows.items()}
+        self._state = state
         self._close_unwanted()
 
     def _find(self, as_of: date | None) -> SnapshotReader:
@@ -213,9 +221,13 @@ class KeptSnapshots:
         return self._earlier
 
     def _follow(self) -> None:
+        looks = 0
         while not self._stopped.wait(SECONDS_BETWEEN_LOOKS):
+            looks += 1
             try:
                 self.refresh()
+                if looks % LOOKS_BETWEEN_TIDYINGS == 0:
+                    self.project.lake.tidy()
             except Exception:
                 # Whatever it is must not end the following: the next look may succeed.
                 log.exception("the kept snapshots can't be followed")

@@ -31,7 +31,6 @@ from stupid_dagster.query.timeline import TimelineQuery, actor_timeline, check_a
 from stupid_dagster.stores.snapshots import Manifest, Snapshot
 
 log = structlog.get_logger(__name__)
-
 TIMELINE_ROWS = 1000
 
 
@@ -76,6 +75,7 @@ class SnapshotReader:
         self._contrasts.close()
         self._graph.close()
         self._search.close()
+        self.snapshot.release()
 
     def warm(self) -> None:
         """Open all stores and ask each once, so that the first request finds them ready.

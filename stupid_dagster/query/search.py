@@ -11,7 +11,7 @@ from typing import cast, get_args
 import numpy as np
 import polars as pl
 
-from stupid_dagster.deadline import check
+from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import EmbedderError, InvalidQueryError
 from stupid_dagster.project import Project
 from stupid_dagster.query.days import snapshot_days
@@ -69,9 +69,15 @@ class SnapshotSearch:
             return self._index
 
     def warm(self, documents: DocumentReader) -> None:
-        """Search once; with a condition, which reads the whole index and not only what is near."""
-        query = SearchQuery("ready", event_types=[*documents.schemas][:1])
+        """Search once; with a condition, which reads the whole index and not only what is near.
+
+        Then load the embedder; its server may be silent, which must keep nobody waiting for long.
+        """
+        anywhere = [1.0] * self.open().metadata.dimension
+        query = SearchQuery(vector=anywhere, event_types=[*documents.schemas][:1])
         self.page(documents, query, 1, "texts", 1)
+        with deadline(self.project.settings.step_seconds):
+            self._embedded("ready")
 
     def close(self) -> None:
         """Close the index if it is open."""

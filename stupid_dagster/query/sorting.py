@@ -11,7 +11,7 @@ import polars as pl
 
 from stupid_dagster.query.frames import scanned
 from stupid_dagster.query.paging import Cursor, no_cursor
-from stupid_dagster.stores.lake import Version
+from stupid_dagster.stores.version import Version
 
 SORTED_BY = "\x1fsorted by"
 DAY = "\x1fday"

@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 import structlog
 
 from stupid_dagster.query.frames import collected, reading
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import Snapshot
+from stupid_dagster.stores.version import Version
 
 MOST_BYTES = 128 << 20
 """Texts of the newest days, as far as they fit; older ones are read from their files."""
@@ -64,23 +64,21 @@ class WindowTexts:
             )
 
     def find(self, text_ids: pl.Series) -> pl.DataFrame:
-        """Return text_id and text of those of the ids, which may repeat, that are held."""
+        """Return text_id and text of those of the ids, each given once, that are held."""
         held = self._held
-        wanted = text_ids.drop_nulls().unique()
-        if held.is_empty() or wanted.is_empty():
+        if held.is_empty() or text_ids.is_empty():
             return held.clear()
-        ids, sought = held["text_id"].to_numpy(), wanted.to_numpy()
+        ids, sought = held["text_id"].to_numpy(), text_ids.to_numpy()
         places = np.searchsorted(ids, sought).clip(max=len(ids) - 1)
         return held[places[ids[places] == sought]]
 
 
 def _unpacked_bytes(lake: Lake, version: Version) -> int:
     """Return the bytes of a day's texts and their ids, as the footers of its files state them."""
-    folder = lake.version_path(version)
     total = 0
     with reading():
         for name in version.files:
-            footer = pq.read_metadata(folder / name)
+            footer = lake.file(version, name).footer()
             for group in map(footer.row_group, range(footer.num_row_groups)):
                 for column in map(group.column, range(group.num_columns)):
                     if column.path_in_schema in _SCHEMA:

@@ -19,7 +19,7 @@ from stupid_dagster.query.documents import DocumentQuery, DocumentReader, in_utc
 from stupid_dagster.query.frames import collected_all
 from stupid_dagster.query.paging import Cursor, Page, no_cursor
 from stupid_dagster.stores.documents import file_of, parse_document_id
-from stupid_dagster.stores.lake import Version
+from stupid_dagster.stores.version import Version
 
 DEFAULT_DAYS = 7
 TIMELINE_SCHEMA = pl.Schema(

@@ -23,21 +23,51 @@ def conflicts(settings: Settings) -> list[str]:
     ]
     problems += _price_conflicts(settings)
     problems += _embedder_conflicts(settings)
-    landing = Path(settings.landing_location.removeprefix("file://"))
-    lake = settings.path(settings.data_root)
+    return problems + _place_conflicts(settings)
+
+
+def _place_conflicts(settings: Settings) -> list[str]:
+    problems = []
+    landing, lake = _place(settings.landing_location), _place(settings.lake_location)
     if landing.is_relative_to(lake) or lake.is_relative_to(landing):
         problems.append(
-            f"landing = {landing} and data_root = {lake}: neither may lie in the other, for one "
-            "is only read and the other only written"
+            f"landing = {settings.landing_location} and data_root = {settings.lake_location}: "
+            "neither may lie in the other, for one is only read and the other only written"
         )
-    if (inbox := settings.inbox_folder) and any(
+    location = settings.inbox_location
+    inbox = _place(location) if location else None
+    if inbox and any(
         inbox.is_relative_to(other) or other.is_relative_to(inbox) for other in (landing, lake)
     ):
         problems.append(
-            f"inbox = {inbox}: must neither lie in landing = {landing} or data_root = {lake}, nor "
-            "have them in it"
+            f"inbox = {location}: must neither lie in landing = {settings.landing_location} or "
+            f"data_root = {settings.lake_location}, nor have them in it"
         )
+    # A lake in a folder has no use for it.
+    if "://" in str(settings.data_root):
+        workplace = settings.path(settings.workplace)
+        others = {"landing": landing, "inbox": inbox}
+        problems += [
+            f"workplace = {workplace}: must neither lie in {name} = {other}, nor have it in it, "
+            "for it is written, and emptied, as the lake needs it"
+            for name, other in others.items()
+            if other and (workplace.is_relative_to(other) or other.is_relative_to(workplace))
+        ]
     return problems
+
+
+def _place(location: str | Path) -> Path:
+    """Return what places are compared by: a bucket's URL is compared as a path is.
+
+    Of URLs that fsspec chains (`simplecache::s3://...`), the last says where the files are.
+    """
+    if isinstance(location, Path):
+        return location
+    scheme, separator, rest = location.rpartition("::")[2].rpartition("://")
+    scheme = scheme.lower()
+    if not separator or scheme in {"file", "local"}:
+        return Path(rest).resolve()
+    return Path(f"{'s3' if scheme == 's3a' else scheme}://{rest}")
 
 
 def _price_conflicts(settings: Settings) -> list[str]:

@@ -23,6 +23,7 @@ CONFIG_FILE = "stupid.toml"
 ENVIRONMENT_PREFIX = "STUPID_"
 _TABLES = ("llm_prices",)
 """Settings that are tables of TOML themselves: their names are no prefixes."""
+_SECRET = ("api_key",)
 
 
 def load_settings(
@@ -58,7 +59,7 @@ def load_settings(
             except ValidationError as error:
                 first = error.errors()[0]
                 reason = ": ".join([*map(str, first["loc"]), first["msg"]])
-                problems.append(f"{source}: {name} = {raw!r}: {reason}")
+                problems.append(f"{source}: {name} = {_shown(name, raw)}: {reason}")
                 continue
             minimum, maximum = SETTINGS[name].metadata["range"]
             if minimum is not None and not minimum <= values[name] <= maximum:
@@ -72,6 +73,11 @@ def load_settings(
             "settings can't be used:\n" + "\n".join(f"  - {problem}" for problem in problems)
         )
     return settings
+
+
+def _shown(name: str, raw: Any) -> str:
+    """Return a value as an error may quote it."""
+    return "***" if name in _SECRET else repr(raw)
 
 
 def _read_config(file: Path) -> dict[str, Any]:

@@ -21,9 +21,11 @@ def _setting(
 
 
 def _parted(value: Any) -> Any:
-    """Return the names of a text that has commas between them."""
+    """Return the names of a text that has commas between them, or is a list in JSON."""
     if not isinstance(value, str):
         return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
     return [name for part in value.split(",") if (name := part.strip())]
 
 
@@ -47,12 +49,30 @@ Prices = Annotated[Mapping[str, tuple[_Dollars, _Dollars]], BeforeValidator(_tre
 class Settings:
     """All settings of one project; relative paths are relative to `root`."""
 
-    data_root: Path = _setting(
-        Path("data/lake"), "Folder of the lake: day segments, window knowledge, snapshots."
+    data_root: str | Path = _setting(
+        "data/lake",
+        "Folder of the lake (day segments, window knowledge, snapshots), or the URL of a place in "
+        "a bucket, s3://bucket/prefix, that many machines work on.",
+    )
+    workplace: Path = _setting(
+        Path("data/workplace"),
+        "Folder of this machine for a lake in a bucket: what is written before it is brought "
+        "there, and what was fetched.",
+    )
+    workplace_gb: float = _setting(
+        20.0, "Most GiB of files fetched from a bucket that are kept; those in use stay.", minimum=0
+    )
+    storage_seconds: float = _setting(
+        30.0, "Seconds for one request to a bucket, its body too.", minimum=0.1
+    )
+    storage_retries: int = _setting(10, "How often a request to a bucket is sent again.", minimum=0)
+    storage_retry_seconds: float = _setting(
+        180.0, "Seconds for all tries of a request to a bucket together.", minimum=0.1
     )
     landing: str = _setting(
         "data/landing",
-        "Folder of the daily event files, or its fsspec URL (s3://...). It is only ever read.",
+        "Folder of the daily event files, or its URL: s3://bucket/prefix (with the extra `s3`), or "
+        "any other that fsspec knows. It is only ever read.",
     )
     event_model: str = _setting(
         "flights", "A bundled event model's name, or the path of your own YAML file."
@@ -118,7 +138,10 @@ class Settings:
         "kuzu", "Engine of the graph database; `ladybug` needs the extra of that name."
     )
     graph_buffer_mb: int = _setting(
-        1024, "Megabytes of the graph database's buffer pool while it is built.", 64
+        1024,
+        "Megabytes of the graph database's buffer pool while it is built; 46 million edges need "
+        "4096.",
+        64,
     )
     embedder_backend: Literal["bundled", "onnx", "openai", "ollama"] = _setting(
         "bundled", "What turns texts into vectors; see docs/embedders.md."
@@ -139,7 +162,7 @@ class Settings:
         (), "ONNX Runtime's execution providers in order of preference; unset: the CPU."
     )
     embedder_max_tokens: int | None = _setting(
-        None, "Tokens of a text that count; unset: 256 for onnx, 8192 for openai and ollama.", 8
+        None, "How much of a text counts; unset: 256 tokens (onnx), 8192 bytes (openai, ollama).", 8
     )
     embedder_batch: int | None = _setting(
         None, "Most texts at once; unset: 32 for onnx, 512 for openai, 64 for ollama.", 1, 2048
@@ -151,7 +174,7 @@ class Settings:
         None, "Requests a minute to the embedder's server at most; unset: as many as it takes.", 1
     )
     embedder_seconds: float = _setting(
-        60.0, "Seconds for which the embedder's server may be silent.", 0.1
+        60.0, "Seconds that a request to the embedder's server may take.", 0.1
     )
     api_host: str = _setting("127.0.0.1", "Address that the query API binds to.")
     api_port: int = _setting(8000, "Port of the query API.", 0, 65_535)
@@ -161,8 +184,10 @@ class Settings:
     api_concurrency: int = _setting(
         8, "Heavy requests (scans, searches, walks, plans) that the API works on at once.", 1
     )
-    inbox: Path | None = _setting(
-        None, "Folder that POST /events adds files of events to; unset: it takes none."
+    inbox: str | Path | None = _setting(
+        None,
+        "Folder, or the URL of a place in a bucket (s3://bucket/prefix), that POST /events adds "
+        "files of events to; unset: it takes none.",
     )
     rows_default: int = _setting(10_000, "Rows that an answer of the API has at most, unasked.", 1)
     rows_most: int = _setting(100_000, "Most rows that an answer of the API may have.", 1)
@@ -193,7 +218,7 @@ class Settings:
         None, "URL of the Ollama server; unset: OLLAMA_HOST, else http://127.0.0.1:11434."
     )
     llm_seconds: float = _setting(
-        60.0, "Seconds for which a language model's server may be silent.", 0.1
+        60.0, "Seconds that a request to a language model's server may take.", 0.1
     )
     llm_share: Literal["profiles", "samples", "nothing"] = _setting(
         "profiles",
@@ -201,8 +226,8 @@ class Settings:
     )
     llm_hidden: Names | None = _setting(
         None,
-        "Entity types whose ids are pseudonyms in prompts, besides the actor; unset: all whose "
-        "entities have fewer than ten actors each.",
+        "Entity types whose ids are pseudonyms in prompts, besides the actor, and fields to hide; "
+        "without types: all whose entities have fewer than ten actors each.",
     )
     llm_labels_most: int = _setting(100, "Most labels that a window asks language models for.", 0)
     llm_run_seconds: float = _setting(
@@ -224,6 +249,15 @@ class Settings:
         None,
         "Prices by provider/model: dollars per million tokens of prompts, and of answers.",
     )
+    compute: Literal["local", "ray"] = _setting(
+        "local", "Where the steps of Dagster's queued runs are done; `ray` needs that extra."
+    )
+    ray_address: str = _setting(
+        "http://127.0.0.1:8265", "URL of the Ray cluster's dashboard, which takes jobs."
+    )
+    memory_scale: float = _setting(
+        1.0, "Million events a day, 30 days kept, that steps ask a cluster's memory for.", 0
+    )
     log_format: Literal["console", "json"] = _setting("console", "Form of the log lines.")
 
     root: Path = field(default=Path("."), metadata={"internal": True})
@@ -244,15 +278,23 @@ class Settings:
         return timedelta(minutes=self.garbage_minutes)
 
     @property
+    def lake_location(self) -> str | Path:
+        """The lake: an absolute path, or the URL as it was given."""
+        return self._location(self.data_root)
+
+    @property
     def landing_location(self) -> str:
         """The landing folder: an absolute path, or the URL as it was given."""
         is_url = "://" in self.landing or "::" in self.landing
         return self.landing if is_url else str(self.path(self.landing))
 
     @property
-    def inbox_folder(self) -> Path | None:
-        """The inbox, if there is one: an absolute path."""
-        return self.path(self.inbox) if self.inbox else None
+    def inbox_location(self) -> str | Path | None:
+        """The inbox, if there is one: an absolute path, or the URL as it was given."""
+        return self._location(self.inbox) if self.inbox else None
+
+    def _location(self, value: str | Path) -> str | Path:
+        return str(value) if "://" in str(value) else self.path(value)
 
     def path(self, value: Path | str) -> Path:
         """Return `value` as an absolute path, relative ones taken from the project's root."""

@@ -11,15 +11,16 @@ from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from stupid_dagster.compute.words import first_few
-from stupid_dagster.errors import EmbedderError, StoreError
+from stupid_dagster.errors import DamagedError, EmbedderError, MissingVersionError
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.ingest import LandingFile
 from stupid_dagster.ingest.arrivals import Arrivals
 from stupid_dagster.project import BEYOND, MODEL_HASH, Project
 from stupid_dagster.stages.window import DAMAGED, PINS
-from stupid_dagster.stores.lake import Version, write_durably
+from stupid_dagster.stores.version import Version
 
 SOURCES = "sources"
 """In the metadata of a day's documents: the files they were made from, and their states."""
@@ -53,14 +54,13 @@ class StaleDays:
 def record_horizon(project: Project, horizon: date) -> None:
     """Keep in mind that the days before a horizon were evicted by hand: they aren't asked for."""
     later = max(horizon.isoformat(), _evicted_by_hand(project))
-    project.lake.root.mkdir(parents=True, exist_ok=True)
-    write_durably(project.lake.root / EVICTED_BY_HAND, later)
+    project.lake.files.replace(EVICTED_BY_HAND, later.encode())
 
 
 def _evicted_by_hand(project: Project) -> str:
     """Return the latest horizon of an eviction by hand; an empty text without any."""
     try:
-        return (project.lake.root / EVICTED_BY_HAND).read_text(encoding="utf-8").strip()
+        return project.lake.files.read(EVICTED_BY_HAND).data.decode().strip()
     except FileNotFoundError:
         return ""
 
@@ -98,9 +98,10 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
     old = [day for day in touching if first <= day <= last and day < horizon]
     notices += _day_notice(old, f"before {horizon}, where eviction begins")
     stale, waiting, shrunk = [], [], []
-    for day in kept:
-        version = _documents(project, day)
-        found = _stale_day(project, arrivals, day, touching[day], version, damaged)
+    versions = project.lake.each(partial(_documents, project), kept)
+    whole = project.lake.each(project.complete_day, kept)
+    for day, version, tables in zip(kept, versions, whole, strict=True):
+        found = _stale_day(project, arrivals, day, touching[day], version, tables, damaged)
         if found is None:
             continue
         if day in arrivals.expected_days or _sources(version).keys() & arrivals.expected:
@@ -123,6 +124,7 @@ def _stale_day(
     day: str,
     touching: list[LandingFile],
     version: Version | None,
+    tables: Mapping[str, Version] | None,
     damaged: Container[str],
 ) -> StaleDay | None:
     recorded = _sources(version)
@@ -133,9 +135,9 @@ def _stale_day(
         reason = f"files new or changed: {changed}"
     elif version and version.metadata.get(MODEL_HASH) != model_hash(project.model):
         reason = "made by another event model"
-    elif version and (tables := project.complete_day(day)) is None:
+    elif version and tables is None:
         reason = "only a part was made"
-    elif version and all(table.address in damaged for table in tables.values()):
+    elif version and tables and all(table.address in damaged for table in tables.values()):
         # The window left it out, and nothing of it was made again since.
         reason = "files of its tables are damaged"
     elif version and (come := _come_since(project, version)):
@@ -161,7 +163,7 @@ def _of_other_embedder(project: Project, day: str, version: Version) -> StaleDay
 
 def _damaged(project: Project) -> Container[str]:
     """Return the addresses of the versions of days that the newest window left out as damaged."""
-    with suppress(StoreError):
+    with suppress(DamagedError, MissingVersionError):
         if windows := project.lake.partitions(PINS):
             return frozenset(project.lake.live(PINS, windows[-1]).metadata.get(DAMAGED, ()))
     return frozenset()
@@ -175,9 +177,7 @@ def _horizon(
     Not only of what has been made: of a year of files that are new, only the last days would
     outlive the first eviction.
     """
-    anchor = None
-    with suppress(StoreError):  # What is damaged is made anew.
-        anchor = project.anchor()
+    anchor = project.anchor()
     newest = [anchor.isoformat()] if anchor else []
     if not project.settings.window_anchor:
         own = (
@@ -215,7 +215,7 @@ def _mark(file: LandingFile, unusable: bool = False) -> str:
 def _documents(project: Project, day: str) -> Version | None:
     try:
         return project.lake.find("documents", day)
-    except StoreError:  # What is damaged is replaced.
+    except DamagedError:  # It is replaced.
         return None
 
 

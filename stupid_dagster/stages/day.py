@@ -14,10 +14,10 @@ from stupid_dagster.ingest.checks import schema_failures
 from stupid_dagster.ingest.rejects import weightiest
 from stupid_dagster.project import BEYOND, EMBEDDER, MODEL_HASH, STRAYS_ONLY, Project
 from stupid_dagster.stages.arrivals import SOURCES, sources_of
-from stupid_dagster.stages.embedding import embed_texts
+from stupid_dagster.stages.embedding import embedded
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.documents import LAYOUT, read_day
-from stupid_dagster.stores.lake import VersionWriter
+from stupid_dagster.stores.version import VersionWriter
 
 
 def make_documents(
@@ -85,17 +85,16 @@ def make_connections(project: Project, day: str) -> list[Written]:
 
 
 def make_vectors(project: Project, day: str) -> list[Written]:
-    """Write the `vectors` of a day's texts; see `embed_texts`."""
+    """Write the `vectors` of a day's texts; see `embedded`."""
     stage = Stage(project, day)
     version = project.lake.live("texts", day)
     texts = project.lake.scan_versions([version]).select("text_id", "text").collect()
-    made = embed_texts(project, day, texts)
     made_of = {
         "documents": version.metadata["documents"],
         EMBEDDER: project.embedder.model_id,
     }
-    stage.table("vectors", made.vectors, metadata=made_of, details=made.details)
-    made.forget()
+    with embedded(project, day, texts) as made:
+        stage.table("vectors", made.vectors, metadata=made_of, details=made.details)
     return stage.written
 
 

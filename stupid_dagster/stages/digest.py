@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from stupid_dagster.compute.names import entity_names
+from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.chain import configured_model
 from stupid_dagster.llm.digest import asking
 from stupid_dagster.llm.digest.asking import asked_hash, digest_messages
-from stupid_dagster.llm.digest.masking import Shown, shown_insights
+from stupid_dagster.llm.digest.masking import Shown, hidden_entities, shown_insights
 from stupid_dagster.llm.digest.rule import (
     PROVENANCE,
     Sentence,
@@ -20,7 +22,10 @@ from stupid_dagster.llm.digest.rule import (
     paragraph,
     rule_sentences,
 )
+from stupid_dagster.llm.ending import Ending
 from stupid_dagster.llm.labelling.checks import model_words
+from stupid_dagster.llm.labelling.run import STOPPED
+from stupid_dagster.llm.phrases import revealed
 from stupid_dagster.llm.privacy import Pseudonyms
 from stupid_dagster.llm.protocol import Message
 from stupid_dagster.llm.spending import SPENT, spending, spending_told, window_budget
@@ -50,10 +55,16 @@ def make_digest(project: Project, last_day: str) -> list[Written]:
     metadata: dict[str, Any] = {}
     labels = window.find("labels")
     budget = window_budget(settings, *([labels.metadata] if labels else []))
-    model = configured_model(settings, budget)
+    ending = Ending(settings.llm_run_seconds)
+    model = configured_model(settings, budget, ending)
+    pseudonyms = None
     if model is not None and rows and settings.llm_share != "nothing":
-        with closing(model):
+        try:
             pseudonyms = window_pseudonyms(window)
+        except LanguageModelError as error:
+            details[STOPPED] = str(error)
+    if model is not None and pseudonyms is not None:
+        with closing(model):
             shown, messages = _request(window, rows, pseudonyms)
             row["asked_hash"] = asked_hash(model.model_id, messages)
             kept = _kept(window, row["asked_hash"])
@@ -65,7 +76,7 @@ def make_digest(project: Project, last_day: str) -> list[Written]:
                     row["sentences"] = [first, *rule_sentences(rows)]
             else:
                 vocabulary = model_words(project.model)
-                done = asking.ask(model, shown, messages, vocabulary, settings.llm_run_seconds)
+                done = asking.ask(model, shown, messages, vocabulary, ending)
                 row |= {
                     "prompt_tokens": done.usage.prompt_tokens,
                     "completion_tokens": done.usage.completion_tokens,
@@ -73,10 +84,12 @@ def make_digest(project: Project, last_day: str) -> list[Written]:
                     "prompt": asking.VERSION if done.asked else None,
                 }
                 if done.refused is None:
-                    reveal = pseudonyms.reveal
-                    said = [Sentence(reveal(one.text), one.insights) for one in done.sentences]
+                    said = [
+                        Sentence(revealed(one.text, pseudonyms), one.insights)
+                        for one in done.sentences
+                    ]
                     row |= {"sentences": [first, *said], "provenance": done.model_id}
-                metadata = {SPENT: spending(model)}
+                metadata = {SPENT: spending(model, under_way=True)}
                 details |= spending_told(metadata[SPENT])
             details["model: kept"] = int(kept is not None)
             if row["refused"]:
@@ -96,7 +109,7 @@ def digest_prompt(project: Project, last_day: str) -> list[Message]:
     rows = _insights(window)
     if not rows or project.settings.llm_share == "nothing":
         return []
-    return _request(window, rows, window_pseudonyms(window))[1]
+    return _request(window, rows, window_pseudonyms(window, keep_key=False))[1]
 
 
 def _insights(window: Window) -> Rows:
@@ -110,8 +123,26 @@ def _request(
     samples = project.settings.llm_share == "samples"
     vocabulary = model_words(project.model)
     first = rows[: asking.MOST_INSIGHTS]
-    shown = shown_insights(first, pseudonyms, vocabulary, samples=samples)
+    names = _hidden_names(window, first, pseudonyms)
+    shown = shown_insights(first, pseudonyms, vocabulary, names, samples=samples)
     return shown, digest_messages(shown)
+
+
+def _hidden_names(window: Window, rows: Rows, pseudonyms: Pseudonyms) -> dict[str, str]:
+    """Return the names of the hidden entities that insights name, by their groups' labels too."""
+    groups = {subject for row in rows for subject in row["subjects"]}
+    of_groups = [
+        window.scan("cluster_entities").filter(pl.col("cluster_id").is_in(groups)),
+        window.scan("communities")
+        .filter(pl.col("community_id").is_in(groups))
+        .select(pl.col("key_members").alias("entity_id").explode()),
+    ]
+    linked = pl.concat([one.select("entity_id") for one in of_groups]).drop_nulls().collect()
+    prefixes = tuple(f"{prefix}:" for prefix in pseudonyms.named)
+    named = {entity for entity in linked["entity_id"] if entity.startswith(prefixes)}
+    named = sorted(named | hidden_entities(rows, pseudonyms))
+    nodes = window.scan("graph_nodes").filter(pl.col("entity_id").is_in(named)).collect()
+    return entity_names(nodes, window.project.model, named)
 
 
 def _kept(window: Window, asked: str) -> dict[str, Any] | None:

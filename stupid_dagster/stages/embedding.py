@@ -1,19 +1,16 @@
-"""A day's texts to vectors, each text once: not again what another day or a killed run has made.
+"""A day's texts to vectors, each text once: not again what another day or another run has made.
 
-Where making a vector is costly, the live `vectors` of all days are its cache, which therefore goes
-with its days. What is made is kept as it comes in `<lake>/.embedding/<day>/<embedder>/`, until the
-day's table is written.
+Where making a vector is costly, the `vectors` of all days are its cache, which therefore goes with
+its days; what isn't written yet is in `embedding_scratch`. Runs at work at the same time divide
+their common texts: each claims some, and waits for the others'.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,70 +19,51 @@ import structlog
 
 from stupid_dagster.embed import Embedder
 from stupid_dagster.embed.packing import pack_vectors
-from stupid_dagster.errors import ComputeError, EmbedderError, StoreError
+from stupid_dagster.errors import ComputeError, DamagedError
 from stupid_dagster.project import EMBEDDER, Project
+from stupid_dagster.stages.embedding_scratch import Scratch, scratch_of
 from stupid_dagster.stages.window import Window
-from stupid_dagster.stores.garbage import SCRATCH
-from stupid_dagster.stores.lake import new_name
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import VERSION_FILE, Version
 
+_BATCHES_A_CLAIM = 64
+"""Few enough for runs of other days to share the work, and many for a server's requests."""
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Embedded:
-    """A day's `vectors`, what to tell of the making, and what was kept until it is written."""
+    """A day's `vectors`, and what to tell of the making."""
 
     vectors: pl.DataFrame
     details: dict[str, Any]
-    scratch: Path | None
-
-    def forget(self) -> None:
-        """Remove what was kept in case of a kill."""
-        if self.scratch:
-            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def embed_texts(project: Project, day: str, texts: pl.DataFrame) -> Embedded:
-    """Return the vectors of texts (text_id, text), in their order; raises EmbedderError.
+@contextmanager
+def embedded(project: Project, day: str, texts: pl.DataFrame) -> Iterator[Embedded]:
+    """Yield the vectors of texts (text_id, text), in their order, to be written in the block.
 
-    When it raises, or is killed, what was made until then is found again.
+    Raises EmbedderError. Whatever ends it before the block did, what was made is found again.
     """
     embedder = project.embedder
     started = time.perf_counter()
-    if not embedder.costly:
-        vectors = texts.select("text_id").with_columns(
-            pack_vectors(embedder.embed(texts["text"].to_list()))
-        )
-        return Embedded(vectors, _told(texts.height, 0, 0, texts.height, started), None)
-    scratch = _Scratch(project.lake.root / SCRATCH / day, embedder.model_id)
-    found = _Found(embedder, texts)
-    for frame in scratch.read():
-        found.take(frame)
-    resumed = found.height
-    for frame in _made_before(project, embedder.model_id, found):
-        found.take(frame)
-    reused = found.height - resumed
-    missing = found.missing()
-    requests = retries = tokens = 0
-    ids, words = missing["text_id"], missing["text"].to_list()
-    for part in embedder.parts(words):
-        frame = pl.DataFrame({"text_id": ids.gather(part.rows)}).with_columns(
-            pack_vectors(part.vectors)
-        )
-        scratch.write(frame)
-        found.take(frame)
-        requests += part.requests
-        retries += part.retries
-        tokens += part.tokens
-    told = _told(texts.height, reused, resumed, missing.height, started)
-    sent = {"requests": requests, "retries": retries, "tokens": tokens} if requests else {}
-    return Embedded(found.vectors(), told | sent, scratch.folder)
+    if embedder.costly:
+        with scratch_of(project.lake, day, embedder.model_id) as scratch:
+            making = _Making(project, texts, scratch)
+            making.run()
+            yield Embedded(making.found.vectors(), making.told(started))
+        return
+    vectors = texts.select("text_id").with_columns(
+        pack_vectors(embedder.embed(texts["text"].to_list()))
+    )
+    yield Embedded(vectors, _told(texts.height, 0, 0, texts.height, started))
 
 
 def check_embedders(window: Window) -> None:
     """Raise ComputeError unless the project's embedder made the vectors of all the window's days.
 
     Vectors of two embedders can't be compared, nor found by what the other makes of a question.
+    Their length tells a server that has another model now; EmbedderError where it can't be asked.
     """
     wanted = window.project.embedder.model_id
     made = {day: v.metadata.get(EMBEDDER) for day, v in window.versions["vectors"].items()}
@@ -98,6 +76,18 @@ def check_embedders(window: Window) -> None:
             f"({others[0]} to {others[-1]}). Embed their texts anew: `{again(others, window)}`; or "
             "set the embedder back"
         )
+    length = window.project.embedder.dimensions
+    lengths = {
+        day: _width(window.project.lake.scan_versions([version]).collect_schema())
+        for day, version in window.versions["vectors"].items()
+    }
+    if others := sorted(day for day, found in lengths.items() if found != length):
+        raise ComputeError(
+            f"{len(others)} of the {len(lengths)} days of the window ending on {window.last_day} "
+            f"have vectors of {lengths[others[0]]} numbers, and {wanted} gives {length} now: its "
+            f"server has another model under that name ({others[0]} to {others[-1]}). Embed their "
+            f"texts anew: `{again(others, window)}`; or give the server the former model"
+        )
 
 
 def again(days: list[str], window: Window) -> str:
@@ -108,40 +98,165 @@ def again(days: list[str], window: Window) -> str:
     )
 
 
+class _Making:
+    """The making of a day's vectors, and its account."""
+
+    def __init__(self, project: Project, texts: pl.DataFrame, scratch: Scratch) -> None:
+        self._lake = project.lake
+        self._embedder = project.embedder
+        self._scratch = scratch
+        self._looked_at: set[tuple[str, int]] = set()
+        self.found = _Found(self._embedder, texts)
+        self._requests = self._retries = self._tokens = 0
+
+    def run(self) -> None:
+        """Find or make all vectors; raises EmbedderError."""
+        most = _BATCHES_A_CLAIM * self._embedder.max_batch
+        self._look()
+        waits = False
+        while True:
+            with self._scratch.alone():
+                # Most has been looked at before: here is no time to lose.
+                self._look()
+                missing = self.found.missing()
+                free = missing.filter(~pl.col("text_id").is_in(self._scratch.claimed().implode()))
+                # Requests are of texts of like length.
+                length = pl.col("text").str.len_bytes()
+                mine = free.sort(length, descending=True).head(most)
+                self._scratch.claim(mine["text_id"])
+            if mine.height:
+                self._embed(mine)
+            elif missing.is_empty():
+                if self.found.settled():
+                    return
+            else:
+                if not waits:
+                    log.info("waiting for vectors that another run makes", texts=missing.height)
+                waits = True
+                time.sleep(self._scratch.wait_seconds)
+
+    def told(self, started: float) -> dict[str, Any]:
+        """Return what to tell of the making, which began at a time of `perf_counter`."""
+        found = self.found
+        reused, resumed, made = (found.count(of) for of in ("reused", "resumed", "embedded"))
+        told = _told(found.texts, reused, resumed, made, started)
+        if self._requests:
+            sent = {"requests": self._requests, "retries": self._retries, "tokens": self._tokens}
+            told |= sent
+        return told | ({"of_another_length": found.dropped} if found.dropped else {})
+
+    def _look(self) -> None:
+        """Take what runs that aren't done have made, then what is in versions.
+
+        In this order: what a run has made is in a version before its folder goes.
+        """
+        for frame in self._scratch.parts():
+            self.found.take(frame, "resumed")
+        for frame in self._made_before():
+            self.found.take(frame, "reused")
+
+    def _embed(self, texts: pl.DataFrame) -> None:
+        ids = texts["text_id"]
+        for part in self._embedder.parts(texts["text"].to_list()):
+            frame = pl.DataFrame({"text_id": ids.gather(part.rows)}).with_columns(
+                pack_vectors(part.vectors)
+            )
+            self._scratch.write(frame)
+            self.found.take(frame, "embedded")
+            self._requests += part.requests
+            self._retries += part.retries
+            self._tokens += part.tokens
+
+    def _made_before(self) -> Iterator[pl.DataFrame]:
+        """Yield vectors of the missing texts from the days that have some, the newest day first."""
+        for day in reversed(self._lake.partitions("vectors")):
+            for version in _kept_versions(self._lake, day):
+                missing = self.found.missing().select("text_id")
+                if version.metadata.get(EMBEDDER) != self._embedder.model_id:
+                    continue
+                look = (version.address, self.found.drops)
+                if look in self._looked_at or missing.is_empty():
+                    continue
+                self._looked_at.add(look)
+                with suppress(OSError):
+                    if not self._lake.damaged(version, checksums=True):
+                        yield (
+                            self._lake.scan_versions([version])
+                            .select("text_id", "vector")
+                            .join(missing.lazy(), on="text_id", how="semi")
+                            .collect()
+                        )
+
+
 class _Found:
     """The vectors of a day's texts that there are; all of one length."""
 
     def __init__(self, embedder: Embedder, texts: pl.DataFrame) -> None:
         self._embedder = embedder
         self._texts = texts
-        self._frames: list[pl.DataFrame] = []
+        self._frames: list[tuple[str, pl.DataFrame]] = []
         self._ids = pl.Series("text_id", [], pl.UInt64)
         self._width: int | None = None
+        self.dropped = 0
+        """Vectors that weren't taken, or not kept, for their length."""
+        self.drops = 0
+        """How often all that there were so far were dropped."""
 
     @property
-    def height(self) -> int:
-        return len(self._ids)
+    def texts(self) -> int:
+        """The number of the day's texts."""
+        return self._texts.height
+
+    def count(self, source: str) -> int:
+        """Return the number of texts whose vector came from there."""
+        return sum(frame.height for name, frame in self._frames if name == source)
 
     def missing(self) -> pl.DataFrame:
         """Return the texts that have no vector yet."""
         return self._texts.join(self._ids.to_frame(), on="text_id", how="anti")
 
-    def take(self, frame: pl.DataFrame) -> None:
-        """Add the vectors (text_id, vector) of texts that have none yet; raises EmbedderError."""
+    def take(self, frame: pl.DataFrame, source: str) -> None:
+        """Add the vectors (text_id, vector) of texts that have none yet.
+
+        Where they are of another length than those before, the embedder is asked which length is
+        its own, and the others are dropped: its server has another model now. Raises EmbedderError.
+        """
         missing = self.missing().select("text_id")
         frame = frame.join(missing, on="text_id", how="semi").unique("text_id", keep="first")
         if frame.is_empty():
             return
-        width = cast(pl.Array, frame["vector"].dtype).size
+        width = _width(frame.schema)
+        if width != self._width and self._frames:
+            self.settled()
         self._width = self._width or width
         if width != self._width:
-            raise EmbedderError(
-                f"{self._embedder.model_id}: gave vectors of {self._width} numbers, and now of "
-                f"{width}: it isn't one model. Set embedder_dimensions, which makes it another "
-                "embedder by its id, and embed the days anew: `stupid-dagster run --only-vectors`"
-            )
-        self._frames.append(frame)
+            self._drop([frame])
+            return
+        self._frames.append((source, frame))
         self._ids = pl.concat([self._ids, frame["text_id"]])
+
+    def settled(self) -> bool:
+        """Return whether the vectors are as long as the embedder's now; drops them if they aren't.
+
+        Raises EmbedderError where it can't be asked.
+        """
+        if self._width in (None, self._embedder.dimensions):
+            return True
+        self._drop([frame for _, frame in self._frames])
+        self._width, self._frames = self._embedder.dimensions, []
+        self.drops += 1
+        self._ids = self._ids.clear()
+        return False
+
+    def _drop(self, frames: list[pl.DataFrame]) -> None:
+        if not self.dropped:
+            log.warning(
+                "vectors of another length are made again: the embedder's server has another model",
+                embedder=self._embedder.model_id,
+                numbers=_width(frames[0].schema),
+                now=self._embedder.dimensions,
+            )
+        self.dropped += sum(frame.height for frame in frames)
 
     def vectors(self) -> pl.DataFrame:
         """Return the vectors of all texts, in their order."""
@@ -149,52 +264,28 @@ class _Found:
             empty = pack_vectors(np.zeros((0, self._embedder.dimensions), np.float32))
             return self._texts.select("text_id").clear().with_columns(empty)
         order = self._texts.select("text_id")
-        return order.join(pl.concat(self._frames), on="text_id", how="left", maintain_order="left")
+        all_found = pl.concat(frame for _, frame in self._frames)
+        return order.join(
+            all_found,
+            on="text_id",
+            how="left",
+            maintain_order="left",
+        )
 
 
-class _Scratch:
-    """Vectors that are made, and in no version yet: a file a part."""
-
-    def __init__(self, day: Path, model_id: str) -> None:
-        self.folder = day / sha256(model_id.encode()).hexdigest()[:16]
-
-    def read(self) -> Iterator[pl.DataFrame]:
-        """Yield what a run that didn't end has left."""
-        for file in sorted(self.folder.glob("*.parquet")):
-            try:
-                yield pl.read_parquet(file, glob=False).select("text_id", "vector")
-            except (OSError, pl.exceptions.PolarsError) as error:
-                # Of a machine that lost its power.
-                log.warning("vectors are made again", file=str(file), problem=str(error))
-                file.unlink(missing_ok=True)
-
-    def write(self, frame: pl.DataFrame) -> None:
-        """Keep a part; a reader sees it whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"{new_name()}.parquet"
-        writing = file.with_suffix(".writing")
-        frame.write_parquet(writing)
-        writing.replace(file)
-
-
-def _made_before(project: Project, model_id: str, found: _Found) -> Iterator[pl.DataFrame]:
-    """Yield vectors of the missing texts from the days that have some, the newest day first."""
-    lake = project.lake
-    for day in reversed(lake.partitions("vectors")):
-        missing = found.missing().select("text_id")
-        if missing.is_empty():
-            return
+def _kept_versions(lake: Lake, day: str) -> Iterator[Version]:
+    """Yield a day's versions of `vectors` that are on the disk: the live one, then the newest."""
+    folder = lake.partition_path("vectors", day)
+    names = sorted((file.parent.name for file in folder.glob(f"*/{VERSION_FILE}")), reverse=True)
+    for name in (None, *names):
         # What is damaged, or evicted at this moment, is made again.
-        with suppress(StoreError, OSError):
-            version = lake.find("vectors", day)
-            same = version and version.metadata.get(EMBEDDER) == model_id
-            if version and same and not lake.damaged(version, checksums=True):
-                yield (
-                    lake.scan_versions([version])
-                    .select("text_id", "vector")
-                    .join(missing.lazy(), on="text_id", how="semi")
-                    .collect()
-                )
+        with suppress(DamagedError):
+            if version := lake.find("vectors", day, name):
+                yield version
+
+
+def _width(schema: pl.Schema) -> int:
+    return cast(pl.Array, schema["vector"]).size
 
 
 def _told(texts: int, reused: int, resumed: int, embedded: int, started: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 import structlog
 
-from stupid_dagster.errors import ConflictError, SettingsError, StoreError
+from stupid_dagster.errors import ConflictError, DamagedError, SettingsError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import record_horizon
 from stupid_dagster.stages.window import PINS, Window
@@ -26,7 +26,7 @@ from stupid_dagster.stores.garbage import (
 )
 from stupid_dagster.stores.snapshots import (
     Manifest,
-    is_dropped,
+    dropped_among,
     open_snapshot,
     publish,
     published_id,
@@ -109,13 +109,13 @@ def _first_day(project: Project, last_day: str) -> str:
     lake = project.lake
     days = set()
     try:
-        made = (lake.find(table, last_day) for table in WINDOW_TABLES)
+        made = lake.each(lambda table: lake.find(table, last_day), WINDOW_TABLES)
         names = {version.metadata.get(PINS, version.name) for version in made if version}
         for pins in (lake.find(PINS, last_day, name) for name in names):
             if pins is None:
                 return ""
             days.add(Window(project, pins).days[0])
-    except StoreError:
+    except DamagedError:
         return ""
     return min(days, default="")
 
@@ -148,10 +148,9 @@ def eviction_steps(project: Project, eviction: Eviction) -> Iterator[str]:
     if eviction.by_hand:
         record_horizon(project, eviction.horizon)
     yield from _publish_until_without(project, eviction)
-    for table, partitions in eviction.stale.items():
-        for partition in partitions:
-            project.lake.drop(table, partition)
-            yield f"dropped {table} {partition}"
+    stale = [(table, p) for table, partitions in eviction.stale.items() for p in partitions]
+    for table, partition in project.lake.drop_all(stale):
+        yield f"dropped {table} {partition}"
     # A window that was published meanwhile may have brought them back into what is served.
     yield from _publish_until_without(project, eviction)
     log.info("evicted", horizon=str(eviction.horizon), partitions=eviction.partitions)
@@ -194,7 +193,7 @@ def overdue(left: Leftovers) -> list[Leftover]:
     Not those of tables of all time: each audit leaves its former version, and asking for an
     eviction because of that would never end.
     """
-    return [version for version in left.due if version.table not in OF_ALL_TIME]
+    return [version for version in left.due if version.held.table not in OF_ALL_TIME]
 
 
 def _publish_without(project: Project, eviction: Eviction) -> str | None:
@@ -211,13 +210,11 @@ def _publish_without(project: Project, eviction: Eviction) -> str | None:
             raise ConflictError("another snapshot was published meanwhile: evict again")
         return True
 
+    named = [(table, p) for table, versions in manifest.versions.items() for p in versions]
+    stale = [(table, p) for table, found in eviction.stale.items() for p in found]
+    gone = dropped_among(project.lake, named, stale)
     kept = {
-        table: {
-            partition: version
-            for partition, version in versions.items()
-            if partition not in eviction.stale.get(table, ())
-            and not is_dropped(project.lake, table, partition)
-        }
+        table: {p: version for p, version in versions.items() if (table, p) not in gone}
         for table, versions in manifest.versions.items()
     }
     if kept == manifest.versions:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 import polars as pl
 
 from stupid_dagster.compute.graph.adjacency import Adjacency, number_graph
 from stupid_dagster.compute.graph.communities import CommunityResult, communities
 from stupid_dagster.compute.graph.degrees import degrees
 from stupid_dagster.compute.graph.pagerank import PageRankResult, pagerank, rank_changes
+from stupid_dagster.compute.graph.ranges import edge_ranges, entity_ranges
 from stupid_dagster.compute.graph.statistics import graph_statistics
 from stupid_dagster.compute.graph.stored import FOLDER, described_graph, write_graph
 from stupid_dagster.compute.merge import merge_edges, merge_entities
@@ -16,7 +20,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.window import NEXT_NUMBER, open_window
 from stupid_dagster.stages.written import Stage, Verdict, Written
 from stupid_dagster.stores.graph import build_graph_database
-from stupid_dagster.stores.lake import VersionWriter
+from stupid_dagster.stores.version import VersionWriter
 
 PREVIEWED = 10
 
@@ -24,24 +28,21 @@ PREVIEWED = 10
 def make_graph(project: Project, last_day: str) -> list[Written]:
     """Write `graph_nodes` and `graph_edges`: the days' entities and edges, added up.
 
-    Edges are a file per type, because merging one type at a time halves the memory it takes.
+    Both are merged in ranges of their keys, a file each, so that memory has a bound.
     """
     window = open_window(project, last_day)
     stage = window.stage()
     details = {"days": len(window.days)}
-    nodes = merge_entities(window.scan_days("entities")).collect(engine="streaming")
-    stage.table("graph_nodes", nodes, details=details)
-    edges = window.scan_days("edges")
-    types = edges.select(pl.col("type").unique()).collect(engine="streaming")["type"].sort()
-
-    def fill(writer: VersionWriter) -> None:
-        # Without any edge there is one file without rows.
-        for number, name in enumerate(types.to_list() or [None]):
-            merged = merge_edges(edges.filter(pl.col("type") == pl.lit(name, pl.String)))
-            writer.write(merged.collect(engine="streaming"), f"part-{number:03}")
-
-    stage.files("graph_edges", fill, details=details)
+    merged = map(merge_entities, entity_ranges(window.scan_days("entities")))
+    stage.files("graph_nodes", partial(_write_parts, parts=merged), details=details)
+    merged = map(merge_edges, edge_ranges(window.scan_days("edges")))
+    stage.files("graph_edges", partial(_write_parts, parts=merged), details=details)
     return stage.written
+
+
+def _write_parts(writer: VersionWriter, parts: Iterable[pl.LazyFrame]) -> None:
+    for number, part in enumerate(parts):
+        writer.write(part.collect(engine="streaming"), f"part-{number:03}")
 
 
 def make_graph_database(project: Project, last_day: str) -> list[Written]:
@@ -49,18 +50,17 @@ def make_graph_database(project: Project, last_day: str) -> list[Written]:
     window = open_window(project, last_day)
     stage = window.stage()
     settings = project.settings
-    nodes, edges = (
-        project.lake.version_path(window.version(table)) for table in ("graph_nodes", "graph_edges")
-    )
+    nodes, edges = (window.version(table) for table in ("graph_nodes", "graph_edges"))
 
     def fill(writer: VersionWriter) -> None:
-        built = build_graph_database(
-            writer.path,
-            nodes,
-            edges,
-            engine=settings.graph_engine,
-            buffer_pool_bytes=settings.graph_buffer_mb << 20,
-        )
+        with project.lake.lent(nodes) as nodes_folder, project.lake.lent(edges) as edges_folder:
+            built = build_graph_database(
+                writer.path,
+                nodes_folder,
+                edges_folder,
+                engine=settings.graph_engine,
+                buffer_pool_bytes=settings.graph_buffer_mb << 20,
+            )
         writer.rows = built.nodes
         # What queries walk along: none of the engines is as fast at it.
         graph = described_graph(window.scan("graph_nodes").collect(), window.scan("graph_edges"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -14,11 +15,13 @@ from stupid_dagster.compute.profiles.behaviour import event_cluster_profiles, pa
 from stupid_dagster.compute.profiles.build import cluster_profiles, community_profiles
 from stupid_dagster.compute.profiles.traits import Profile
 from stupid_dagster.compute.sequences.patterns import VANISHED
+from stupid_dagster.errors import LanguageModelError, StoreError
 from stupid_dagster.llm.chain import configured_model
+from stupid_dagster.llm.ending import Ending
 from stupid_dagster.llm.labelling.checks import model_words
 from stupid_dagster.llm.labelling.kept import Former
 from stupid_dagster.llm.labelling.prompts import MOST_SAMPLES
-from stupid_dagster.llm.labelling.run import Labeller, Limits, asked_first
+from stupid_dagster.llm.labelling.run import OUTCOME, STOPPED, Labeller, Limits, Report, asked_first
 from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.llm.privacy import Pseudonyms, hidden_types, pseudonym_key
 from stupid_dagster.llm.protocol import Message
@@ -48,23 +51,33 @@ def make_labels(project: Project, last_day: str) -> list[Written]:
         "communities_unlabelled": window.version("communities").rows
         - labels.filter(pl.col("kind") == "community").height,
     }
-    settings, metadata = project.settings, {}
-    model = None
-    if settings.llm_share != "nothing":
-        model = configured_model(settings, window_budget(settings))
-    if model is not None:
+    settings = project.settings
+    metadata: dict[str, Any] = {}
+    asker = _asker(window, details) if settings.llm_share != "nothing" and settings.llm else None
+    if asker is not None:
+        former = _former(window)
+        ending = Ending(settings.llm_run_seconds)
+        model = configured_model(settings, window_budget(settings), ending)
+        assert model is not None
+        limits = Limits(settings.llm_labels_most, ending, settings.llm_at_once)
         with closing(model):
-            labels, report = labeller(window).relabel(
-                profiles,
-                labels,
-                model,
-                _former(window),
-                Limits(settings.llm_labels_most, settings.llm_run_seconds, settings.llm_at_once),
-            )
-        metadata = {SPENT: spending(model)}
-        details |= report.details() | spending_told(metadata[SPENT])
+            labels, report = asker.relabel(profiles, labels, model, former, limits)
+            spent = spending(model, under_way=True)
+            metadata = {SPENT: spent, OUTCOME: report.outcome()}
+        details |= report.details() | spending_told(spent)
+    elif STOPPED in details:
+        metadata = {OUTCOME: Report(stopped=str(details[STOPPED])).outcome()}
     stage.table("labels", labels, metadata=metadata, details=details)
     return stage.written
+
+
+def _asker(window: Window, details: dict[str, Any]) -> Labeller | None:
+    """Return what asks for the window's labels; None, and told in the details, if nothing may."""
+    try:
+        return labeller(window)
+    except LanguageModelError as error:
+        details[STOPPED] = str(error)
+        return None
 
 
 def label_prompts(project: Project, last_day: str) -> list[tuple[Profile, list[Message]]]:
@@ -73,11 +86,12 @@ def label_prompts(project: Project, last_day: str) -> list[tuple[Profile, list[M
     settings = project.settings
     if settings.llm_share == "nothing":
         return []
-    profiles, former, labels = window_profiles(window), _former(window), labeller(window)
+    profiles, former = window_profiles(window), _former(window)
+    labels = labeller(window, keep_key=False)
     wanted = [
         profile
         for profile in profiles
-        if not former.words(profile, labels.vocabulary) and not former.refusal(profile)
+        if not former.words(profile, labels.vocabulary) and not former.refusal(profile, labels.saw)
     ]
     chosen = asked_first(wanted, settings.llm_labels_most)
     return [(profile, messages) for profile, messages, _ in labels.prompts(chosen, profiles)]
@@ -120,20 +134,30 @@ def window_profiles(window: Window) -> list[Profile]:
     ]
 
 
-def labeller(window: Window) -> Labeller:
-    """Return what asks for the window's labels; raises SettingsError for an unknown type."""
+def labeller(window: Window, *, keep_key: bool = True) -> Labeller:
+    """Return what asks for the window's labels; raises as `window_pseudonyms` does."""
     vocabulary = model_words(window.project.model)
-    return Labeller(window_pseudonyms(window), vocabulary, _samples(window))
+    return Labeller(window_pseudonyms(window, keep_key=keep_key), vocabulary, _samples(window))
 
 
-def window_pseudonyms(window: Window) -> Pseudonyms:
-    """Return what hides a window's ids; raises SettingsError for an unknown type."""
+def window_pseudonyms(window: Window, *, keep_key: bool = True) -> Pseudonyms:
+    """Return what hides a window's ids; raises SettingsError for an unknown type.
+
+    The key is the lake's. One that has none gets one, and LanguageModelError is raised where it
+    can't be kept; if it isn't to be, it is good for this once.
+    """
     project = window.project
     nodes = window.find("graph_nodes")
     counts = project.lake.scan_versions([nodes]).group_by("type").len().collect() if nodes else None
     entities = dict(counts.iter_rows()) if counts is not None else {}
     hidden = hidden_types(project.model, entities, project.settings.llm_hidden)
-    return Pseudonyms(pseudonym_key(project.lake.root), project.model, hidden)
+    try:
+        key = pseudonym_key(project.lake.files, keep=keep_key)
+    except StoreError as error:
+        raise LanguageModelError(
+            f"nobody was asked, for the key of the pseudonyms can't be kept in the lake: {error}"
+        ) from error
+    return Pseudonyms(key, project.model, hidden)
 
 
 def _samples(window: Window) -> Mapping[str, list[str]]:

@@ -9,7 +9,7 @@ import polars as pl
 from stupid_dagster.compute.graph.cooccurrence import find_cooccurrence
 from stupid_dagster.compute.plots.patterns import cooccurrence_plot, pattern_plot
 from stupid_dagster.compute.sequences.patterns import Bounds, find_patterns
-from stupid_dagster.compute.sequences.timelines import Timelines, join_timelines
+from stupid_dagster.compute.sequences.timelines import Timelines, join_in_blocks
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
@@ -96,9 +96,9 @@ def _timelines(window: Window) -> Timelines:
     model = window.project.model
     midnight = datetime.combine(date.fromisoformat(window.last_day), time(), model.zone)
     days = window.recent_days(window.project.settings.pattern_days)
-    frames = [window.scan_day("sequences", day).collect() for day in days]
-    sequences = pl.concat(frames) if frames else TABLES["sequences"].empty()
-    return join_timelines(model, sequences, midnight + timedelta(days=1))
+    empty = TABLES["sequences"].empty().lazy()
+    sequences = window.scan_days("sequences", days).drop("day") if days else empty
+    return join_in_blocks(model, sequences, midnight + timedelta(days=1))
 
 
 def _readable(patterns: pl.DataFrame) -> pl.DataFrame:

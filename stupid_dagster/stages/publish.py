@@ -14,8 +14,8 @@ from stupid_dagster.stages.evict import remove_garbage
 from stupid_dagster.stages.window import open_window
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.garbage import Garbage
-from stupid_dagster.stores.lake import VersionWriter
 from stupid_dagster.stores.snapshots import Manifest, publish
+from stupid_dagster.stores.version import VersionWriter
 from stupid_dagster.tables import WINDOW_TABLES
 
 

@@ -12,8 +12,8 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.embedding import check_embedders
 from stupid_dagster.stages.window import Window, open_window
 from stupid_dagster.stages.written import Written
-from stupid_dagster.stores.lake import VersionWriter
 from stupid_dagster.stores.vectors import build_search_index
+from stupid_dagster.stores.version import VersionWriter
 
 
 def make_search_index(project: Project, last_day: str) -> list[Written]:

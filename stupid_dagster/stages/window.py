@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 import polars as pl
 import structlog
@@ -20,8 +20,8 @@ from stupid_dagster.errors import ComputeError, ConflictError, MissingVersionErr
 from stupid_dagster.event_model import model_hash
 from stupid_dagster.project import MODEL_HASH, Project
 from stupid_dagster.stages.written import Stage, Written
-from stupid_dagster.stores.lake import Version
 from stupid_dagster.stores.snapshots import USES
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
 NEXT_NUMBER = "next_number"
@@ -58,15 +58,17 @@ class Window:
     def versions(self) -> Mapping[str, Mapping[str, Version]]:
         """The pinned versions by day table and day; raises MissingVersionError if one is gone."""
         found: dict[str, dict[str, Version]] = {}
-        for address in self.pins.metadata[USES]:
-            table, day, name = address.split("/")
-            version = self.project.lake.find(table, day, name)
+        addresses = self.pins.metadata[USES]
+        versions = self.project.lake.each(
+            lambda a: self.project.lake.find(*a.split("/")), addresses
+        )
+        for address, version in zip(addresses, versions, strict=True):
             if version is None:
                 raise MissingVersionError(
                     f"{address}, of which the window ending on {self.last_day} is made, is gone; "
                     "make the window again, from window_days on"
                 )
-            found.setdefault(table, {})[day] = version
+            found.setdefault(version.table, {})[version.partition] = version
         return found
 
     def recent_days(self, number: int) -> list[str]:
@@ -103,7 +105,7 @@ class Window:
         found = self.find(table)
         if found is None:
             raise MissingVersionError(
-                f"{table} has no partition {self.last_day} in {self.project.lake.root}; "
+                f"{table} has no partition {self.last_day} in {self.project.lake.url}; "
                 "materialise it first"
             )
         return found
@@ -174,7 +176,8 @@ def make_window_days(project: Project, last_day: str) -> list[Written]:
     left_out: list[str] = []
     for day, tables in list(days.items()):
         versions = [version for table, version in tables.items() if table not in _EVENTS]
-        if damaged := [f for v in versions for f in project.lake.damaged(v, checksums=True)]:
+        found = project.lake.each(partial(project.lake.damaged, checksums=True), versions)
+        if damaged := [file for files in found for file in files]:
             left_out += [version.address for version in days.pop(day).values()]
             log.warning(
                 "a day is left out: it has damaged files",

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from stupid_dagster.project import Project
-from stupid_dagster.stores.lake import Version, VersionWriter
+from stupid_dagster.stores.version import Version, VersionWriter
 
 _MADE_WITH = {
     "clusters": ("max_clusters", "seed"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake, LakeFile
+from stupid_dagster.stores.version import Version
 
 LAYOUT = {"row_group_size": 32_768, "data_page_size": 65_536}
 """Rows of a Parquet row group, and bytes of a page in it before compression. One document or actor
@@ -17,16 +17,16 @@ is read from one group, and a page is the least that is decompressed: so small, 
 half the time of Polars' own choices. Files are some 4% larger for the groups, not for the pages."""
 
 
-def file_of(lake: Lake, version: Version, event_type: str) -> Path | None:
+def file_of(lake: Lake, version: Version, event_type: str) -> LakeFile | None:
     """Return the file of an event type's documents of a day, None where the day has none."""
     name = f"{quote(event_type, safe=' ')}.parquet"
-    return lake.version_path(version) / name if name in version.files else None
+    return lake.file(version, name) if name in version.files else None
 
 
 def scan_event_type(lake: Lake, version: Version, event_type: str) -> pl.LazyFrame | None:
     """Return an event type's documents of a day, None where the day has no file of it."""
     file = file_of(lake, version, event_type)
-    return pl.scan_parquet(file, glob=False) if file else None
+    return file.scan() if file else None
 
 
 def read_day(lake: Lake, version: Version, model: EventModel) -> dict[str, pl.DataFrame]:

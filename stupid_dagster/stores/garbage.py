@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 
 import structlog
 
-from stupid_dagster.errors import StoreError
-from stupid_dagster.stores.lake import CURRENT, NAME, VERSION_FILE, Lake, made_at
+from stupid_dagster.errors import DamagedError
+from stupid_dagster.stores.files import Entry
+from stupid_dagster.stores.folders import changed, folders_in, remove_path
+from stupid_dagster.stores.inventory import Held
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.locks import is_locked
+from stupid_dagster.stores.sessions import sweep_sessions
 from stupid_dagster.stores.snapshots import (
-    FOLDER,
-    POINTER,
-    SNAPSHOT_ID,
     USES,
     Manifest,
-    is_dropped,
-    names_dropped,
+    dropped_among,
     published_id,
     read_manifests,
     snapshot_ids,
 )
+from stupid_dagster.stores.version import Version, made_at
 
-_UNWANTED = ".unwanted"
-"""Suffix of the file beside a manifest that tells, by its time, since when nobody asks for it."""
 SCRATCH = ".embedding"
-"""Folder of what is made of days and in no version yet: `<day>/<of what>/...`."""
+"""Folder of what is made of days and in no version yet: `<day>/<of what>/<run>/...`.
+
+A run at work holds the lock of its folder; in a bucket there is none.
+"""
 _SCRATCH_DAYS = 7
 log = structlog.get_logger(__name__)
 
@@ -48,25 +50,28 @@ class Garbage:
 class Leftover:
     """A version that nothing needs any more, and when its grace is over."""
 
-    table: str
-    partition: str
-    folder: Path
-    bytes: int
+    held: Held
     due: datetime
+
+    @property
+    def bytes(self) -> int:
+        """Size of its files."""
+        return self.held.bytes
 
 
 @dataclass(frozen=True)
 class Leftovers:
     """What nothing needs any more: snapshots with the time when their grace is over, versions.
 
-    `misdated` are files and folders that date to the future, and `unmarked` snapshots that no
-    collection has found so far: their grace begins `now`, if a collection notes it.
+    `misdated` are versions and partitions, by their addresses, and snapshots, by their ids, that
+    date to the future, and `unmarked` snapshots that no collection has found so far: their grace
+    begins `now`, if a collection notes it.
     """
 
     now: datetime
     snapshots: Mapping[str, datetime]
     versions: Sequence[Leftover]
-    misdated: Sequence[Path] = ()
+    misdated: Sequence[str] = ()
     unmarked: Sequence[str] = ()
 
     @property
@@ -103,31 +108,17 @@ def collect_garbage(
         found = find_leftovers(lake, kept_snapshots=kept_snapshots, grace=grace, using=using)
         if dry_run:
             return found.garbage
-        for path in found.misdated:
-            os.utime(path, (found.now.timestamp(), found.now.timestamp()))
-        folder = lake.root / FOLDER
         waiting = {name for name, due in found.snapshots.items() if due > found.now}
-        for name in waiting.intersection(found.unmarked):
-            _mark(lake, name).touch()
-            os.utime(_mark(lake, name), (found.now.timestamp(), found.now.timestamp()))
-        over = [folder / f"{name}.json" for name in found.snapshots if name not in waiting]
-        # Of a publisher that was killed; one at work would hold the lock.
-        strays = [*lake.root.glob(f".{POINTER}.*"), *folder.glob(".*.json.*")]
-        marks = [  # Also of snapshots that are wanted again.
-            mark
-            for mark in folder.glob(f"*{_UNWANTED}")
-            if SNAPSHOT_ID.fullmatch(mark.stem) and mark.stem not in waiting
-        ]
-        for file in [*over, *strays, *marks]:
-            _remove(file)
-        for version in found.due:
-            shutil.rmtree(version.folder)
-        for partition in _partitions(lake):
-            for left in partition.glob(f".{CURRENT}.*"):  # Of a writer that was killed.
-                left.unlink()
-            if not any(partition.iterdir()):
-                partition.rmdir()
+        for name in waiting.intersection([*found.unmarked, *found.misdated]):
+            lake.ledger.note_unwanted(name, found.now)
+        lake.inventory.touch([name for name in found.misdated if "/" in name], found.now)
+        lake.ledger.remove(*(name for name in found.snapshots if name not in waiting))
+        lake.ledger.forget_unwanted(waiting)
+        lake.ledger.sweep()
+        lake.inventory.remove([left.held for left in found.due], partial(_named_now, lake, using))
         _sweep_scratch(lake, found.now)
+        sweep_sessions(lake.files, lake.ledger.ids, found.now)
+        lake.tidy()
     log.info("collected garbage", **asdict(found.garbage))
     return found.garbage
 
@@ -135,14 +126,24 @@ def collect_garbage(
 def _sweep_scratch(lake: Lake, now: datetime) -> None:
     """Remove what killed runs left of days that are evicted, or long ago."""
     days = {*lake.partitions("documents")}
-    for day in _folders(lake.root / SCRATCH):
-        for left in _folders(day):
-            old = now - _changed(left) > timedelta(days=_SCRATCH_DAYS)
-            if old or day.name not in days:
-                # A run that is just done removes it too.
-                shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            day.rmdir()
+    if lake.files.folder is None:
+        runs: dict[str, list[Entry]] = defaultdict(list)
+        for entry in lake.files.below(SCRATCH):
+            runs[entry.key.rpartition("/")[0]].append(entry)
+        for files in runs.values():
+            old = now - max(entry.changed for entry in files) > timedelta(days=_SCRATCH_DAYS)
+            # Of a run at work on a day that is dropped this loses nothing but its next try's time.
+            if old or files[0].key.split("/")[1] not in days:
+                lake.files.remove(entry.key for entry in files)
+        return
+    for day in folders_in(lake.root / SCRATCH):
+        for left in day.glob("*/*"):
+            old = now - changed(left) > timedelta(days=_SCRATCH_DAYS)
+            if (old or day.name not in days) and not is_locked(left):
+                remove_path(left)
+        for folder in [*folders_in(day), day]:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def find_leftovers(
@@ -180,10 +181,10 @@ def find_leftovers(
     if using:
         named.update(_used(lake, using, dropped))
     versions = [
-        replace(left, due=max(left.due, named_until.get(_address(left), left.due)))
+        replace(left, due=max(left.due, named_until.get(left.held.address, left.due)))
         for left in _unnamed(lake, named, clock, dropped)
     ]
-    unmarked = [name for name in doomed if not _mark(lake, name).exists()]
+    unmarked = [name for name in doomed if lake.ledger.unwanted_since(name) is None]
     return Leftovers(clock.now, doomed, versions, clock.misdated, unmarked)
 
 
@@ -191,18 +192,18 @@ def find_leftovers(
 class _Clock:
     now: datetime
     grace: timedelta
-    misdated: list[Path] = field(default_factory=list)
+    misdated: list[str] = field(default_factory=list)
 
-    def due(self, moment: datetime, path: Path) -> datetime:
+    def due(self, moment: datetime, name: str, changed: datetime) -> datetime:
         """Return when the grace of what was made or replaced at a moment is over.
 
         What a clock that has been set back since dates to the future would stay until then: its
-        grace begins now, and `path` is to keep that.
+        grace begins when it was last `changed`, or now, which is to be noted by its `name`.
         """
         if moment > self.now:
-            moment = _changed(path)
+            moment = changed
             if moment > self.now:
-                self.misdated.append(path)
+                self.misdated.append(name)
                 moment = self.now
         return moment + self.grace
 
@@ -217,96 +218,54 @@ def _doomed_snapshots(
     published = published_id(lake)
     ids = snapshot_ids(lake)  # also those that can't be read
     kept = {*ids[-kept_snapshots:], *{m.last_day: name for name, m in manifests.items()}.values()}
+    named = {name: manifest.partitions for name, manifest in manifests.items() if name in kept}
+    gone = dropped_among(lake, {one for found in named.values() for one in found}, dropped)
     doomed = {}
     for name in ids:
-        manifest = manifests.get(name)
-        wanted = (
-            name in kept and manifest is not None and not names_dropped(lake, manifest, dropped)
-        )
+        wanted = name in named and named[name].isdisjoint(gone)
         if name != published and not wanted:
-            mark = _mark(lake, name)
             # Not since the next id was made: that one may be kept beside what is published.
-            since = clock.now
-            with suppress(FileNotFoundError):
-                since = _changed(mark)
-            doomed[name] = clock.due(since, mark)
+            since = lake.ledger.unwanted_since(name) or clock.now
+            doomed[name] = clock.due(since, name, since)
     return doomed
 
 
-def _mark(lake: Lake, snapshot: str) -> Path:
-    return lake.root / FOLDER / f"{snapshot}{_UNWANTED}"
+def _named_now(lake: Lake, using: str | None) -> set[str]:
+    """Return the addresses of the versions that kept snapshots name, or live ones of a table."""
+    manifests = read_manifests(lake).values()
+    versions = (v for m in manifests for found in m.versions.values() for v in found.values())
+    return {*(v.address for v in versions), *(_used(lake, using, ()) if using else ())}
 
 
 def _used(lake: Lake, table: str, dropped: Collection[tuple[str, str]]) -> Iterator[str]:
-    for partition in lake.partitions(table):
-        with suppress(StoreError):  # What is damaged can't be gone on with.
-            version = lake.find(table, partition)
-            if version is None or (table, partition) in dropped:
-                continue
-            for address in version.metadata.get(USES, ()):
-                of, day, _ = address.split("/")
-                # An evicted day leaves even the window that is made of it.
-                if not is_dropped(lake, of, day, dropped):
-                    yield address
+    def find(partition: str) -> Version | None:
+        with suppress(DamagedError):  # It can't be gone on with.
+            return lake.find(table, partition)
+        return None
+
+    live = lake.each(find, [p for p in lake.partitions(table) if (table, p) not in dropped])
+    addresses = {address for found in live if found for address in found.metadata.get(USES, ())}
+    used = {address: tuple(address.split("/")[:2]) for address in addresses}
+    # An evicted day leaves even the window that is made of it.
+    gone = dropped_among(lake, used.values(), dropped)
+    yield from (address for address, partition in used.items() if partition not in gone)
 
 
 def _unnamed(
     lake: Lake, named: set[str], clock: _Clock, dropped: Collection[tuple[str, str]]
 ) -> Iterator[Leftover]:
-    for partition in _partitions(lake):
-        table = partition.parent.name
-        gone = (table, partition.name) in dropped
-        try:
-            live = (partition / CURRENT).read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            live = None
-        except (OSError, UnicodeDecodeError):
-            live = ""
-        if live is not None and not (partition / live / VERSION_FILE).exists():
-            continue  # It is damaged: any of them may be the one that it named.
-        # A commit or a drop changes the folder, so that this is when the last was replaced.
-        replaced = clock.now + clock.grace if gone else clock.due(_changed(partition), partition)
-        for folder in _folders(partition):
-            if (folder.name != live or gone) and SNAPSHOT_ID.fullmatch(folder.name):
+    for held in lake.inventory.partitions():
+        gone = (held.table, held.partition) in dropped
+        if held.damaged:
+            continue  # Any of them may be the one that is live.
+        address = f"{held.table}/{held.partition}"
+        due = clock.due(held.replaced, address, held.replaced)
+        replaced = clock.now + clock.grace if gone else due
+        for version in held.versions:
+            if version.name != held.live or gone:
                 # Also of what is still named, so that the grace of what is of the future begins.
-                due = max(replaced, clock.due(made_at(folder.name), folder))
-                if f"{table}/{partition.name}/{folder.name}" not in named:
-                    yield Leftover(table, partition.name, folder, disk_bytes(folder), due)
-        for folder in lake.abandoned(table, partition.name):
-            yield Leftover(table, partition.name, folder, disk_bytes(folder), clock.now)
-
-
-def disk_bytes(folder: Path) -> int:
-    """Return the size of all files below a folder; of one that goes meanwhile nothing."""
-    total = 0
-    for directory, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(directory, name)).st_size
-    return total
-
-
-def _address(left: Leftover) -> str:
-    return f"{left.table}/{left.partition}/{left.folder.name}"
-
-
-def _partitions(lake: Lake) -> list[Path]:
-    return [p for table in _folders(lake.root) if table.name != FOLDER for p in _folders(table)]
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, or a folder that stands where one should be."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _changed(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(f for f in parent.iterdir() if f.is_dir() and NAME.fullmatch(f.name))
+                made = clock.due(made_at(version.name), version.address, version.changed)
+                if version.address not in named:
+                    yield Leftover(version, max(replaced, made))
+        for left in held.abandoned:
+            yield Leftover(left, clock.now)

@@ -4,109 +4,96 @@
     <root>/<table>/<partition>/CURRENT         the name of the live version
 
 A version is written under a temporary name, synced, and renamed; `CURRENT` then names it.
-A reader therefore sees a version whole or not at all, whatever kills the writer.
+A reader therefore sees a version whole or not at all, whatever kills the writer. How a lake in a
+bucket keeps to that, `stores/bucket/lake.py` says.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import re
-import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TypeVar
 
 import polars as pl
-import xxhash
+import pyarrow.parquet as pq
 
-from stupid_dagster.errors import MissingVersionError, StoreError
+from stupid_dagster.errors import DamagedError, MissingVersionError, StoreError
+from stupid_dagster.stores.durable import sync, write_durably
+from stupid_dagster.stores.files import Files, LocalFiles
+from stupid_dagster.stores.folders import NAME
 from stupid_dagster.stores.full_disk import full_disk_told
+from stupid_dagster.stores.inventory import (
+    CURRENT,
+    TEMPORARY,
+    FolderInventory,
+    Inventory,
+)
+from stupid_dagster.stores.ledger import FolderLedger, Ledger
+from stupid_dagster.stores.locks import locked
+from stupid_dagster.stores.stamps import is_as_stamped, stamp_and_sync
+from stupid_dagster.stores.version import (
+    VERSION_FILE,
+    Version,
+    VersionWriter,
+    damaged_description,
+    described,
+    new_name,
+    version_of,
+)
 
-CURRENT = "CURRENT"
-VERSION_FILE = "_version.json"
-_TEMPORARY = ".writing-"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One immutable state of a table's partition."""
-
-    table: str
-    partition: str
-    name: str
-    created: str
-    rows: int
-    files: Mapping[str, FileStamp]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def address(self) -> str:
-        """`<table>/<partition>/<name>`, which no other version has."""
-        return f"{self.table}/{self.partition}/{self.name}"
-
-    @property
-    def bytes(self) -> int:
-        """Size of all its files."""
-        return sum(stamp.size for stamp in self.files.values())
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class FileStamp:
-    """Size in bytes and XXH3 checksum of a file."""
+class LakeFile:
+    """A Parquet file of a version; two are equal that are the same file."""
 
-    size: int
-    checksum: str
+    url: str
+    key: str
+    files: Files = field(compare=False, repr=False)
 
-
-class VersionWriter:
-    """A version in the making: write files into `path`, then state its rows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows = 0
-        # Of Parquet's row groups and pages; empty: as Polars likes them.
-        self.layout: dict[str, Any] = {}
-        self.metadata: dict[str, Any] = {}
-        self.version: Version | None = None
-
-    def write(self, frame: pl.DataFrame, name: str = "part", *, deltas: Sequence[str] = ()) -> None:
-        """Write a frame as `<name>.parquet` and count its rows.
-
-        `deltas` are Parquet columns of integers or times that are near their neighbours: written
-        as differences they take less room.
-        """
-        file = self.path / f"{name}.parquet"
-        if deltas:
-            # Polars can't choose a column's encoding.
-            options = {
-                "column_encoding": dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
-                "use_dictionary": [leaf for leaf in _leaves(frame) if leaf not in deltas],
-            }
-            frame.write_parquet(file, compression="zstd", use_pyarrow=True, pyarrow_options=options)
-        else:
-            frame.write_parquet(file, compression="zstd", **self.layout)
-        self.rows += frame.height
+    def __str__(self) -> str:
+        return f"{self.url}/{self.key}"
 
     @property
-    def committed(self) -> Version:
-        """The version that was made live; raises StoreError before the writer is closed."""
-        if self.version is None:
-            raise StoreError(f"{self.path} isn't committed yet")
-        return self.version
+    def name(self) -> str:
+        """Its name in the version."""
+        return self.key.split("/", 3)[3]
+
+    def scan(self) -> pl.LazyFrame:
+        """Return its rows."""
+        return self.files.scan_parquet(self.key)
+
+    def footer(self) -> pq.FileMetaData:
+        """Return its footer; raises FileNotFoundError."""
+        return self.files.footer(self.key)
 
 
 class Lake:
-    """All tables below one root folder, which is made on first use."""
+    """All tables below one root folder, which is made on first use.
+
+    `root` is where this machine works on it; `files` are its small objects by key, and `ledger`
+    says which snapshots there are. The `inventory` is what lies in it, named or not.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.files: Files = LocalFiles(root)
+        self.ledger: Ledger = FolderLedger(root)
+        self.inventory: Inventory = FolderInventory(root)
+
+    @property
+    def url(self) -> str:
+        """Where it is: a path, or an URL."""
+        return str(self.root)
 
     def partition_path(self, table: str, partition: str) -> Path:
         """Return the folder of a partition; raises StoreError for a name that is no plain name."""
@@ -116,8 +103,37 @@ class Lake:
         return self.root / table / partition
 
     def version_path(self, version: Version) -> Path:
-        """Return the folder that holds a version's files."""
+        """Return the folder of this machine that holds a version's files; raises StoreError.
+
+        They stay there until as many calls of `release`, or the end of this process.
+        """
         return self.partition_path(version.table, version.partition) / version.name
+
+    def release(self, version: Version) -> None:
+        """Say that what `version_path` returned isn't used any more."""
+
+    def tidy(self) -> None:
+        """Remove what this machine keeps of versions that are gone, where it keeps copies."""
+
+    @contextmanager
+    def lent(self, version: Version) -> Iterator[Path]:
+        """Lend the folder of this machine that holds a version's files; raises StoreError."""
+        path = self.version_path(version)
+        try:
+            yield path
+        finally:
+            self.release(version)
+
+    def each(self, ask: Callable[[S], T], of: Iterable[S]) -> list[T]:
+        """Return what a question says of each of several things, in their order.
+
+        Where an answer is a request, several are on their way at once. Raises the first error.
+        """
+        return list(map(ask, of))
+
+    def file(self, version: Version, name: str) -> LakeFile:
+        """Return one of a version's Parquet files, to be read where it is."""
+        return LakeFile(self.url, f"{version.address}/{name}", self.files)
 
     @contextmanager
     def write(self, table: str, partition: str) -> Iterator[VersionWriter]:
@@ -128,64 +144,81 @@ class Lake:
         """
         folder = self.partition_path(table, partition)
         name = new_name()
-        temporary = folder / f"{_TEMPORARY}{name}"
-        with full_disk_told(folder), ExitStack() as stack:
+        with full_disk_told(folder), self._writing(folder, name) as temporary:
+            writer = VersionWriter(temporary)
+            yield writer
+            writer.version = self._commit(table, partition, name, writer)
+
+    @contextmanager
+    def _writing(self, folder: Path, name: str) -> Iterator[Path]:
+        """Yield a new folder below another, which is removed at the end."""
+        temporary = folder / f"{TEMPORARY}{name}"
+        with ExitStack() as stack:
             # The folder's lock tells a writer at work from one that was killed: it dies with its
             # process. No garbage collection may see the folder before it is locked.
             with self.exclusive():
                 temporary.mkdir(parents=True)
-                stack.enter_context(_locked(temporary))
+                stack.enter_context(locked(temporary))
             try:
-                writer = VersionWriter(temporary)
-                yield writer
-                writer.version = self._commit(table, partition, name, writer)
+                yield temporary
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
     def _commit(self, table: str, partition: str, name: str, writer: VersionWriter) -> Version:
-        folder = self.partition_path(table, partition)
         files = {
-            str(file.relative_to(writer.path)): _stamp_and_sync(file)
+            str(file.relative_to(writer.path)): stamp_and_sync(file)
             for file in sorted(writer.path.rglob("*"))
             if file.is_file()
         }
         metadata = json.loads(json.dumps(writer.metadata))
         live = None
-        with suppress(StoreError):  # What is damaged is replaced.
+        with suppress(DamagedError):  # It is replaced.
             live = self.find(table, partition)
         same = live and live.files == files and live.metadata == metadata
         if live and same and not self.damaged(live, checksums=True):
             return live
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
         version = Version(table, partition, name, created, writer.rows, files, metadata)
-        write_durably(writer.path / VERSION_FILE, json.dumps(asdict(version), indent=1))
-        for directory in [d for d in writer.path.rglob("*") if d.is_dir()]:
-            _sync(directory)
-        _sync(writer.path)
-        # A garbage collection in between would find a version that nothing names yet.
-        with self.exclusive():
-            writer.path.rename(folder / name)
-            _sync(folder)
-            write_durably(folder / CURRENT, name)
+        self._put(version, writer.path)
         return version
 
-    def damaged(self, version: Version, *, checksums: bool = False) -> list[Path]:
+    def _put(self, version: Version, written: Path) -> None:
+        """Bring a version's files to their place, and make it live."""
+        write_durably(written / VERSION_FILE, described(version))
+        for directory in [d for d in written.rglob("*") if d.is_dir()]:
+            sync(directory)
+        sync(written)
+        folder = self.partition_path(version.table, version.partition)
+        # A garbage collection in between would find a version that nothing names yet.
+        with self.exclusive():
+            written.rename(folder / version.name)
+            sync(folder)
+            write_durably(folder / CURRENT, version.name)
+
+    def damaged(self, version: Version, *, checksums: bool = False) -> list[str]:
         """Return the files of a version that are missing or have lost or gained bytes.
 
         With `checksums` also those that can't be read or whose bytes are others, which takes
         reading them.
         """
-        folder = self.version_path(version)
+        folder = self.partition_path(version.table, version.partition) / version.name
         return [
-            folder / name
+            str(folder / name)
             for name, stamp in version.files.items()
-            if not _is_as_stamped(folder / name, stamp, checksums=checksums)
+            if not is_as_stamped(folder / name, stamp, checksums=checksums)
         ]
+
+    def check_kept(self, versions: Iterable[Version]) -> None:
+        """Raise SnapshotError where a collection of garbage takes one of what is kept by now.
+
+        Here none can: it and whoever keeps anything hold the lake's lock.
+        """
 
     def find(self, table: str, partition: str, name: str | None = None) -> Version | None:
         """Return the live (or the named) version of a partition, None where there is none.
 
-        Raises StoreError when its description, or CURRENT, is damaged or can't be read.
+        Raises DamagedError when its description, or CURRENT, is damaged or can't be read here,
+        and another StoreError when a bucket doesn't give it.
         """
         folder = self.partition_path(table, partition)
         try:
@@ -194,7 +227,7 @@ class Lake:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(
+            raise DamagedError(
                 f"{folder / CURRENT} can't be read ({error}); materialise {table} {partition} again"
             ) from error
 
@@ -203,7 +236,7 @@ class Lake:
         version = self.find(table, partition)
         if version is None:
             raise MissingVersionError(
-                f"{table} has no partition {partition} in {self.root}; materialise it first"
+                f"{table} has no partition {partition} in {self.url}; materialise it first"
             )
         return version
 
@@ -237,9 +270,9 @@ class Lake:
 
         Days that the table lacks are left out; raises MissingVersionError when it lacks all.
         """
-        versions = [v for day in days if (v := self.find(table, day))]
+        versions = [v for v in self.each(partial(self.find, table), days) if v]
         if not versions:
-            raise MissingVersionError(f"{table} has none of the days asked for in {self.root}")
+            raise MissingVersionError(f"{table} has none of the days asked for in {self.url}")
         return self.scan_versions(versions, with_day=True)
 
     def scan_versions(self, versions: Iterable[Version], *, with_day: bool = False) -> pl.LazyFrame:
@@ -251,14 +284,27 @@ class Lake:
         for version in versions:
             for name in version.files:
                 if name.endswith(".parquet"):
-                    frame = pl.scan_parquet(self.version_path(version) / name, glob=False)
+                    frame = self.file(version, name).scan()
                     if with_day:
                         day = pl.lit(version.partition).str.to_date().alias("day")
                         frame = frame.with_columns(day)
                     frames.append(frame)
         if not frames:
-            raise StoreError(f"none of the versions asked for in {self.root} has Parquet files")
+            raise StoreError(f"none of the versions asked for in {self.url} has Parquet files")
         return pl.concat(frames, how="diagonal_relaxed")
+
+    def is_live(self, table: str, partition: str) -> bool:
+        """Return whether a partition has a live version."""
+        # Not by paths as objects: the API looks twice a second at hundreds of partitions.
+        return os.path.exists(f"{self.root}/{table}/{partition}/{CURRENT}")
+
+    def named_at(self, table: str, partition: str) -> str | None:
+        """Return what changes whenever a partition gets a live version, None where it has none."""
+        try:
+            current = self.partition_path(table, partition) / CURRENT
+            return str(current.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return None
 
     def drop(self, table: str, partition: str) -> bool:
         """Take a partition's live version away; its files go with the next garbage collection.
@@ -270,131 +316,37 @@ class Lake:
         current.unlink(missing_ok=True)
         return existed
 
+    def drop_all(self, partitions: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Drop partitions (table, partition), of which any may not be there; yield what is done."""
+        for table, partition in partitions:
+            self.drop(table, partition)
+            yield table, partition
+
+    @contextmanager
+    def shared(self, name: str) -> Iterator[Path]:
+        """Lend a file of the lake that may not be there yet; what the block changes is kept.
+
+        For what can be made again: of two who change it at the same time one may be forgotten.
+        """
+        yield self.root / name
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lake's lock: commits, publishing and garbage collection never overlap."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with _locked(self.root):
+        with locked(self.root):
             yield
-
-    def abandoned(self, table: str, partition: str) -> list[Path]:
-        """Return the temporary folders whose writers were killed."""
-        folder = self.partition_path(table, partition)
-        return sorted(left for left in folder.glob(f"{_TEMPORARY}*") if not _is_locked(left))
-
-
-def new_name(after: str | None = None) -> str:
-    """Return a name that sorts by the time it was made: `20130209T101112345-1f2e3d`.
-
-    It sorts behind `after`, even if the clock was set back since that was made.
-    """
-    now = datetime.now(UTC)
-    if after:
-        now = max(now, made_at(after) + timedelta(milliseconds=1))
-    return f"{now:%Y%m%dT%H%M%S%f}"[:18] + f"-{secrets.token_hex(3)}"
-
-
-def made_at(name: str) -> datetime:
-    """Return the time at which a version or snapshot was begun, which its name tells."""
-    return datetime.strptime(name[:18] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
 
 
 def read_version(folder: Path) -> Version:
     """Return the version in a folder; raises FileNotFoundError where there is none.
 
-    Raises StoreError when its description is damaged or can't be read.
+    Raises DamagedError when its description is damaged or can't be read.
     """
     file = folder / VERSION_FILE
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-        tree["files"] = {name: FileStamp(**stamp) for name, stamp in tree["files"].items()}
-        return Version(**tree)
+        return version_of(file.read_bytes(), str(file))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        table, partition = folder.parts[-3:-1]
-        raise StoreError(
-            f"{file} is damaged ({error}); materialise {table} {partition} again"
-        ) from error
-
-
-def write_durably(file: Path, text: str) -> None:
-    """Replace a file's content in one step that survives a crash.
-
-    Raises StoreError when the disk is full.
-    """
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(3)}")
-    try:
-        with full_disk_told(file), temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(file.parent)
-
-
-def _leaves(frame: pl.DataFrame) -> Iterator[str]:
-    """Yield the names of a frame's Parquet columns; a list's values are a column of their own."""
-    for name, dtype in frame.schema.items():
-        yield f"{name}.list.element" if isinstance(dtype, pl.List) else name
-
-
-def _stamp_and_sync(file: Path) -> FileStamp:
-    with file.open("rb") as stream:
-        stamp = FileStamp(file.stat().st_size, _checksum(stream))
-        os.fsync(stream.fileno())
-    return stamp
-
-
-def _is_as_stamped(file: Path, stamp: FileStamp, *, checksums: bool) -> bool:
-    if not file.is_file() or file.stat().st_size != stamp.size:
-        return False
-    if not checksums:
-        return True
-    try:
-        with file.open("rb") as stream:
-            return _checksum(stream) == stamp.checksum
-    except OSError:
-        return False
-
-
-def _checksum(stream: BinaryIO) -> str:
-    digest = xxhash.xxh3_64()
-    while block := stream.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _is_locked(directory: Path) -> bool:
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except FileNotFoundError:  # Its writer has just ended.
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise damaged_description(str(file), error) from error

@@ -1,15 +1,13 @@
 """Snapshots: manifests that name exactly the versions that belong together.
 
-`<root>/snapshots/<id>.json` is a manifest; `<root>/SNAPSHOT` names the published one.
-Publishing is one atomic rename, so that all stores change for a reader at once.
+The lake's ledger keeps them, and says which is published. Publishing is one atomic step, so that
+all stores change for a reader at once.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -21,20 +19,13 @@ import polars as pl
 import structlog
 
 from stupid_dagster.errors import ConflictError, MissingVersionError, SnapshotError
-from stupid_dagster.stores.lake import (
-    CURRENT,
-    FileStamp,
-    Lake,
-    Version,
-    new_name,
-    write_durably,
-)
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.ledger import SNAPSHOT_ID
+from stupid_dagster.stores.stamps import FileStamp
+from stupid_dagster.stores.version import Version, new_name
 
-POINTER = "SNAPSHOT"
-FOLDER = "snapshots"
 USES = "uses"
 """In a version's metadata: addresses of versions that it is made of; they stay while it lives."""
-SNAPSHOT_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{6}")
 log = structlog.get_logger(__name__)
 
 
@@ -67,11 +58,15 @@ class Manifest:
 
 
 class Snapshot:
-    """A reader's view of one manifest: always the same answers, whatever is published since."""
+    """A reader's view of one manifest: always the same answers, whatever is published since.
+
+    `release` it when what `path` returned isn't used any more.
+    """
 
     def __init__(self, lake: Lake, manifest: Manifest) -> None:
         self.lake = lake
         self.manifest = manifest
+        self._lent: list[Version] = []
 
     def window(self, table: str) -> Version:
         """Return the window table's version; raises MissingVersionError."""
@@ -85,7 +80,18 @@ class Snapshot:
 
     def path(self, table: str) -> Path:
         """Return the folder of a window table's files; raises MissingVersionError."""
-        return self.lake.version_path(self.window(table))
+        version = self.window(table)
+        path = self.lake.version_path(version)
+        self._lent.append(version)
+        return path
+
+    def release(self) -> None:
+        """Let the folders go that `path` returned: of a lake elsewhere, they are copies.
+
+        Who has a file of them open or mapped into memory keeps its bytes.
+        """
+        while self._lent:
+            self.lake.release(self._lent.pop())
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Return a window table's rows; raises MissingVersionError."""
@@ -130,22 +136,15 @@ def publish(
             code_version=code_version,
             versions=versions,
         )
-        if dropped := [*_dropped(lake, manifest)]:
-            raise ConflictError(
-                f"{', '.join(dropped[:3])} and maybe others of the window ending on "
-                f"{manifest.last_day} were evicted since it was begun: make the window again, from "
-                "window_days on"
-            )
+        _check_dropped(lake, manifest)
         check_files(lake, manifest)
-        served = None
-        with suppress(SnapshotError):
-            served = open_snapshot(lake).manifest
-        takes_over = serve(served)
-        folder = lake.root / FOLDER
-        folder.mkdir(exist_ok=True)
-        write_durably(folder / f"{manifest.id}.json", json.dumps(asdict(manifest)))
-        if takes_over:
-            write_durably(lake.root / POINTER, manifest.id)
+        lake.ledger.add(manifest.id, json.dumps(asdict(manifest)))
+        try:
+            lake.check_kept(v for found in versions.values() for v in found.values())
+            takes_over = _served(lake, manifest, serve)
+        except BaseException:
+            lake.ledger.remove(manifest.id)
+            raise
     log.info(
         "published" if takes_over else "kept",
         snapshot=manifest.id,
@@ -155,24 +154,39 @@ def publish(
     return manifest
 
 
-def published_id(lake: Lake) -> str | None:
-    """Return the id of the published snapshot, None before the first.
+def _served(lake: Lake, manifest: Manifest, serve: Callable[[Manifest | None], bool]) -> bool:
+    """Serve a kept snapshot if it is to be; return whether it is."""
+    while True:
+        state = lake.ledger.state
+        _check_dropped(lake, manifest)
+        served = None
+        with suppress(SnapshotError):
+            served = open_snapshot(lake).manifest
+        if not serve(served):
+            return False
+        if lake.ledger.serve(manifest.id, state):
+            return True
 
-    Raises SnapshotError when the file that names it can't be read.
-    """
-    file = lake.root / POINTER
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnapshotError(f"{file} can't be read ({error}); publish the window again") from error
+
+def _check_dropped(lake: Lake, manifest: Manifest) -> None:
+    named = [(table, p) for table, found in manifest.versions.items() for p in found]
+    gone = dropped_among(lake, named)
+    if dropped := [f"{table}/{p}" for table, p in named if (table, p) in gone]:
+        raise ConflictError(
+            f"{', '.join(dropped[:3])} and maybe others of the window ending on "
+            f"{manifest.last_day} were evicted since it was begun: make the window again, from "
+            "window_days on"
+        )
+
+
+def published_id(lake: Lake) -> str | None:
+    """Return the id of the published snapshot, None before the first; raises SnapshotError."""
+    return lake.ledger.published()
 
 
 def snapshot_ids(lake: Lake) -> list[str]:
     """Return the ids of all kept snapshots, oldest first."""
-    files = (lake.root / FOLDER).glob("*.json")
-    return sorted(file.stem for file in files if SNAPSHOT_ID.fullmatch(file.stem))
+    return lake.ledger.ids()
 
 
 def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
@@ -180,7 +194,7 @@ def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
     name = snapshot_id or published_id(lake)
     if name is None:
         raise SnapshotError(
-            f"nothing is published in {lake.root}; run `stupid-dagster run`, or materialise the "
+            f"nothing is published in {lake.url}; run `stupid-dagster run`, or materialise the "
             "window in the Dagster UI"
         )
     return Snapshot(lake, read_manifest(lake, name))
@@ -188,11 +202,10 @@ def open_snapshot(lake: Lake, snapshot_id: str | None = None) -> Snapshot:
 
 def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
     """Return a snapshot's manifest; raises SnapshotError when it is not kept or unreadable."""
-    file = lake.root / FOLDER / f"{snapshot_id}.json"
     try:
         if not SNAPSHOT_ID.fullmatch(snapshot_id):
-            raise FileNotFoundError(file)
-        tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            raise FileNotFoundError(snapshot_id)
+        tree: dict[str, Any] = json.loads(lake.ledger.text(snapshot_id))
         tree["versions"] = {
             table: {partition: _version(version) for partition, version in partitions.items()}
             for table, partitions in tree["versions"].items()
@@ -200,11 +213,14 @@ def read_manifest(lake: Lake, snapshot_id: str) -> Manifest:
         return Manifest(**tree)
     except FileNotFoundError:
         raise SnapshotError(
-            f"snapshot {snapshot_id!r} isn't kept in {lake.root}; "
+            f"snapshot {snapshot_id!r} isn't kept in {lake.url}; "
             f"there are: {', '.join(snapshot_ids(lake)) or 'none'}"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SnapshotError(f"{file} is damaged ({error}); publish the window again") from error
+        raise SnapshotError(
+            f"the manifest of snapshot {snapshot_id} in {lake.url} is damaged ({error}); publish "
+            "the window again"
+        ) from error
 
 
 def read_manifests(lake: Lake, known: Mapping[str, Manifest] | None = None) -> dict[str, Manifest]:
@@ -244,10 +260,12 @@ def kept_windows(lake: Lake, manifests: Mapping[str, Manifest] | None = None) ->
     """
     published = published_id(lake)
     manifests = read_manifests(lake) if manifests is None else manifests
+    named = {one for manifest in manifests.values() for one in manifest.partitions}
+    gone = dropped_among(lake, named)
     windows = {
         manifest.last_day: name
         for name, manifest in manifests.items()
-        if name == published or not names_dropped(lake, manifest)
+        if name == published or manifest.partitions.isdisjoint(gone)
     }
     if published and published in manifests:
         windows[manifests[published].last_day] = published
@@ -271,30 +289,17 @@ def missing_window(last_day: str, windows: Iterable[str]) -> str:
     )
 
 
-def names_dropped(
-    lake: Lake, manifest: Manifest, dropped: Collection[tuple[str, str]] = ()
-) -> bool:
-    """Return whether a snapshot names, or was made of, a partition that was dropped since.
-
-    See `is_dropped`.
-    """
-    return any(is_dropped(lake, table, p, dropped) for table, p in manifest.partitions)
-
-
-def _dropped(lake: Lake, manifest: Manifest) -> Iterator[str]:
-    for table, partitions in manifest.versions.items():
-        for partition in partitions:
-            if is_dropped(lake, table, partition):
-                yield f"{table}/{partition}"
-
-
-def is_dropped(
-    lake: Lake, table: str, partition: str, dropped: Collection[tuple[str, str]] = ()
-) -> bool:
-    """Return whether a partition has no live version, or is to be taken as `dropped`."""
-    # Not by paths as objects: the API looks twice a second at hundreds of partitions.
-    gone = not os.path.exists(f"{lake.root}/{table}/{partition}/{CURRENT}")
-    return gone or (table, partition) in dropped
+def dropped_among(
+    lake: Lake,
+    partitions: Collection[tuple[str, str]],
+    dropped: Collection[tuple[str, str]] = (),
+) -> set[tuple[str, str]]:
+    """Return the partitions that have no live version, or are to be taken as `dropped`."""
+    asked = {*partitions} - {*dropped}
+    gone = lake.each(lambda one: not lake.is_live(*one), asked)
+    return {one for one, is_gone in zip(asked, gone, strict=True) if is_gone} | (
+        {*partitions} - asked
+    )
 
 
 def _version(tree: dict[str, Any]) -> Version:

@@ -83,7 +83,7 @@ DAY = (
         (
             Column("text_id", pl.UInt64, "Hash of event type and text."),
             Column("event_type", pl.String, "Event type."),
-            Column("text", pl.String, "The text, with no ids and no times.", "words"),
+            Column("text", pl.String, "The text, with no ids and no times.", "said"),
             Column("count", pl.UInt32, "Events of the day with this text."),
             Column("example", pl.String, "Id of a document with this text.", "document"),
         ),

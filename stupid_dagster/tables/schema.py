@@ -8,9 +8,10 @@ from typing import Any, Literal
 import polars as pl
 
 Grain = Literal["day", "window", "all"]
-Refers = Literal["day", "document", "entity", "text", "json", "words"]
+Refers = Literal["day", "document", "entity", "text", "json", "words", "said"]
 """What texts and numbers of a column refer to: a day, a document, an entity or a text, by its id;
-JSON of any of these; or nothing, being words that come from users' data or are made for reading.
+JSON of any of these; or nothing, being words that come from users' data or are made for reading,
+or `said`: an event's whole text.
 """
 
 TIME = pl.Datetime("ms", "UTC")
@@ -43,6 +44,8 @@ class Table:
     description: str
     columns: tuple[Column, ...] = ()
     model_columns: str | None = None
+    algorithm: str | None = None
+    """How it is computed, and after whom; settings by their names."""
     outlives: bool = False
     """Kept when its days are evicted; holds counts, and no ids."""
     optional: bool = False
@@ -86,6 +89,7 @@ def group_changes(name: str, groups: str) -> Table:
             Column("kept", pl.UInt32, "Members of its id in both windows."),
             Column("overlap", pl.Float64, "kept over the members in either: 1 is the same."),
         ),
+        algorithm="One-to-one matching of most members in common (and, for segments, of centres).",
     )
 
 
@@ -100,4 +104,5 @@ def group_moves(name: str, groups: str, members: str) -> Table:
             Column("to_id", pl.String, "Group in this window; null: in none."),
             Column("members", pl.UInt32, "Members."),
         ),
+        algorithm="Counted from the members of both windows.",
     )

@@ -21,6 +21,11 @@ BEHAVIOUR = (
         "Each actor's behaviour over the feature window.",
         (ACTOR, Column("events", pl.UInt32, "Events in the feature window.")),
         "Per feature of the model: a float64 in its unit; null where undefined.",
+        algorithm=(
+            "Counts, sums, means, distinct values, last values, sessions and ratios over the "
+            "last `features.window_days`; sessions joined across midnight; without test "
+            "accounts."
+        ),
     ),
     Table(
         "clusters",
@@ -54,6 +59,11 @@ BEHAVIOUR = (
                 "Centre in scaled features, in the features' order.",
             ),
         ),
+        algorithm=(
+            "k-means (k-means++ and the previous window's centres as starts) on robustly "
+            "scaled features; k by silhouette over 2 to `max_clusters`. Averages of few "
+            "events are shrunk towards all actors', and such actors shape no segment."
+        ),
     ),
     Table(
         "cluster_members",
@@ -64,6 +74,7 @@ BEHAVIOUR = (
             Column("cluster_id", pl.String, "Its segment."),
             Column("distance", pl.Float64, "Distance to the centre in scaled features."),
         ),
+        algorithm="The nearest centre of `clusters`.",
     ),
     Table(
         "cluster_choice",
@@ -77,6 +88,7 @@ BEHAVIOUR = (
             Column("inertia", pl.Float64, "Sum of squared distances to the centres."),
             Column("chosen", pl.Boolean, "The one that was taken."),
         ),
+        algorithm="Silhouette (Rousseeuw 1987) and inertia.",
     ),
     Table(
         "cluster_entities",
@@ -95,6 +107,7 @@ BEHAVIOUR = (
             Column("lift_rank", pl.UInt32, "Place by share * log2(lift) within the relation."),
             Column("share_rank", pl.UInt32, "Place by share within the relation."),
         ),
+        algorithm="Per edge type: the highest shares, and the highest share * log2(lift).",
     ),
     group_changes("cluster_changes", "Segments"),
     group_moves("cluster_moves", "segments", "actors"),
@@ -109,8 +122,13 @@ BEHAVIOUR = (
             Column("events", pl.UInt32, "Events with these texts."),
             Column("actors", pl.UInt32, "Actors that have any of them."),
             Column("similarity", pl.Float64, "Mean cosine of its events to their mean direction."),
-            Column("text", pl.String, "The text nearest to that direction.", "words"),
+            Column("text", pl.String, "The text nearest to that direction.", "said"),
             Column("example", pl.String, "Id of a document with this text.", "document"),
+        ),
+        algorithm=(
+            "DBSCAN (Ester et al. 1996) of the distinct texts of each event type by cosine "
+            "distance (`dbscan_eps`), each weighing its events (`dbscan_min_events`); the "
+            "part that all texts of a type share is taken off."
         ),
     ),
     Table(
@@ -123,6 +141,7 @@ BEHAVIOUR = (
             Column("core", pl.Boolean, "At least min_pts events lie within eps of it."),
             Column("count", pl.UInt32, "Events with this text."),
         ),
+        algorithm="As `event_clusters`.",
     ),
     Table(
         "actor_noise",
@@ -135,6 +154,7 @@ BEHAVIOUR = (
             Column("noise_events", pl.UInt32, "Events whose text is noise."),
             Column("noise_ratio", pl.Float64, "noise_events / events."),
         ),
+        algorithm="Counted from `text_clusters`.",
     ),
     Table(
         "bot_candidates",
@@ -152,7 +172,7 @@ BEHAVIOUR = (
                 pl.Float64,
                 "Share of the gaps between events within 5 % (or a second) of their median.",
             ),
-            Column("text", pl.String, "The text that the group repeats most.", "words"),
+            Column("text", pl.String, "The text that the group repeats most.", "said"),
             Column(
                 "example",
                 pl.String,
@@ -160,6 +180,7 @@ BEHAVIOUR = (
                 "document",
             ),
         ),
+        algorithm="Few texts, over and over, at regular intervals, shared by several actors.",
     ),
     Table(
         "patterns",
@@ -188,6 +209,11 @@ BEHAVIOUR = (
             ),
             Column("examples", STRINGS, "Actors who show it, at most 3.", "entity"),
         ),
+        algorithm=(
+            "PrefixSpan (Pei et al. 2004) for the best by support (TKS, Fournier-Viger et al. "
+            "2013) over the last `pattern_days`; block by block (SON, Savasere et al. 1995) "
+            "where actors are many; new and vanished ones against the previous window."
+        ),
     ),
     Table(
         "cooccurrence",
@@ -210,6 +236,10 @@ BEHAVIOUR = (
             Column("npmi", pl.Float64, "pmi over -log2(support); -1 to 1."),
             Column("pmi_low", pl.Float64, "Lower confidence bound of pmi; ranks the pairs."),
             Column("rank", pl.UInt32, "1 is the highest pmi_low of the pair of types."),
+        ),
+        algorithm=(
+            "Pointwise mutual information (Church and Hanks 1990) and lift; ranked by the "
+            "lower confidence bound of PMI, so that rare pairs don't lead."
         ),
     ),
 )

@@ -51,6 +51,11 @@ FINDINGS = (
                 "words",
             ),
         ),
+        algorithm=(
+            "Against a robust baseline (median, MAD) of the `trend_baseline_days` before, "
+            "aware of weekday and hour; z from 2 notable, 3 significant, 4 critical; which "
+            "values of which field drive it."
+        ),
     ),
     Table(
         "anomalies",
@@ -105,6 +110,10 @@ FINDINGS = (
                 "shared", STRINGS, "Entities of `anomaly_causes` that it is linked to.", "entity"
             ),
         ),
+        algorithm=(
+            "0.2 statistical + 0.3 noise + 0.3 behaviour + 0.2 graph, each 0 to 1 by rarity; "
+            "notable from 0.3, significant 0.5, critical 0.7."
+        ),
     ),
     Table(
         "anomaly_causes",
@@ -130,6 +139,11 @@ FINDINGS = (
                 "entity",
             ),
         ),
+        algorithm=(
+            "Hypergeometric tail of the links that anomalous actors have to an entity, "
+            "Bonferroni-corrected, at most 0.05; and at least twice as common as among all "
+            "actors."
+        ),
     ),
     Table(
         "history",
@@ -146,6 +160,7 @@ FINDINGS = (
             Column("value", pl.Float64, "Its value."),
         ),
         outlives=True,
+        algorithm="Counted from the other tables.",
     ),
     Table(
         "labels",
@@ -169,10 +184,12 @@ FINDINGS = (
             Column("prompt_tokens", pl.UInt32, "Tokens that were sent for the words."),
             Column("completion_tokens", pl.UInt32, "Tokens that came back."),
             Column("refused", pl.String, "Why a model's words were not taken.", "words"),
+            Column("asked_hash", pl.String, "Hash of which model was asked, and of what it saw."),
             Column(
                 "template", pl.String, "JSON: a model's words, with places for numbers.", "words"
             ),
         ),
+        algorithm="Rules, or a language model whose words are checked.",
     ),
     Table(
         "insights",
@@ -209,6 +226,10 @@ FINDINGS = (
                 "series", pl.List(pl.Float64), "Daily values behind it, oldest first: a sparkline."
             ),
         ),
+        algorithm=(
+            "Rules over trends, anomalies and changes, ranked; new, ongoing and resolved "
+            "since the previous window."
+        ),
     ),
     Table(
         "digest",
@@ -234,5 +255,6 @@ FINDINGS = (
             Column("refused", pl.String, "Why a model's sentences were not taken.", "words"),
             Column("asked_hash", pl.String, "Hash of what a model was asked, and which."),
         ),
+        algorithm="Titles as sentences, or a language model's, every number checked.",
     ),
 )

@@ -54,6 +54,7 @@ GRAPH = (
             Column("type", pl.String, "Entity or edge type; empty for the whole graph."),
             Column("value", pl.Float64, "Its value."),
         ),
+        algorithm="Counted from `graph_edges`; weakly connected components.",
     ),
     Table(
         "degrees",
@@ -67,6 +68,7 @@ GRAPH = (
             Column("degree", pl.UInt32, "Both."),
             Column("weighted_degree", pl.Float64, "Sum of both's weights."),
         ),
+        algorithm="Counted from `graph_edges`, in both directions.",
     ),
     Table(
         "pagerank",
@@ -80,6 +82,10 @@ GRAPH = (
             Column("type_rank", pl.UInt32, "1 is the highest of its entity type."),
             Column("previous_score", pl.Float64, "In the previous window; null if it is new."),
             Column("previous_type_rank", pl.UInt32, "In the previous window; null if it is new."),
+        ),
+        algorithm=(
+            "Weighted power iteration (Page et al. 1999): damping 0.85, tolerance 1e-6, at "
+            "most 100 rounds."
         ),
     ),
     Table(
@@ -103,6 +109,11 @@ GRAPH = (
                 "Members per entity type, most first.",
             ),
         ),
+        algorithm=(
+            "Leiden (Traag et al. 2019), Louvain (Blondel et al. 2008) and label propagation "
+            "(Raghavan et al. 2007) side by side; `community_algorithm` chooses. Followed by "
+            "one-to-one matching of most members in common."
+        ),
     ),
     Table(
         "community_members",
@@ -118,6 +129,7 @@ GRAPH = (
                 "label_propagation", pl.UInt32, "Its community by label propagation, 0 is largest."
             ),
         ),
+        algorithm="As `communities`.",
     ),
     Table(
         "community_methods",
@@ -131,6 +143,7 @@ GRAPH = (
             Column("modularity", pl.Float64, "Weighted modularity at resolution 1."),
             Column("agreement", pl.Float64, "Adjusted Rand index with the chosen algorithm."),
         ),
+        algorithm="Modularity (Newman 2004) and adjusted Rand index (Hubert and Arabie 1985).",
     ),
     group_changes("community_changes", "Communities"),
     group_moves("community_moves", "communities", "members"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +21,6 @@ from stupid_dagster.api import create_app, limits
 from stupid_dagster.errors import SettingsError
 from stupid_dagster.ingest import inbox
 from stupid_dagster.ingest.arrivals import Waiting, look_for_arrivals
-from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 from stupid_dagster.stores.documents import scan_event_type
@@ -66,10 +63,13 @@ def look(
     project: Project, before: Mapping[str, Waiting], now: float
 ) -> tuple[StaleDays, Mapping[str, Waiting]]:
     """Look as the sensor does; returns what is stale, and what waits."""
-    settings = project.settings
-    source = Source(settings.landing_location, settings.inbox_folder)
     arrivals = look_for_arrivals(
-        project.model, source, project.landing_cache, before, now=now, stable_seconds=60
+        project.model,
+        project.source,
+        project.lake.root / "landing-index.json",
+        before,
+        now=now,
+        stable_seconds=60,
     )
     return find_stale_days(project, arrivals), arrivals.waiting
 
@@ -289,118 +289,6 @@ def test_an_inbox_that_cant_be_written_to(client: TestClient, project: Project) 
     answer = client.post("/events", json=EVENT)
     assert answer.status_code == 503
     assert "nothing was kept" in answer.json()["detail"]
-
-
-@pytest.mark.parametrize("moment", ["write", "sync", "rename"])
-def test_a_crash_leaves_nothing_to_see(
-    project: Project, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    """A process that dies before the rename leaves a hidden file at most."""
-
-    class DiedError(BaseException):
-        pass
-
-    def die(*_: Any, **__: Any) -> None:
-        raise DiedError
-
-    target: dict[str, tuple[Any, str]] = {
-        "write": (Path, "open"),
-        "sync": (inbox.os, "fsync"),
-        "rename": (Path, "rename"),
-    }
-    box = inbox.Inbox(project.settings.root / "inbox")
-    before = [file.path for file in project.landing_index().files]
-    with monkeypatch.context() as patched:
-        (box.folder / "Departure").mkdir(parents=True)
-        patched.setattr(target[moment][0], target[moment][1], die)
-        with pytest.raises(DiedError):
-            box.add({("Departure", DAY): ["{}"]})
-    assert [file.path for file in project.landing_index().files] == before
-    assert all(file.name.startswith(".") for file in files(project))
-
-
-def test_an_interrupted_writer_leaves_nobody_waiting(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who waited for it is told that nothing was kept; who comes later is served."""
-    box = inbox.Inbox(project.settings.root / "inbox")
-    begun, over, write = threading.Event(), threading.Event(), inbox._write_files
-
-    def interrupted(*given: Any) -> None:
-        if begun.is_set():
-            # The second time, for all who came during the first.
-            monkeypatch.setattr(inbox, "_write_files", write)
-            raise KeyboardInterrupt
-        begun.set()
-        over.wait(10)
-        write(*given)
-
-    monkeypatch.setattr(inbox, "_write_files", interrupted)
-
-    def add(number: int) -> str:
-        try:
-            return box.add({("Departure", DAY): [f'{{"n": {number}}}']})
-        except BaseException as error:
-            return type(error).__name__
-
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(add, 0)
-        begun.wait(10)
-        others = [pool.submit(add, number) for number in range(1, 4)]
-        seconds_until(lambda: len(box._pending) == 3)
-        over.set()
-        ended = sorted(one.result(10) for one in others)
-    assert ended == ["KeyboardInterrupt", "StoreError", "StoreError"]
-    assert files(project) == [Path("Departure") / f"{DAY}-{first.result()}.jsonl"]
-    assert len(add(5)) > 12
-    assert len(files(project)) == 2
-
-
-def test_what_a_crash_left_is_removed(project: Project) -> None:
-    folder = project.settings.root / "inbox" / "Departure"
-    folder.mkdir(parents=True)
-    old, new = folder / f".{DAY}-old.jsonl", folder / f".{DAY}-new.jsonl"
-    for file in (old, new):
-        file.write_text("{")
-    os.utime(old, (1, 1))
-    inbox.Inbox(folder.parent).add({("Departure", DAY): ["{}"]})
-    assert not old.exists()
-    assert new.exists(), "another server may be writing it"
-
-
-def test_what_was_renamed_is_taken_back_when_the_rest_fails(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = inbox.Inbox(project.settings.root / "inbox")
-    rename, renamed = Path.rename, []
-
-    def once(self: Path, to: Path) -> Path:
-        if renamed:
-            raise OSError(errno.EIO, "broken")
-        renamed.append(to)
-        return rename(self, to)
-
-    monkeypatch.setattr(Path, "rename", once)
-    with pytest.raises(OSError, match="broken"):
-        box.add({("Departure", DAY): ["{}"], ("Cancellation", DAY): ["{}"]})
-    assert renamed
-    assert files(project) == []
-
-
-def test_writers_at_once_share_files_and_lose_nothing(tmp_path: Path) -> None:
-    box = inbox.Inbox(tmp_path / "inbox")
-
-    def add(number: int) -> str:
-        return box.add({("Departure", DAY): [json.dumps({"n": number})]})
-
-    with ThreadPoolExecutor(32) as pool:
-        names = list(pool.map(add, range(400)))
-    lines = {f.name: f.read_text().splitlines() for f in (box.folder / "Departure").iterdir()}
-    assert {f"{DAY}-{name}.jsonl" for name in names} == lines.keys()
-    for number, name in enumerate(names):
-        assert json.dumps({"n": number}) in lines[f"{DAY}-{name}.jsonl"]
-    assert sum(map(len, lines.values())) == 400
-    assert len(lines) < 100
 
 
 def test_settings_keep_the_inbox_apart(flights_project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx2
@@ -89,6 +90,15 @@ def test_the_snapshot_is_told(app: FastAPI, flights_project: Project) -> None:
         assert found[f"stupid_store_bytes{{table={table}}}"] == size > 0
 
 
+def test_the_page_has_each_metric_and_no_other(app: FastAPI) -> None:
+    with TestClient(app) as client:
+        text = client.get("/metrics").text
+    told = set(re.findall(r"^# TYPE (stupid_\w+)", text, re.MULTILINE))
+    page = Path(__file__).parents[2].joinpath("docs", "api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(stupid_\w+)`", page)) == told
+    assert "stupid_queries_abandoned" in told
+
+
 def test_streams_are_counted_apart(flights_project: Project) -> None:
     project = Project.load(flights_project.settings.root, {"api_port": 0})
     with served(project) as url, httpx2.Client(base_url=url, timeout=30) as client:
@@ -168,14 +178,16 @@ def test_scrapers_need_the_key_elsewhere(tmp_path: Path, host: str) -> None:
 
 def test_what_the_words_of_a_snapshot_took(flights_copy: Project) -> None:
     labels = flights_copy.lake.read("labels", "2013-02-09")
-    spent = {"ollama/m:8b": {"requests": 2, "prompt_tokens": 2000, "completion_tokens": 150}}
+    took = {"requests": 2, "prompt_tokens": 2000, "completion_tokens": 150, "dollars": 0.05}
+    spent = {"ollama/m:8b": took}
     stage = open_window(flights_copy, "2013-02-09").stage()
     stage.table("labels", labels, metadata={SPENT: spent})
     publish_window(flights_copy, "2013-02-09")
     with TestClient(create_app(flights_copy)) as client:
         found = samples(client)
     name = "stupid_snapshot_language_model_tokens"
-    took = {key: value for key, value in found.items() if key.startswith(name)}
+    tokens = {key: value for key, value in found.items() if key.startswith(name)}
     label = "model=m:8b,provider=ollama,table=labels"
     kinds = {"completion": 150, "prompt": 2000}
-    assert took == {f"{name}{{kind={kind},{label}}}": number for kind, number in kinds.items()}
+    assert tokens == {f"{name}{{kind={kind},{label}}}": number for kind, number in kinds.items()}
+    assert found[f"stupid_snapshot_language_model_dollars{{{label}}}"] == 0.05

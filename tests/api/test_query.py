@@ -1,10 +1,9 @@
-"""Questions over HTTP: a recorded planner, the real client, real stores."""
+"""Questions over HTTP: a planner that follows a script, the real client, real stores."""
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,19 +23,19 @@ from tests.api.test_metrics import samples
 from tests.api.urls import QUESTIONS
 from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Say, Served, model_server
 from tests.query.landing import landing
-from tests.questions.replay import replayed, with_model
+from tests.questions.scripted import scripted, with_model
 
 QUESTION = "Which carriers cancelled most flights on 8 February?"
 STREAM = {"Accept": "text/event-stream"}
 TOLD = PLANNED, REPAIRED, SUMMED_UP = 0, 1, 2
 WEATHER = (5,)
-"""Numbers of exchanges of the recorded conversation."""
+"""Numbers of exchanges of the script (conversation.yaml)."""
 
 
 @contextmanager
 def asked(project: Project, *exchanges: int) -> Iterator[tuple[TestClient, Served]]:
     with (
-        replayed(project, *exchanges) as (told, server),
+        scripted(project, *exchanges) as (told, server),
         TestClient(create_app(told), raise_server_exceptions=False) as client,
     ):
         yield client, server
@@ -71,7 +70,7 @@ def test_a_question_is_planned_repaired_run_and_told(
     assert (told["total"], told["truncated"]) == (len(cancelled), True)
     assert told["repairs"] == 1
     assert told["cached"] is False
-    assert told["model"] == told["text_by"] == "openai/recorded"
+    assert told["model"] == told["text_by"] == "openai/scripted"
     assert [step["count"] for step in told["steps"]] == [sum(cancelled.values()), 3]
     assert told["plan"]["steps"][0]["params"]["event_type"] == "Cancellation"
     # The sentence with a number that stands nowhere is gone, the others are there.
@@ -227,10 +226,10 @@ def test_what_is_taken_is_counted_and_connections_are_closed(flights_project: Pr
         client.post("/query", json={"question": QUESTION})
         found = samples(client)
         model = client.app.state.project.language_model  # type: ignore[attr-defined]
-        used = model.models[0].client
+        used = model.models[0]._connected.client
         assert not used.is_closed()
     assert not [name for name in bare if "tokens" in name]
-    label = "model=recorded,provider=openai"
+    label = "model=scripted,provider=openai"
     tokens = "stupid_language_model_tokens_total"
     assert found[f"{tokens}{{kind=prompt,{label}}}"] == 3 * PROMPT_TOKENS
     assert found[f"{tokens}{{kind=completion,{label}}}"] == 3 * COMPLETION_TOKENS
@@ -240,14 +239,14 @@ def test_what_is_taken_is_counted_and_connections_are_closed(flights_project: Pr
 
 
 def test_what_it_costs_is_counted_where_there_is_a_price(flights_project: Project) -> None:
-    prices = {"openai/recorded": (1.0, 10.0)}
-    with replayed(flights_project, *TOLD) as (told, server):
+    prices = {"openai/scripted": (1.0, 10.0)}
+    with scripted(flights_project, *TOLD) as (told, server):
         priced = with_model(told, server, {"llm_prices": prices})
         with TestClient(create_app(priced)) as client:
             client.post("/query", json={"question": QUESTION})
             found = samples(client)
     cost = 3 * (PROMPT_TOKENS + 10 * COMPLETION_TOKENS) / 1e6
-    name = "stupid_language_model_dollars_total{model=recorded,provider=openai}"
+    name = "stupid_language_model_dollars_total{model=scripted,provider=openai}"
     assert found[name] == pytest.approx(cost)
 
 
@@ -314,9 +313,8 @@ def test_a_model_that_fails_is_a_503_and_an_error_event(flights_project: Project
         answer = client.post("/query", json={"question": QUESTION})
         found = events(client.post("/query", json={"question": QUESTION}, headers=STREAM).text)
     assert answer.status_code == 503
-    assert "openai/recorded: HTTP 400: that was not recorded" in answer.json()["detail"].replace(
-        "{'error': {'message': '", ""
-    )
+    assert "openai/scripted: HTTP 400: " in answer.json()["detail"]
+    assert "that is not in the script" in answer.json()["detail"]
     assert [name for name, _ in found] == ["error"]
     assert found[0][1]["status"] == 503
 
@@ -337,25 +335,3 @@ def test_what_was_found_in_a_snapshot_that_is_gone_is_forgotten(
         _, forgotten, last = server.requests[-1]["messages"]
     assert "results are forgotten" in forgotten["content"]
     assert last["content"] == "And those?"
-
-
-def test_nothing_more_is_asked_for_a_client_that_has_left(flights_project: Project) -> None:
-    asked_model, client_left = threading.Event(), threading.Event()
-
-    def answer(_: dict[str, Any]) -> Say:
-        asked_model.set()
-        client_left.wait(10)
-        plan = {"steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "clusters"}}]}
-        return Say(json.dumps({"plan": plan, "unanswerable": None}))
-
-    with model_server("openai", answer) as model:
-        project = with_model(flights_project, model, {"api_port": 0})
-        with served(project) as url:
-            body = {"question": QUESTION}
-            with httpx2.stream("POST", f"{url}/query", json=body, headers=STREAM) as response:
-                assert response.status_code == 200
-                assert asked_model.wait(10)
-            time.sleep(0.3)
-            client_left.set()
-            time.sleep(0.7)
-            assert len(model.requests) == 1, "no summary for nobody"

@@ -38,6 +38,7 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
     mark(project, 1)
     numbers = {publish_window(project, LAST_DAY).manifest.id: 1}
     stop = threading.Event()
+    answered: set[str] = set()
 
     with served(project) as url:
 
@@ -51,6 +52,7 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
                         tree = response.json()
                         values = sorted({row[column] for row in tree["rows"]})
                         seen.append((table, tree["snapshot"], values))
+                        answered.add(tree["snapshot"])
                     for path in ("/graph/neighbors?id=airport:JFK", "/search?text=snow"):
                         response = client.get(path)
                         assert response.status_code == 200, response.text
@@ -58,8 +60,7 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
             return seen
 
         def moved() -> bool:
-            ready = httpx2.get(f"{url}/ready").json()
-            return ready["snapshot"] == published_id(project.lake)
+            return published_id(project.lake) in answered
 
         with ThreadPoolExecutor(4) as pool:
             readers = [pool.submit(read) for _ in range(4)]
@@ -74,7 +75,6 @@ def test_answers_never_mix_two_snapshots(flights_copy: Project) -> None:
     for path, snapshot, values in seen:
         if not path.startswith("/"):
             assert values == [numbers[snapshot]], path
-    assert {snapshot for _, snapshot, _ in seen} >= set(list(numbers)[1:])
     # Two seconds on a machine that has nothing else to do.
     assert max(waits) < 6
 

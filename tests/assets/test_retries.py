@@ -16,8 +16,11 @@ from stupid_dagster.errors import IngestError, StoreError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_documents
 from stupid_dagster.stages.written import Written
+from stupid_dagster.stores.files import StorageOptions, open_files
 from stupid_dagster.tables import TABLES
 from tests.arriving import DAYS, arriving_project, drop
+from tests.stores.faulty_proxy import FaultyProxy
+from tests.stores.s3_server import S3Server
 
 Broken = Callable[[], None]
 # As all assets have, but nobody waits.
@@ -147,6 +150,30 @@ def test_what_can_not_pass_is_tried_once(
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     told = failure.step_failure_data.error
     assert told and broken.__name__ in told.to_string()  # where it came from
+
+
+def test_a_bucket_that_breaks_off_a_scan_is_read_again(
+    s3_server: S3Server,
+    bucket: str,
+    project: Project,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with FaultyProxy((s3_server.host, s3_server.port)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        files = open_files(bucket, StorageOptions(request_seconds=1, retries=0, retry_seconds=1))
+
+        def broken() -> None:
+            files.scan_parquet("documents/part.parquet").collect()
+
+        proxy.set("503", 99)
+        result, attempts = run(project, instance, broken, times=99)
+    assert not result.success and attempts == 1 + RETRIES.max_retries
+    error = run_error(result)
+    assert error and "answered 503 SlowDown to every attempt" in error
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    told = failure.step_failure_data.error
+    assert told and "<Error>" not in told.to_string() and "object-store" not in told.to_string()
 
 
 def test_wrong_settings_are_tried_once(project: Project, instance: dg.DagsterInstance) -> None:

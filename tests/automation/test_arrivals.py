@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -27,7 +26,6 @@ from stupid_dagster.api import create_app
 from stupid_dagster.automation.arrivals import Memory
 from stupid_dagster.automation.jobs import newest_window_sensor
 from stupid_dagster.automation.runs import run_partition
-from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.definitions import defs
 from stupid_dagster.ingest.arrivals import Waiting
 from stupid_dagster.project import Project
@@ -37,14 +35,6 @@ from tests.embed.tiny import write_model
 from tests.ticking import Ticking, days_of
 
 GRAPH = defs.get_repository_def().asset_graph
-
-
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    home = ensure_dagster_home(tmp_path / "dagster_home")
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 @pytest.fixture

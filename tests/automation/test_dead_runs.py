@@ -1,8 +1,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,7 +13,6 @@ from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogCons
 
 from stupid_dagster.automation import dead_runs
 from stupid_dagster.automation.dead_runs import fail_dead_runs, process_tag
-from stupid_dagster.dagster_home import ensure_dagster_home
 
 SLEEPING_RUN = """
 import time
@@ -30,13 +27,6 @@ def sleeps():
 with dg.DagsterInstance.get() as instance:
     dg.materialize([sleeps], instance=instance, tags=process_tag())
 """
-
-
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setenv("DAGSTER_HOME", str(ensure_dagster_home(tmp_path)))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 def slot_holders(instance: dg.DagsterInstance) -> list[str]:

@@ -108,9 +108,14 @@ def test_a_backfill_of_days_ends_with_one_window(ticking: Ticking) -> None:
     assert request.partition_key == DAYS[-1]
 
     run = start(ticking, request)
-    assert skipped(ticking) == (
-        f"the window ending on {DAYS[-1]} is being made by run {run.run_id}"
-    )
+    told = f"the window ending on {DAYS[-1]} is being made by run {run.run_id}"
+    assert skipped(ticking) == told
+    # What changes meanwhile doesn't get a window beside it, but the next.
+    make(ticking, DAYS[-1], rows=4)
+    assert skipped(ticking) == told
+    ticking.instance.report_run_failed(run)
+    (again,) = asked(ticking)
+    assert again.run_key != request.run_key
 
 
 def test_a_window_that_failed_is_told_and_asked_for_when_a_day_changes(ticking: Ticking) -> None:

@@ -16,7 +16,7 @@ STORES = ("documents", "search", "node", "edge", "knowledge", "catalog")
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return soak(tmp_path_factory.mktemp("soak") / "project", seconds=15, grace=5)
+    return soak(tmp_path_factory.mktemp("soak") / "project", seconds=6, grace=3)
 
 
 def test_every_answer_is_of_the_one_snapshot_that_it_names(outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from stupid_dagster.cli.ask import _Told
 from stupid_dagster.project import Project
-from tests.questions.replay import replayed
+from tests.questions.scripted import scripted
 
 
 def ask(project: Project, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -22,19 +22,19 @@ def ask(project: Project, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def test_a_conversation_in_the_terminal(flights_project: Project) -> None:
-    with replayed(flights_project) as (_, server):
+    with scripted(flights_project) as (_, server):
         done = ask(
             flights_project,
             "Which carriers cancelled most flights on 8 February?",
             "How did those develop on the 9th?",
             "--show-plan",
             STUPID_LLM="openai",
-            STUPID_LLM_OPENAI_MODEL="recorded",
+            STUPID_LLM_OPENAI_MODEL="scripted",
             STUPID_LLM_OPENAI_URL=server.url,
         )
     assert done.returncode == 0, done.stderr
     said = done.stdout
-    assert "plan by openai/recorded, repaired 1 time: s1 documents.scan, s2 table.agg" in said
+    assert "plan by openai/scripted, repaired 1 time: s1 documents.scan, s2 table.agg" in said
     assert '"event_type": "Cancellation"' in said
     assert "s1 documents.scan: 472 rows in" in said
     assert "ExpressJet Airlines Inc." in said

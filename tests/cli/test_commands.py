@@ -248,3 +248,16 @@ def test_days_that_lack_a_table_are_left_out_and_told(flights_copy: Project) -> 
     told = call(*of(flights_copy), "status").output
     assert "2 days of the window have documents but not all tables" in told
     assert "(2013-02-06 to 2013-02-07): run them again" in told
+
+
+def test_knowledge_of_words_is_readable(flights_project: Project) -> None:
+    lake = flights_project.lake
+    digest = call(*of(flights_project), "knowledge", "digest")
+    [text] = lake.read("digest", "2013-02-09")["text"]
+    assert " ".join(text.split()) in " ".join(digest.output.split()), "the whole paragraph"
+    assert "written by: rule" in digest.output and "asked_hash" not in digest.output
+    named = call(*of(flights_project), "knowledge", "digest", "--columns", "provenance,prompt")
+    assert "prompt" in named.output and "written by" not in named.output
+    labels = call(*of(flights_project), "knowledge", "labels", "--limit", "3").output
+    head = labels.splitlines()[1].split()
+    assert head == ["subject", "label", "description", "provenance"]

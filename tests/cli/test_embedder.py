@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 
 from stupid_dagster.cli import main
 from stupid_dagster.ingest.arrivals import look_for_arrivals
-from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import StaleDays, find_stale_days
 from tests.embed.tiny import write_model
@@ -33,10 +32,13 @@ def with_tiny(flights_copy: Project) -> Project:
 
 
 def stale(project: Project) -> StaleDays:
-    settings = project.settings
-    source = Source(settings.landing_location, settings.inbox_folder)
     arrivals = look_for_arrivals(
-        project.model, source, project.landing_cache, {}, now=2e9, stable_seconds=0
+        project.model,
+        project.source,
+        project.lake.root / "landing-index.json",
+        {},
+        now=2e9,
+        stable_seconds=0,
     )
     return find_stale_days(project, arrivals)
 
@@ -46,7 +48,7 @@ def test_show(flights_project: Project, with_tiny: Project) -> None:
     assert "minilm-static-256@" in shown and "256" in shown and "another" not in shown
     shown = call(with_tiny, "embedder", "show").output
     assert "tiny@" in shown and "minilm-static-256@" in shown
-    assert "run --only-vectors --from 2013-02-06 --to 2013-02-09" in shown
+    assert "`stupid-dagster run --only-vectors --from 2013-02-06 --to 2013-02-09`" in shown
 
 
 def test_compare_on_the_lake_and_on_files(with_tiny: Project, tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ import pytest
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import kept_windows, published_id
 from tests.cli.test_commands import call, of
+from tests.llm.servers import Fail, model_server
 
 
-def test_a_past_window_is_kept_beside_the_published_one(flights_copy: Project) -> None:
+def test_a_past_window_is_kept_beside_the_published_one(
+    flights_copy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = flights_copy.lake
     before = published_id(lake)
     versions = {day: lake.live("documents", day).name for day in lake.partitions("documents")}
@@ -33,7 +36,13 @@ def test_a_past_window_is_kept_beside_the_published_one(flights_copy: Project) -
     assert published_id(lake) == before
     assert [*kept_windows(lake)] == ["2013-02-08", "2013-02-09"]
 
-    again = call(*of(flights_copy), "run", "--window", "2013-02-09")
+    assert "labels:" not in made.output
+    with model_server("openai", lambda body: Fail(401, "wrong key")) as server:
+        for name, value in {"": "openai", "_OPENAI_MODEL": "m", "_OPENAI_URL": server.url}.items():
+            monkeypatch.setenv(f"STUPID_LLM{name}", value)
+        again = call(*of(flights_copy), "run", "--window", "2013-02-09")
+    assert "labels: 0 of " in again.output and "wrong key" in " ".join(again.output.split())
+    assert "digest: stayed the rule's: " in again.output
     assert "published: the window ending on 2013-02-09 is what is served now" in again.output
     assert published_id(lake) != before
 
@@ -71,7 +80,7 @@ def test_a_window_that_isn_t_kept_is_refused(two_windows: Project, command: list
     assert refused.exit_code == 1
     said = " ".join((refused.output + refused.stderr).split())
     assert "those ending on 2013-02-08, 2013-02-09" in said
-    assert "run --window 2013-02-07" in said
+    assert "`stupid-dagster run --window 2013-02-07`" in said
 
 
 def test_windows_that_can_t_be_made_are_refused(own_project: Project, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from stupid_dagster.stores import garbage, lake, snapshots
+from stupid_dagster.stores import garbage, lake, snapshots, version
 from stupid_dagster.stores.garbage import Garbage, collect_garbage
-from stupid_dagster.stores.lake import Lake, Version, made_at, new_name
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import (
     Manifest,
     check_files,
@@ -24,6 +24,7 @@ from stupid_dagster.stores.snapshots import (
     read_manifests,
     snapshot_ids,
 )
+from stupid_dagster.stores.version import Version, made_at, new_name
 from tests.stores.lakes import put_one
 
 NOON = datetime(2013, 2, 9, 12, tzinfo=UTC)
@@ -48,7 +49,7 @@ class Machine:
             def now(cls, tz: object = None) -> datetime:  # pyright: ignore[reportIncompatibleMethodOverride]
                 return machine.clock
 
-        for module in (lake, garbage, snapshots):
+        for module in (lake, garbage, snapshots, version):
             monkeypatch.setattr(module, "datetime", Clock)
 
     @property

@@ -40,7 +40,7 @@ def look(project: Project) -> StaleDays:
     arrivals = look_for_arrivals(
         project.model,
         Source(settings.landing_location),
-        project.landing_cache,
+        project.lake.root / "landing-index.json",
         {},
         now=0,
         stable_seconds=0,
@@ -167,7 +167,7 @@ def test_files_changed_in_the_future_wait_no_longer_than_others(project: Project
         arrivals = look_for_arrivals(
             project.model,
             source,
-            project.landing_cache,
+            project.lake.root / "landing-index.json",
             before,
             now=now + seconds,
             stable_seconds=60,

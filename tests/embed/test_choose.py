@@ -167,8 +167,8 @@ def test_names_that_are_none(tmp_path: Path, spec: str, part: str) -> None:
 
 def test_names_take_the_rest_from_the_settings(tmp_path: Path) -> None:
     chosen = settings(tmp_path, backend="openai", model="m", url="http://h/v1", dimensions=9)
-    assert embedder_of("openai:other@5", chosen).model_id == "openai/other@5 at h"
-    assert embedder_of("openai:other", chosen).model_id == "openai/other@9 at h"
+    assert embedder_of("openai:other@5", chosen).model_id == "openai/other@5 at h/v1"
+    assert embedder_of("openai:other", chosen).model_id == "openai/other@9 at h/v1"
     assert embedder_of("ollama:nomic-embed-text:v1.5", chosen).model_id == (
         "ollama/nomic-embed-text:v1.5"
     )

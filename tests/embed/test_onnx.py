@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import hashlib
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -92,13 +93,31 @@ def test_threads_share_an_embedder_that_is_not_loaded_yet(tmp_path: Path) -> Non
 
 def test_model_id_names_the_weights_and_the_options(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "tiny")
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()[:12]
-    assert OnnxEmbedder(folder).model_id == f"tiny@{digest}"
+    made = OnnxEmbedder(folder).model_id
+    digest = made.removeprefix("tiny@")
+    assert re.fullmatch("[0-9a-f]{12}", digest)
     assert OnnxEmbedder(str(folder), name="mine").model_id == f"mine@{digest}"
     other = OnnxEmbedder(folder, output="states", pooling="cls").model_id
     assert other == f"tiny@{digest}+states+cls"
     write_model(folder, table=TABLE + 1)
-    assert OnnxEmbedder(folder).model_id != f"tiny@{digest}"
+    assert OnnxEmbedder(folder).model_id != made
+
+
+def test_model_id_names_all_files_that_make_a_vector(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "tiny")
+    model = onnx.load(str(folder / "model.onnx"))
+    weights = {"save_as_external_data": True, "size_threshold": 0, "location": "model.onnx_data"}
+    onnx.save(model, str(folder / "model.onnx"), **weights)
+    embedder = OnnxEmbedder(folder)
+    assert embedder.model_bytes > (folder / "model.onnx_data").stat().st_size > TABLE.nbytes
+    made = {embedder.model_id}
+    (folder / "README.md").write_text("of no matter")
+    assert OnnxEmbedder(folder).model_id in made
+    for name in ("model.onnx_data", "tokenizer.json"):
+        file = folder / name
+        file.write_bytes(file.read_bytes().replace(b"red", b"tan") + b" ")
+        made.add(OnnxEmbedder(folder).model_id)
+    assert len(made) == 3
 
 
 def test_a_model_inside_a_zip_file(tmp_path: Path) -> None:

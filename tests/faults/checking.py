@@ -12,17 +12,17 @@ import polars as pl
 from stupid_dagster.project import Project
 from stupid_dagster.stages.window import PINS, PREVIOUS
 from stupid_dagster.stores.graph.schema import DATABASE_FILE
-from stupid_dagster.stores.lake import CURRENT, VERSION_FILE, Lake, Version
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.ledger import FOLDER, SNAPSHOT_ID
 from stupid_dagster.stores.snapshots import (
-    FOLDER,
-    POINTER,
-    SNAPSHOT_ID,
     USES,
     Manifest,
     open_snapshot,
+    published_id,
     snapshot_ids,
 )
 from stupid_dagster.stores.vectors.metadata import TABLE
+from stupid_dagster.stores.version import VERSION_FILE, Version
 from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 from tests.faults.rounds import planted_rows, rounds_in
 
@@ -44,7 +44,7 @@ def check_lake(project: Project) -> Manifest | None:
             _check_whole(lake, version)
             for address in version.metadata.get(USES, ()) if table == PINS else ():
                 _check_whole(lake, _version(lake, *address.split("/")))
-    if not (lake.root / POINTER).exists():
+    if published_id(lake) is None:
         return None
     for name in snapshot_ids(lake):
         manifest = open_snapshot(lake, name).manifest
@@ -102,18 +102,21 @@ def rounds_served(project: Project) -> set[int]:
 def check_clean(lake: Lake) -> None:
     """Check that the lake holds nothing but live and published versions."""
     named = {
-        lake.version_path(lake.live(table, partition))
+        lake.live(table, partition).address
         for table in lake.tables()
         for partition in lake.partitions(table)
     }
     for name in snapshot_ids(lake):
         for partitions in open_snapshot(lake, name).manifest.versions.values():
-            named |= {lake.version_path(version) for version in partitions.values()}
-    for table in lake.tables():
-        for partition in (lake.root / table).iterdir():
-            for path in partition.iterdir():
-                assert path in named or path.name == CURRENT, f"{path} is left over"
-    odd = [path for path in lake.root.rglob(".*") if VERSION_FILE not in path.name]
+            named |= {version.address for version in partitions.values()}
+    for held in lake.inventory.partitions():
+        for left in (*held.versions, *held.abandoned):
+            assert left.address in named, f"{left.address} is left over"
+        assert not held.others, f"{held.others} are left in {held.table}/{held.partition}"
+    manifests = {Path(entry.key).stem for entry in lake.files.below(FOLDER)}
+    assert manifests == {*snapshot_ids(lake)}, f"there are manifests of {manifests}"
+    # Of a lake in a bucket this is the machine's own folder; what it has fetched may stay.
+    odd = [path for path in lake.root.rglob(".*") if path.name not in (VERSION_FILE, ".cache")]
     assert not odd, f"temporary names are left: {odd}"
 
 
@@ -134,26 +137,27 @@ def differences(lake: Lake, other: Lake) -> list[str]:
 
 def frame_of(lake: Lake, version: Version) -> pl.DataFrame:
     """Return all that a version of any table holds."""
+    if version.table not in ("catalog", "search_index", "graph_database"):
+        return lake.scan_versions([version]).collect()
     folder = lake.version_path(version)
-    if version.table == "catalog":
-        return pl.DataFrame({"catalog": [(folder / "catalog.json").read_text()]})
-    if version.table == "search_index":
+    try:
+        if version.table == "catalog":
+            return pl.DataFrame({"catalog": [(folder / "catalog.json").read_text()]})
+        if version.table == "graph_database":
+            return _graph(folder / DATABASE_FILE)
         import lancedb
 
         table = lancedb.connect(folder).open_table(TABLE)
         frame = pl.from_arrow(table.to_arrow())
         assert isinstance(frame, pl.DataFrame)
         return frame
-    if version.table == "graph_database":
-        return _graph(folder / DATABASE_FILE)
-    return lake.scan_versions([version]).collect()
+    finally:
+        lake.release(version)
 
 
-def half_made(lake: Lake) -> list[Path]:
-    """Return the folders that writers were killed in the middle of."""
-    tables = [f for f in lake.root.iterdir() if f.is_dir() and f.name != FOLDER]
-    partitions = ((table.name, p.name) for table in sorted(tables) for p in table.iterdir())
-    return [left for partition in partitions for left in lake.abandoned(*partition)]
+def half_made(lake: Lake) -> list[str]:
+    """Return the addresses of what writers were killed in the middle of."""
+    return sorted(left.address for held in lake.inventory.partitions() for left in held.abandoned)
 
 
 def _graph(file: Path) -> pl.DataFrame:
@@ -184,9 +188,9 @@ def _check_whole(lake: Lake, version: Version) -> None:
     assert SNAPSHOT_ID.fullmatch(version.name), f"{version.address} is a temporary folder"
     damaged = lake.damaged(version, checksums=True)
     assert not damaged, f"damaged: {damaged}"
-    folder = lake.version_path(version)
-    there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    assert there == {*version.files, VERSION_FILE}, f"{folder} has others than its own files"
+    there = {entry.key.split("/", 3)[3] for entry in lake.files.below(version.address)}
+    own = {*version.files, VERSION_FILE}
+    assert there == own, f"{lake.url}/{version.address} has others than its own files"
 
 
 def _version(lake: Lake, table: str, partition: str, name: str) -> Version:

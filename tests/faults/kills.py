@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,10 @@ from tests.faults.checking import (
     half_made,
     rounds_served,
 )
+from tests.faults.moments import Moment
 from tests.faults.rounds import KILLED_IN, make_project, plant
 from tests.faults.workers import Worker, Workers, steps_from, succeed
+from tests.stores.lakes import impatient
 
 _TRIES = 6
 
@@ -38,6 +41,8 @@ class Killing:
     root: Path
     workers: Workers
     draw: random.Random
+    lake: str = "lake"
+    """A folder of its own, or an URL."""
     kills: list[Kill] = field(default_factory=list)
     missed: int = 0
     """Workers that were done before they were killed."""
@@ -55,7 +60,7 @@ class Killing:
 
     def begin(self) -> None:
         """Make the project, and publish its first round."""
-        make_project(self.root)
+        make_project(self.root, lake=self.lake)
         plant(self.root, self._round)
         self._take_account(succeed(self.workers.start(self.root, KILLED_IN)))
 
@@ -66,8 +71,7 @@ class Killing:
         with other landing files.
         """
         for tried in range(_TRIES):
-            lake = Project.load(self.root).lake
-            before, left = self._served(), {*half_made(lake)}
+            before, left = self._served(), {*half_made(self._project().lake)}
             worker = self.workers.start(self.root, self._steps_to(step))
             share = self.draw.random() * 0.5**tried
             hit = worker.kill(step, share * self._seconds[step])
@@ -81,12 +85,24 @@ class Killing:
                 told = worker.errors or worker.log.read_text()[-2000:]
                 self.violations.append(f"a run failed with {worker.exit}: {told}")
             else:
-                self._left_at = hit
-                torn = [str(f.relative_to(lake.root)) for f in half_made(lake) if f not in left]
-                self.kills.append(Kill(hit, tuple(torn)))
+                self._note(hit, left)
             right = [before] if hit and _is_before(hit, "publish") else [before, {self._round}]
             self._check(lambda right=right: self._is_served(*right))
             return
+
+    def kill_at(self, moment: Moment, *, is_new: bool = False) -> None:
+        """Kill a worker at an exact moment, and check what there is then: the former round.
+
+        With `is_new` it is the round that the worker was to publish.
+        """
+        before, left = self._served(), {*half_made(self._project().lake)}
+        worker = self.workers.run(self.root, [f"kill_at {moment}", *self._steps_to(moment.step)])
+        self._take_account(worker)
+        if worker.exit != -signal.SIGKILL or worker.running is None:
+            self.violations.append(f"not killed {moment}: {worker.exit} {worker.errors}")
+            return
+        self._note(worker.running, left)
+        self._check(lambda: self._is_served({self._round} if is_new else before))
 
     def repair(self) -> None:
         """Let a run complete, and compare all that there is with what an empty lake gives."""
@@ -101,6 +117,11 @@ class Killing:
         self._check(self._equals_a_fresh_lake)
         self.repairs += len(self.violations) == violations
 
+    def _note(self, hit: str, left: set[str]) -> None:
+        self._left_at = hit
+        torn = [address for address in half_made(self._project().lake) if address not in left]
+        self.kills.append(Kill(hit, tuple(torn)))
+
     def _steps_to(self, step: str) -> Sequence[str]:
         left_at = self._left_at
         if left_at and not _is_before(step, left_at) and self.draw.random() < 0.8:
@@ -113,18 +134,24 @@ class Killing:
         self._seconds |= worker.seconds
         self.cpu += worker.cpu
 
+    def _project(self) -> Project:
+        """Return the project as another machine has it."""
+        project = Project.load(self.root, {"workplace": "reader"})
+        impatient(project.lake)
+        return project
+
     def _served(self) -> set[int]:
-        return rounds_served(Project.load(self.root))
+        return rounds_served(self._project())
 
     def _is_served(self, *right: set[int]) -> None:
-        project = Project.load(self.root)
+        project = self._project()
         check_lake(project)
         self.snapshots += 1
         found = rounds_served(project)
         assert found in right, f"{found} is published, not {right}"
 
     def _equals_a_fresh_lake(self) -> None:
-        lake = Project.load(self.root).lake
+        lake = impatient(Project.load(self.root).lake)
         root = self.root.with_name("fresh")
         fresh = make_project(root, self.root / "landing").lake
         try:
@@ -133,7 +160,7 @@ class Killing:
             assert worker.exit == 0, worker.errors
             assert not (found := differences(lake, fresh)), found
             check_clean(lake)
-            sizes = [sum(f.stat().st_size for f in it.root.rglob("*")) for it in (lake, fresh)]
+            sizes = [it.inventory.bytes() for it in (lake, fresh)]
             # The search index's and the graph database's sizes differ by some bytes.
             assert sizes[0] < 1.05 * sizes[1], f"{sizes[0]} bytes, not {sizes[1]}"
         finally:

@@ -20,6 +20,7 @@ from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stages.window import PINS
 from stupid_dagster.stores.garbage import collect_garbage
 from tests.pipeline import DAY_STAGES, WINDOW_STAGES
+from tests.stores.lakes import impatient
 
 OLD, *DAYS = ("2013-02-06", "2013-02-07", "2013-02-08")
 LAST = DAYS[-1]
@@ -31,10 +32,11 @@ _ROWS = 40
 _TOKEN = "ZQ"
 
 
-def make_project(root: Path, landing: Path | None = None) -> Project:
+def make_project(root: Path, landing: Path | None = None, lake: str = "lake") -> Project:
     """Return a project of three days; eviction takes the first, the window has the others.
 
-    `landing` are another project's landing files, unless it is to have its own.
+    `landing` are another project's landing files, unless it is to have its own. `lake` is a folder
+    of its own, or an URL.
     """
     root.mkdir(parents=True)
     if landing is None:
@@ -44,7 +46,8 @@ def make_project(root: Path, landing: Path | None = None) -> Project:
         shutil.copytree(root / "base", root / "landing")
     (root / "stupid.toml").write_text(
         f'landing = "{landing or "landing"}"\n'
-        'data_root = "lake"\n'
+        f'data_root = "{lake}"\n'
+        'workplace = "workplace"\n'
         'event_model = "flights"\n'
         f"partitions_start = {OLD}\n"
         f"partitions_end = {LAST}\n"
@@ -113,6 +116,7 @@ def _evict(project: Project, as_of: str | None = None) -> None:
 
 def _collect(project: Project) -> None:
     # `publish` and `evict` leave what they replace for ten minutes.
+    impatient(project.lake)
     collect_garbage(project.lake, kept_snapshots=1, grace=timedelta(0), using=PINS)
 
 

@@ -16,8 +16,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import matplotlib.pyplot  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.figure
 import networkit  # noqa: F401
 import numba  # noqa: F401
 import pyarrow.parquet  # noqa: F401
@@ -30,6 +32,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.stages.evict import remove_garbage
 from tests.faults import full_disk, rounds
 from tests.faults.checking import check_clean, check_lake
+from tests.faults.moments import kill_at
 
 TRY = "try "
 """Before a step's name: that it fails stops nothing."""
@@ -38,6 +41,7 @@ _ACTIONS = {
     "check": check_lake,
     "collect": remove_garbage,
     "clean": lambda project: check_clean(project.lake),
+    "kill_at": kill_at,
     "fill": full_disk.fill,
     "empty": full_disk.empty,
     "plant": lambda project, number: rounds.plant(project.settings.root, int(number)),
@@ -45,8 +49,14 @@ _ACTIONS = {
 """What a step's name may begin with; arguments follow it."""
 
 
+def _save_blank(self: Any, fname: Any, **__: Any) -> None:
+    fname.write(b"blank")
+
+
 def main() -> None:
     """Fork a worker for each line of the standard input, until it ends."""
+    # Plots are for Dagster's pages alone. They'd take a third of a worker's time.
+    matplotlib.figure.Figure.savefig = _save_blank
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody asks for those that wait.
     for line in sys.stdin:
         if not os.fork():

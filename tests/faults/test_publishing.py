@@ -13,14 +13,8 @@ import pytest
 from stupid_dagster.errors import ConflictError
 from stupid_dagster.stores.garbage import collect_garbage
 from stupid_dagster.stores.lake import Lake
-from stupid_dagster.stores.snapshots import (
-    FOLDER,
-    POINTER,
-    check_files,
-    open_snapshot,
-    published_id,
-    snapshot_ids,
-)
+from stupid_dagster.stores.ledger import FOLDER, POINTER
+from stupid_dagster.stores.snapshots import check_files, open_snapshot, published_id, snapshot_ids
 from tests.stores.lakes import published, put
 
 TABLES = {"documents": ["2013-02-08"]}

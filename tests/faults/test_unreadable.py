@@ -18,14 +18,10 @@ from stupid_dagster.stages.day import make_documents
 from stupid_dagster.stages.evict import plan_eviction, remove_garbage
 from stupid_dagster.stages.publish import publish_window
 from stupid_dagster.stages.window import make_window_days, open_window
-from stupid_dagster.stores.lake import CURRENT, VERSION_FILE
-from stupid_dagster.stores.snapshots import (
-    FOLDER,
-    POINTER,
-    open_snapshot,
-    published_id,
-    snapshot_ids,
-)
+from stupid_dagster.stores.inventory import CURRENT
+from stupid_dagster.stores.ledger import FOLDER, POINTER
+from stupid_dagster.stores.snapshots import open_snapshot, published_id, snapshot_ids
+from stupid_dagster.stores.version import VERSION_FILE
 from tests.faults.checking import check_lake, rounds_served
 from tests.faults.damage import DAMAGES, largest
 from tests.faults.rounds import DAYS, LAST, STEPS, make_project, plant

@@ -40,7 +40,8 @@ def test_regular_files_by_name_and_nothing_else(tmp_path: Path) -> None:
         assert paths(source) == sorted([*odd, "link.csv"])
         assert source.is_local
         for name in (*odd, "link.csv"):
-            assert source.open(name).read() == b"a\n1\n"
+            with source.open(name) as stream:
+                assert stream.read() == b"a\n1\n"
             local = source.local_path(name)
             assert local and local.read_bytes() == b"a\n1\n"
 

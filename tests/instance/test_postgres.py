@@ -10,6 +10,7 @@ from importlib import import_module
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.config import PostgresStorageConfigDb
 from dagster._core.storage.event_log.migration import ASSET_KEY_INDEX_COLS
@@ -201,6 +202,33 @@ def test_the_config_is_that_of_dagster_s_own(postgres):
     assert isinstance(storage, WipeablePostgresStorage)
     assert isinstance(storage.event_log_storage, WipeablePostgresEventLog)
     assert storage.event_log_storage.all_asset_keys() == []
+
+
+def test_the_event_log_alone_can_be_named(postgres, tmp_path):
+    """As in the instance that Dagster's Helm chart writes, a storage each: deploy/values.yaml."""
+    url = postgres.url(postgres.new_database())
+    # Dagster's own leave the driver to SQLAlchemy, and 2.1 takes another than they bring.
+    config = {"postgres_url": url.replace("://", "+psycopg2://")}
+    dagster_s = {"module": "dagster_postgres", "config": config}
+    instance = {
+        "run_storage": {**dagster_s, "class": "PostgresRunStorage"},
+        "schedule_storage": {**dagster_s, "class": "PostgresScheduleStorage"},
+        "event_log_storage": {
+            "module": "stupid_dagster.instance.postgres",
+            "class": "WipeablePostgresEventLog",
+            "config": {"postgres_url": url},
+        },
+        "telemetry": {"enabled": False},
+    }
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.event_log_storage, WipeablePostgresEventLog)
+        materialise(instance, FIRST_DAYS[0])
+        materialise(instance, FIRST_DAYS[1])
+        ref = deserialize_value(dg.serialize_value(instance.get_ref()), InstanceRef)
+        with dg.DagsterInstance.from_ref(ref) as other:  # as a run's process opens it
+            assert wipe_partitions(other, [EDGES], FIRST_DAYS[:1]) == {"edges": 1}
+        assert instance.get_materialized_partitions(EDGES) == {FIRST_DAYS[1]}
 
 
 @pytest.mark.parametrize("version", ["1.12.9", "1.14.0", "2.0.0"])

@@ -47,13 +47,21 @@ class Silence(NamedTuple):
     seconds: float
 
 
+class Hang(NamedTuple):
+    """The server thinks for ever, a stream's after its text; `asked`, then `left` tells the end."""
+
+    asked: threading.Event
+    left: threading.Event
+    text: str = ""
+
+
 class BreakOff(NamedTuple):
     """A stream begins, and the connection is closed."""
 
     text: str
 
 
-Act = Say | Fail | Raw | Silence | BreakOff
+Act = Say | Fail | Raw | Silence | Hang | BreakOff
 PATHS = {
     "openai": "/v1/chat/completions",
     "anthropic": "/v1/messages",
@@ -96,12 +104,15 @@ def model_server(
             if isinstance(act, Silence):
                 time.sleep(act.seconds)
                 act = Say("{}")
-            if isinstance(act, Fail):
+            if isinstance(act, Hang):
+                self._hang(act, body)
+            elif isinstance(act, Fail):
                 self._send(act.status, _error(protocol, act), act.headers)
             elif isinstance(act, Raw):
                 self._write(200, act.body, act.content_type)
             elif body.get("stream"):
                 self._stream(act)
+                self.close_connection = True
             else:
                 assert isinstance(act, Say)
                 self._send(200, _whole(protocol, act, body["model"]))
@@ -115,6 +126,14 @@ def model_server(
             for piece in _streamed(protocol, act):
                 self.wfile.write(piece)
                 self.wfile.flush()
+
+        def _hang(self, act: Hang, body: dict[str, Any]) -> None:
+            if body.get("stream"):
+                self._stream(BreakOff(act.text))
+            act.asked.set()
+            self.connection.settimeout(20)
+            if not self.connection.recv(1):
+                act.left.set()
             self.close_connection = True
 
         def _send(self, status: int, tree: Any, headers: Mapping[str, str] | None = None) -> None:

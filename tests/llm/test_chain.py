@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from stupid_dagster.errors import LanguageModelError, SettingsError
+from stupid_dagster.llm.budget import expected
 from stupid_dagster.llm.chain import Chain, configured_model
 from stupid_dagster.llm.protocol import Message, Usage
 from stupid_dagster.llm.provider import ProviderError
@@ -69,7 +70,7 @@ def test_the_first_that_answers_does(chain: Make) -> None:
     assert (done.value.name, done.model_id, done.usage) == ("blue", "openai/m1", ONE)
     assert "".join(stream) == "Blue."
     assert (stream.model_id, stream.usage) == ("openai/m1", ONE)
-    assert made.usage == {"openai/m1": ONE + ONE}
+    assert made.meter.spent() == {"openai/m1": ONE + ONE}
     assert made.model_id == "openai/m1, ollama/m2"
 
 
@@ -83,13 +84,14 @@ def test_what_fails_is_left_with_its_reason_and_its_tokens(chain: Make) -> None:
     assert (done.value.name, done.model_id) == ("blue", "ollama/m2")
     assert done.usage == ONE + ONE + ONE
     assert "".join(stream) == "Blue."
-    assert (stream.model_id, stream.usage) == ("ollama/m2", ONE)
+    broken = expected(HELLO)
+    assert (stream.model_id, stream.usage) == ("ollama/m2", broken + ONE)
     assert [failure.model_id for failure in made.failures] == ["openai/m1", "openai/m1"]
     assert "gave no answer of the form that it was asked for, asked twice" in (
         made.failures[0].reason
     )
     assert "it broke" in made.failures[1].reason
-    assert made.usage == {"openai/m1": ONE + ONE, "ollama/m2": ONE + ONE}
+    assert made.meter.spent() == {"openai/m1": ONE + ONE + broken, "ollama/m2": ONE + ONE}
 
 
 @pytest.mark.parametrize("way", ["complete", "stream"])

@@ -65,6 +65,36 @@ def test_what_was_not_given_is_found(sentence: str, wrong: list[str]) -> None:
     assert GIVEN.unsupported(sentence) == wrong
 
 
+STRICT = Evidence.of("12 of 340 flights, 40% of them late, on Friday 8 February", strict=True)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["12 of 340 flights.", "40 percent were late.", "Nearly 350 flights."]
+)
+def test_strict_evidence_supports_what_it_says(sentence: str) -> None:
+    assert STRICT.unsupported(sentence) == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["12% of flights were late.", "40 flights were late.", "0.4 of them.", "0 flights were late."],
+)
+def test_strict_evidence_tells_percentages_from_numbers(sentence: str) -> None:
+    assert STRICT.unsupported(sentence)
+
+
+def test_more_than_a_number_is_not_less() -> None:
+    known = Evidence.of("340 flights, 60%")
+    for said in ("over 335", "at least 340", "under 350", "up to 340", "about 350", "over 59%"):
+        assert known.unsupported(f"It had {said} flights.") == []
+    for said in ("over 350", "more than 341", "under 335", "nearly 335", "at least 61%"):
+        assert known.unsupported(f"It had {said} flights.")
+
+
+def test_a_date_without_a_year_is_no_number() -> None:
+    assert Evidence.of("on 8 February").unsupported("0 flights were late.") == ["0"]
+
+
 @given(st.floats(0.001, 1e9), st.integers(0, 4))
 def test_any_rounding_of_a_number_is_supported(value: float, decimals: int) -> None:
     given = Evidence.of(repr(value))

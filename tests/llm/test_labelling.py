@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import polars as pl
@@ -10,17 +11,24 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stupid_dagster.compute import quoting, words
 from stupid_dagster.compute.profiles.traits import Figure, KeyMember, Profile, PropertyTrait, Step
 from stupid_dagster.event_model import load_event_model
-from stupid_dagster.llm.labelling.checks import LabelAnswer, model_words, problems
-from stupid_dagster.llm.labelling.kept import Former, template_of, traits_hash
+from stupid_dagster.llm.labelling.checks import (
+    MARKUP,
+    SPELLED,
+    LabelAnswer,
+    model_words,
+    problems,
+)
+from stupid_dagster.llm.labelling.kept import Former, asked_hash, template_of, traits_hash
 from stupid_dagster.llm.labelling.prompts import VERSION, Asked, label_messages
 from stupid_dagster.llm.labelling.reading import Reading
 from stupid_dagster.llm.labelling.run import asked_first
 from stupid_dagster.llm.labels import describe, distinguishing, first_label, label_profiles
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import unhurried
-from tests.llm.hostile import HOSTILE, OBEYED
+from tests.llm.hostile import OBEYED, STATEMENTS
 from tests.llm.test_labels import cluster, entity, feature
 
 WORDS = model_words(load_event_model("flights"))
@@ -103,21 +111,100 @@ def test_all_parts_are_checked() -> None:
     assert "more than 6" in wrong("Busy aircraft", *["flights"] * 7)
 
 
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def with_value(value: str) -> list[Profile]:
+    """Profiles that have a value in each part that comes from the data."""
+    name = words.tidy(value) or "unnamed"
+    return [
+        dataclasses.replace(PROFILE, **part)
+        for part in (
+            {"key_members": (KeyMember("Aircraft", "aircraft:1", name),)},
+            {"entities": (entity(name, "OperatedBy", 0.82),)},
+            {"properties": (PropertyTrait("Aircraft", "model", name, 9, 0.5, 0.25, 2.0),)},
+            {"steps": (Step(f"departure (model {name})", name),)},
+            {"features": (feature("tier", 2.0, kind="last", values=(name, name)),)},
+        )
+    ]
+
+
+HARMLESS = (
+    r"\W*|unnamed|ignore( previous)?|a b?|a|all( members( are)?)?|[Pp]( W)?( N)?|"
+    r"x\W*( members( are)?)?"
+)
+"""Beginnings of values that are ordinary words, and make nothing of themselves."""
+
+
+@pytest.mark.parametrize("value", STATEMENTS.values(), ids=STATEMENTS)
 def test_nobody_obeys_a_value(value: str) -> None:
-    """Even where the value is in the profile, the words in it are no words of a label."""
-    from stupid_dagster.compute import words
+    """Where the value is in the profile, its words are no words of a label, nor its numbers."""
+    shown = words.tidy(value) or "unnamed"
+    begun = [" ".join(shown.split()[:n]) for n in range(1, 6)]
+    for said in {value, value.strip(), shown, OBEYED, *begun}:
+        forms = (said, f"{said} aircraft", f"Aircraft: {said}", f"Aircraft {said} aircraft")
+        for label in forms:
+            if re.fullmatch(HARMLESS, said.strip(), re.IGNORECASE):
+                continue
+            for profile in with_value(value):
+                reading = Reading(profile)
+                assert problems(answer(label[:90]), reading, WORDS), label
+                assert problems(answer("Busy aircraft", description=label), reading, WORDS)
+                assert problems(answer("Busy aircraft", label), reading, WORDS)
 
-    members = (KeyMember("Aircraft", "aircraft:1", words.tidy(value) or "unnamed"),)
-    profile = dataclasses.replace(PROFILE, kind="community", key_members=members)
-    for said in (OBEYED, f"{OBEYED} aircraft", "42% of all aircraft are fraudsters"):
-        assert problems(answer(said), Reading(profile), WORDS)
+
+@pytest.mark.parametrize("value", STATEMENTS.values(), ids=STATEMENTS)
+def test_a_value_is_said_in_quotation_marks_or_not_at_all(value: str) -> None:
+    shown = quoting.quoted(words.tidy(value) or "unnamed")
+    said = answer(f"Aircraft of {shown}", description=f"Many flights of {shown}.")
+    told = {bool(problems(said, Reading(profile), WORDS)) for profile in with_value(value)[:4]}
+    odd = (MARKUP.search(shown) or SPELLED.search(shown)) is not None
+    assert told == {odd}
+    if len(shown) > 3:
+        assert problems(answer(shown), Reading(with_value(value)[1]), WORDS), "the value alone"
 
 
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_names_are_shortened_only_as_names_of_entities() -> None:
+    by_property = with_value("Virgin Atlantic Inc.")[2]
+    assert problems(answer("Busy Virgin aircraft"), Reading(by_property), WORDS)
+    assert not problems(answer("Busy Virgin Atlantic Inc. aircraft"), Reading(by_property), WORDS)
+    small = with_value("Trustworthy Fraudless Clients")[1]
+    assert problems(answer("Busy trustworthy aircraft"), Reading(small), WORDS)
+    assert problems(answer("Busy trustworthy fraudless clients aircraft"), Reading(small), WORDS)
+
+
+def test_a_value_that_is_a_number_is_said_only_behind_its_trait() -> None:
+    seats = (PropertyTrait("Aircraft", "seats", "300", 60, 0.5, 0.1, 5.0),)
+    reading = Reading(dataclasses.replace(PROFILE, properties=seats))
+    for label in ("300 aircraft", "300 of 1,205 aircraft", "Aircraft: 300", "300 flights a day"):
+        assert "300" in "".join(problems(answer(label), reading, WORDS)), label
+    said = ("Aircraft with seats 300", "Aircraft of \u201c300\u201d", "Aircraft, seats 300: 50%")
+    for label in said:
+        assert problems(answer(label), reading, WORDS) == [], label
+
+
+def test_a_longer_answer_is_read_and_refused() -> None:
+    parts = {"label": "Busy aircraft " * 9, "description": "x" * 501, "distinguishing": ["y"] * 7}
+    said = LabelAnswer.model_validate(parts)
+    assert problems(said, Reading(PROFILE), WORDS) == [
+        "the label has 126 characters, at most 90 may be",
+        "the description has 501 characters, at most 500 may be",
+        "more than 6 distinguishing items",
+    ]
+    schema = LabelAnswer.model_json_schema()["properties"]
+    assert (schema["label"]["maxLength"], schema["distinguishing"]["maxItems"]) == (90, 6)
+    assert schema["distinguishing"]["items"]["maxLength"] == 140
+
+
+def test_numbers_below_nothing_and_percentages_in_words() -> None:
+    early = dataclasses.replace(PROFILE, features=(feature("delay", -1, -12.4, kind="mean"),))
+    reading = Reading(early)
+    assert not problems(answer("Aircraft", "mean delay -12, 25 per cent of all"), reading, WORDS)
+    assert "12" in "".join(problems(answer("Aircraft", "mean delay 12"), reading, WORDS))
+    bound = reading.bound("mean delay -12")
+    later = dataclasses.replace(early, features=(feature("delay", 1, 3.0, kind="mean"),))
+    assert Reading(later).filled(bound) == "mean delay 3"
+
+
+@pytest.mark.parametrize("value", STATEMENTS.values(), ids=STATEMENTS)
 def test_prompts_keep_their_form(value: str) -> None:
-    from stupid_dagster.compute import words
-
     def messages(name: str) -> list[Any]:
         profile = dataclasses.replace(
             PROFILE,
@@ -196,11 +283,11 @@ def test_a_number_that_stands_at_one_place_is_bound_to_it() -> None:
 
 
 def former(profile: Profile, said: LabelAnswer, **more: Any) -> pl.DataFrame:
-    words = said.model_dump()
-    row = label_profiles([profile]).row(0, named=True) | words
+    parts = said.model_dump()
+    row = label_profiles([profile]).row(0, named=True) | parts
     row |= {
         **{"provenance": "openai/m", "prompt": VERSION, "traits_hash": traits_hash(profile)},
-        "template": template_of(words, profile),
+        "template": template_of(parts, profile),
     }
     return pl.DataFrame([row | more], schema=TABLES["labels"].schema)
 
@@ -246,17 +333,36 @@ def test_words_of_another_model_or_prompt_are_not_kept() -> None:
     assert Former([table.drop("template")], ["openai/m"]).words(PROFILE, WORDS) is None
 
 
+def test_refusals_are_of_the_model_that_was_asked_and_of_what_it_saw() -> None:
+    row = label_profiles([PROFILE]).row(0, named=True)
+    row |= {"prompt": VERSION, "refused": "no", "asked_hash": asked_hash("openai/small", "a")}
+    table = pl.DataFrame([row], schema=TABLES["labels"].schema)
+    found = Former([table], ["ollama/m", "openai/small"]).refusal(PROFILE, "a")
+    assert found == ("no", asked_hash("openai/small", "a"))
+    assert Former([table], ["openai/good"]).refusal(PROFILE, "a") is None
+    assert Former([table], ["openai/small"]).refusal(PROFILE, "b") is None
+    older = table.drop("asked_hash")
+    assert Former([older], ["openai/small"]).refusal(PROFILE, "a") is None
+
+
+def test_words_of_a_release_that_kept_no_refusals_model_are_kept() -> None:
+    table = former(PROFILE, answer("Short-distance Delta aircraft")).drop("asked_hash")
+    assert Former([table], ["openai/m"]).words(PROFILE, WORDS) is not None
+
+
 def test_who_is_asked_first() -> None:
     def some(kind: str, number: int) -> list[Profile]:
         more: dict[str, Any] = {"kind": kind}
         return [dataclasses.replace(PROFILE, subject=f"{kind}:{n}", **more) for n in range(number)]
 
-    everyone = [*some("cluster", 2), *some("event_cluster", 1), *some("pattern", 9)]
-    chosen = asked_first(everyone, 6)
+    everyone = [*some("cluster", 2), *some("event_cluster", 2), *some("pattern", 9)]
+    everyone += some("community", 1)
+    chosen = asked_first(everyone, 8)
     assert [p.subject for p in chosen] == [
-        *("cluster:0", "cluster:1", "event_cluster:0"),
-        *("pattern:0", "pattern:1", "pattern:2"),
-    ]
+        *("cluster:0", "cluster:1"),
+        *("event_cluster:0", "pattern:0", "community:0", "event_cluster:1"),
+        *("pattern:1", "pattern:2"),
+    ], "in turn, so that each kind has some where the asking ends early"
     assert asked_first(everyone, 0) == []
 
 

@@ -19,6 +19,7 @@ from stupid_dagster.compute.profiles.traits import (
     KeyMember,
     Profile,
     PropertyTrait,
+    Step,
     TypeCount,
 )
 from stupid_dagster.llm import phrases
@@ -212,6 +213,37 @@ def test_labels_are_unique_true_and_reproducible(given_profiles: list[Profile]) 
         for text in (row["label"], row["description"], *row["distinguishing"]):
             assert text and "\n" not in text
             assert numbers_in(text) <= allowed_numbers(profile), text
+
+
+def test_long_labels_lose_what_can_be_spared() -> None:
+    told = "Cancelled United Air Lines Inc. flight from Newark Liberty Intl to George Bush Intl"
+    names = ("United Air Lines Inc.", "Newark Liberty Intl", "George Bush Intl")
+    traits = tuple(PropertyTrait("Departure", "x", name, 3, 0.9, 0.1, 9.0) for name in names)
+    events = Profile("event_cluster:3", "event_cluster", "Departure", 7, 0.1,
+                     properties=traits, told=f"{told} in the morning")  # fmt: skip
+    assert label(events) == told, "not the count, nor half a name, nor a word that needs another"
+    more = dataclasses.replace(events, told=told)
+    assert label(more) == told
+    labels = label_profiles([events, dataclasses.replace(more, subject="event_cluster:4")])["label"]
+    assert labels.n_unique() == 2 and labels.str.len_chars().max() <= 90  # type: ignore[operator]
+
+
+def test_small_values_stand_before_what_they_describe() -> None:
+    haul = PropertyTrait("Route", "haul", "medium", 9, 0.95, 0.3, 3.0)
+    central = (KeyMember("Airport", "airport:LAX", "LAX"),)
+    profile = Profile("community:0", "community", "Aircraft", 40, 0.1,
+                      types=(TypeCount("Aircraft", 40, 0.5),), key_members=central,
+                      properties=(haul,))  # fmt: skip
+    assert label(profile) == "Around LAX, medium-haul routes: 40 aircraft"
+    steps = (Step("departure (delay band early)", "early"),) * 2
+    steps += (Step("departure (delay band on time)", "on time"), Step("no departure for 2 days"))
+    pattern = Profile("pattern:0", "pattern", "Aircraft", 9, 0.1, steps=steps)
+    assert label(pattern) == (
+        "Early departure twice, then departure on time, then no departure for 2 days"
+    )
+    opened = Profile("pattern:1", "pattern", "Member", 9, 0.1,
+                     steps=(Step("game opened (category slots)", "slots"),))  # fmt: skip
+    assert label(opened) == "Game opened slots"
 
 
 def test_equal_profiles_get_different_labels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -32,13 +33,15 @@ KEY = "schlüssel-7"
 
 
 @pytest.fixture(scope="module")
-def url(flights_project: Project) -> Iterator[str]:
+def server(flights_project: Project) -> Iterator[tuple[str, int]]:
+    """Return where a server runs that may have few files open at first, and its process."""
     root = flights_project.settings.root
     with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:
         port = free.getsockname()[1]
     command = ["-v", "--root", str(root), "mcp", "--http"]
+    limited = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]
     with subprocess.Popen(
-        [sys.executable, "-m", "stupid_dagster.cli", *command],
+        [*limited, sys.executable, "-m", "stupid_dagster.cli", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,9 +51,19 @@ def url(flights_project: Project) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}/mcp"
         assert f"MCP: {url}\n" in server.stderr
         assert httpx2.get(url).status_code == 401, "it was told before it answered"
-        yield url
+        yield url, server.pid
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def url(server: tuple[str, int]) -> str:
+    return server[0]
+
+
+def test_it_may_have_as_many_files_open_as_the_system_allows(server: tuple[str, int]) -> None:
+    soft, hard = resource.prlimit(server[1], resource.RLIMIT_NOFILE)
+    assert soft == hard > 256
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from stupid_dagster.query import Page, SnapshotReader
 from stupid_dagster.query.actor_rows import ACTOR_ROWS, ActorRows, ActorRuns
 from stupid_dagster.query.paging import Cursor
 from stupid_dagster.query.timeline import TIMELINE_SCHEMA, TimelineQuery
+from stupid_dagster.stores.files import LocalFiles
+from stupid_dagster.stores.lake import LakeFile
 from stupid_dagster.stores.snapshots import open_snapshot
 from tests.query.landing import DAYS, landing
 
@@ -214,9 +216,11 @@ def test_runs_of_a_file_that_is_not_sorted_are_not_used() -> None:
 
 
 def test_what_is_known_of_files_is_bounded(tmp_path: Path) -> None:
-    files = [tmp_path / f"{n}.parquet" for n in range(20)]
+    here = LocalFiles(tmp_path)
+    files = [LakeFile(here.url, f"{n}.parquet", here) for n in range(20)]
     for number, file in enumerate(files):
-        pl.DataFrame({"actor": [f"a{number}-{n:03}" for n in range(100)]}).write_parquet(file)
+        actors = pl.DataFrame({"actor": [f"a{number}-{n:03}" for n in range(100)]})
+        actors.write_parquet(tmp_path / file.key)
     kept = ActorRows(most_bytes=6000)
     assert [runs and runs.run(f"a{n}-007") for n, runs in enumerate(kept.read(files))] == [
         (7, 1)

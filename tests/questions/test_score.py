@@ -1,4 +1,4 @@
-"""The score of a planner (benchmarks/questions.py), of one that is recorded."""
+"""The score of a planner (benchmarks/questions.py), of one that follows a script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
 from tests.llm.servers import COMPLETION_TOKENS, PROMPT_TOKENS, Fail, Say, Served, model_server
 from tests.questions.asked import asked
-from tests.questions.replay import with_model
+from tests.questions.scripted import with_model
 
 ASKED = asked("flights")[:6]
 WRONG = {"steps": [{"id": "s1", "op": "knowledge.read", "params": {"table": "clusters"}}]}
@@ -36,7 +36,7 @@ def planner(flights_project: Project) -> Iterator[tuple[Project, Served]]:
         said = [message["content"] for message in request["messages"]]
         question = next((text for text in said if text in kept), None)
         if question is None:
-            return Fail(400, f"that was not recorded: {said[-1][:200]}")
+            return Fail(400, f"that is not in the script: {said[-1][:200]}")
         plan = kept[question]
         if question == ASKED[0].question and said[-1] == question:
             plan = MALFORMED
@@ -56,7 +56,7 @@ def test_plans_are_counted_by_what_they_give(
     calls = 6 + 1 + 2
     assert len(server.requests) == calls
     assert found == {
-        "model": "openai/recorded",
+        "model": "openai/scripted",
         "questions": 6,
         "valid": 5,
         "valid_at_once": 4,
@@ -79,7 +79,7 @@ def test_it_runs_as_a_program(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     project, server = planner
-    for name, value in (("", "openai"), ("_OPENAI_MODEL", "recorded"), ("_OPENAI_URL", server.url)):
+    for name, value in (("", "openai"), ("_OPENAI_MODEL", "scripted"), ("_OPENAI_URL", server.url)):
         monkeypatch.setenv(f"STUPID_LLM{name}", value)
     root = str(Path(project.settings.root))
     arguments = ["questions", "--sample", "flights", "--project", root, "--most", "2"]

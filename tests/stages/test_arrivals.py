@@ -16,7 +16,7 @@ from stupid_dagster.ingest.source import Source
 from stupid_dagster.project import Project
 from stupid_dagster.stages.arrivals import SOURCES, StaleDays, find_stale_days
 from stupid_dagster.stages.day import make_documents
-from stupid_dagster.stores.lake import VERSION_FILE
+from stupid_dagster.stores.version import VERSION_FILE
 from tests.arriving import DAYS, arriving_project, drop, touch
 from tests.pipeline import make_day
 
@@ -35,7 +35,7 @@ def look(project: Project, waiting: dict[str, Waiting] | None = None, now: float
     arrivals = look_for_arrivals(
         project.model,
         Source(settings.landing_location),
-        project.landing_cache,
+        project.lake.root / "landing-index.json",
         waiting or {},
         now=now,
         stable_seconds=settings.arrival_stable_seconds,

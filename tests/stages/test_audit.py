@@ -15,7 +15,7 @@ from stupid_dagster.compute.references import Horizon, leaves
 from stupid_dagster.project import Project
 from stupid_dagster.stages.audit.run import MOST_AUDITS, Finding
 from stupid_dagster.stores.garbage import SCRATCH
-from stupid_dagster.stores.snapshots import FOLDER
+from stupid_dagster.stores.ledger import FOLDER
 from stupid_dagster.tables import TABLES, TIME, Column
 from tests.auditing import NOBODY, OLD, audited, guilty, linked_copy, plant
 

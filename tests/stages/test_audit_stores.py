@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,12 +12,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stupid_dagster.compute.references import Cited
 from stupid_dagster.project import Project
 from stupid_dagster.stages.audit import audit
-from stupid_dagster.stages.evict import eviction_steps, plan_eviction, remove_garbage
+from stupid_dagster.stages.audit.scope import Scope
+from stupid_dagster.stages.audit.stores import audit_sessions
+from stupid_dagster.stages.evict import eviction_steps, leftovers, plan_eviction, remove_garbage
 from stupid_dagster.stages.window import open_window
 from stupid_dagster.stores.graph.schema import DATABASE_FILE, EDGE_SCHEMA
-from stupid_dagster.stores.snapshots import FOLDER, snapshot_ids
+from stupid_dagster.stores.ledger import FOLDER
+from stupid_dagster.stores.sessions import KeptSession, session_key, write_session
+from stupid_dagster.stores.snapshots import snapshot_ids
 from stupid_dagster.tables import TABLES
 from tests.auditing import LAST, NOBODY, OLD, audited, guilty, linked_copy, own_file, plant
 from tests.pipeline import write_window_table
@@ -212,3 +218,21 @@ def test_a_window_made_of_evicted_days_is_told_until_it_is_made_again(project: P
         assert not {"documents", "edges", "history", FOLDER} & counted.keys()
         assert "window ending on 2013-02-09 was made of days that were evicted" in found.advice
     assert not (project.lake.root / "documents" / "2013-02-06").exists()
+
+
+def test_a_turn_of_a_snapshot_that_is_gone_is_counted(
+    project: Project, bucket: str, tmp_path: Path
+) -> None:
+    eviction = plan_eviction(project)
+    assert eviction
+    there = {"data_root": bucket, "workplace": tmp_path / "there"}
+    project = Project.load(project.settings.root, there)
+    files, now = project.lake.files, time.time()
+    old, new = (f"2026010{n}T000000000-abcdef" for n in (1, 2))
+    project.lake.ledger.add(new, "{}")
+    turns = tuple({"question": "q", "snapshot": name} for name in (old, new, old))
+    write_session(files, session_key("a"), KeptSession(now, now, turns), None)
+
+    scope = Scope(project, eviction, leftovers(project), {}, {}, {})
+
+    assert audit_sessions(scope) == (3, Cited(2, f"a turn of {old}, which is gone"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from stupid_dagster.cli.main import main
 from stupid_dagster.llm.digest.rule import opening, rule_sentences
 from stupid_dagster.llm.grounding import Evidence
-from stupid_dagster.llm.privacy import PSEUDONYM
+from stupid_dagster.llm.privacy import KEY_FILE, PSEUDONYM, pseudonym_key
 from stupid_dagster.project import Project
 from stupid_dagster.stages.digest import digest_prompt, make_digest
 from stupid_dagster.stages.written import Written
@@ -22,7 +23,7 @@ from tests.llm.hostile import HOSTILE, OBEYED
 from tests.llm.servers import Act, Fail, Raw, Say, Silence
 from tests.llm.servers import model_server as served
 from tests.pipeline import write_window_table
-from tests.stages.test_labels import dead_port, with_model
+from tests.stages.labelled import dead_port, with_model
 
 DAY = "2013-02-09"
 
@@ -198,8 +199,39 @@ def test_a_dead_provider_and_one_that_takes_minutes(
     assert digest["refused"] == "no answer in 0.5 s (setting llm_run_seconds)"
 
 
+def test_when_time_is_up_nobody_else_is_asked_and_what_is_under_way_counts(
+    flights_copy: Project, rule: dict[str, Any]
+) -> None:
+    with (
+        served("openai", lambda body: Silence(1)) as one,
+        served("ollama", better) as two,
+    ):
+        settings = {"llm_run_seconds": 0.4, "llm_ollama_model": "m", "llm_ollama_url": two.url}
+        project = with_model(flights_copy, "openai", one.url, **settings)
+        project = Project(replace(project.settings, llm=("openai", "ollama")))
+        written, digest = made(project)
+        time.sleep(1)
+        assert len(one.requests) == 1 and not two.requests
+    assert digest["text"] == rule["text"]
+    spent = written.version.metadata["language_models"]["openai/m"]
+    assert spent["prompt_tokens"] > 1000 and spent["completion_tokens"] == 500
+
+
+def test_a_key_that_cannot_be_kept_costs_no_digest(
+    flights_copy: Project, rule: dict[str, Any]
+) -> None:
+    key = flights_copy.lake.root / KEY_FILE
+    key.unlink(missing_ok=True)
+    key.mkdir()
+    with served("openai", better) as server:
+        written, digest = made(with_model(flights_copy, "openai", server.url))
+        assert server.requests == [] and digest["text"] == rule["text"]
+    assert "key of the pseudonyms can't be kept" in written.details["model: stopped"]
+
+
 def test_dry_run_prints_the_very_prompt(flights_copy: Project) -> None:
     root = str(flights_copy.settings.root)
+    pseudonym_key(flights_copy.lake.files)
     found = CliRunner().invoke(main, ["--root", root, "label", "--dry-run", "--digest"])
     assert found.exit_code == 0, found.output
     assert "1 prompts" in found.output and "Nothing was sent" in found.output
@@ -207,6 +239,8 @@ def test_dry_run_prints_the_very_prompt(flights_copy: Project) -> None:
         make_digest(with_model(flights_copy, "openai", server.url), DAY)
     [request] = server.requests
     assert all(message["content"] in found.output for message in request["messages"])
+    held = request["response_format"]["json_schema"]["schema"]
+    assert json.dumps(held, separators=(",", ":")) in found.output
 
 
 def test_nothing_is_sent_where_nothing_may_be(flights_copy: Project, rule: dict[str, Any]) -> None:

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from stupid_dagster.embed.packing import unpack_vectors
 from stupid_dagster.errors import ComputeError, EmbedderError
 from stupid_dagster.project import Project
 from stupid_dagster.stages.day import make_vectors
+from stupid_dagster.stages.embedding_scratch import scratch_of
 from stupid_dagster.stages.evict import evict, plan_eviction
 from stupid_dagster.stages.search_index import make_search_index
 from stupid_dagster.stages.window import make_window_days
@@ -79,9 +82,10 @@ def test_a_text_is_embedded_once(flights_copy: Project, served: Served) -> None:
     assert sorted(served.texts) == sorted(texts_of(project, *DAYS[:2]))
     assert second.details["embedded"] == len(fresh)
     assert second.details["reused"] == second.details["texts"] - len(fresh) > 0
-    sent = len(served.requests)
+    sent = len(served.texts)
     [same] = make_vectors(Project.load(project.settings.root), DAYS[0])
-    assert len(served.requests) == sent and same.version == first.version
+    # It only asks how long the server's vectors are now.
+    assert served.texts[sent:] == ["dimensions"] and same.version == first.version
     assert same.details["reused"] == texts.height and not scratch_files(project)
 
 
@@ -134,6 +138,25 @@ def test_what_was_made_before_a_failure_is_kept(flights_copy: Project) -> None:
     assert written.details["embedded"] == written.details["texts"] - 40
 
 
+def test_what_a_disk_does_not_give_is_not_deleted(flights_copy: Project) -> None:
+    """A loop of links stands for all that says nothing of a file: no right to it, no handle."""
+    project, name = flights_copy, "openai/m"
+    with suppress(KeyError), scratch_of(project.lake, DAYS[0], name) as left:
+        for number in range(3):
+            left.write(pl.DataFrame({"text_id": [number], "vector": [[1.0]]}))
+        raise KeyError
+    unreadable, torn, _ = sorted(scratch_files(project))
+    kept = unreadable.with_suffix(".kept")
+    unreadable.rename(kept)
+    unreadable.symlink_to(unreadable)
+    torn.write_bytes(b"PAR1 torn")
+    with suppress(KeyError), scratch_of(project.lake, DAYS[1], name) as scratch:
+        [part] = scratch.parts()
+        assert part.height == 1
+        assert unreadable.is_symlink() and not torn.exists()
+        raise KeyError
+
+
 def test_scratch_goes_with_its_day_and_with_time(flights_copy: Project) -> None:
     def act(number: int) -> Act:
         return None if number % 2 == 0 else Fail(400)
@@ -144,13 +167,13 @@ def test_scratch_goes_with_its_day_and_with_time(flights_copy: Project) -> None:
             with pytest.raises(EmbedderError):
                 make_vectors(project, day)
     lake = project.lake
-    assert sorted(file.parts[-3] for file in scratch_files(project)) == DAYS[:3]
+    assert sorted(file.parts[-4] for file in scratch_files(project)) == DAYS[:3]
     lake.drop("documents", DAYS[0])
-    [old] = (lake.root / SCRATCH / DAYS[1]).iterdir()
+    [old] = (lake.root / SCRATCH / DAYS[1]).glob("*/*")
     long_ago = time.time() - 8 * 86_400
     os.utime(old, (long_ago, long_ago))
     collect_garbage(lake, kept_snapshots=2, grace=timedelta(minutes=10))
-    assert [file.parts[-3] for file in scratch_files(project)] == [DAYS[2]]
+    assert [file.parts[-4] for file in scratch_files(project)] == [DAYS[2]]
     assert [path.name for path in (lake.root / SCRATCH).iterdir()] == [DAYS[2]]
 
 
@@ -203,7 +226,28 @@ def test_a_window_of_two_embedders_is_refused(flights_copy: Project, served: Ser
 def test_a_server_whose_model_became_another(
     flights_copy: Project, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_vectors(of_server(flights_copy, served), DAYS[0])
+    for day in DAYS:
+        make_vectors(of_server(flights_copy, served), day)
+    make_window_days(flights_copy, DAYS[3])
     monkeypatch.setattr("tests.embed.servers.vector_of", lambda text, _: vector_of(text, 16))
-    with pytest.raises(EmbedderError, match="of 12 numbers, and now of 16"):
-        make_vectors(of_server(flights_copy, served), DAYS[1])
+    served.requests.clear()
+    # All days have all vectors, and a run that didn't end has left some: of the former length.
+    project = of_server(flights_copy, served)
+    half = project.lake.read("vectors", DAYS[1]).head(30)
+    with suppress(KeyError), scratch_of(project.lake, DAYS[1], project.embedder.model_id) as left:
+        left.write(half)
+        raise KeyError
+    with pytest.raises(ComputeError) as caught:
+        make_search_index(project, DAYS[3])
+    assert "4 of the 4 days" in str(caught.value) and "of 12 numbers" in str(caught.value)
+    assert "gives 16 now" in str(caught.value) and "run --only-vectors --from" in str(caught.value)
+    for day in DAYS:
+        [written] = make_vectors(of_server(flights_copy, served), day)
+        assert written.details["of_another_length"] > 0
+        vectors = project.lake.read("vectors", day)["vector"]
+        assert vectors.dtype == pl.Array(pl.Int8, 16) and vectors.null_count() == 0
+    sent = Counter(served.texts)
+    assert sent.keys() - {"dimensions"} == texts_of(project, *DAYS)
+    assert all(times == 1 for text, times in sent.items() if text != "dimensions")
+    make_window_days(project, DAYS[3])
+    make_search_index(project, DAYS[3])

@@ -129,8 +129,8 @@ def test_a_plan_tells_what_leaves_at_once_and_what_waits(project: Project) -> No
     patient = Project(replace(project.settings, garbage_minutes=60.0))
     at_once, later = leftovers(project, plan(project)), leftovers(patient, plan(patient))
     assert not later.due and not at_once.waiting
-    assert {left.partition for left in at_once.due} == {GONE}
-    assert {left.table for left in at_once.due} == {*DAY_TABLES}
+    assert {left.held.partition for left in at_once.due} == {GONE}
+    assert {left.held.table for left in at_once.due} == {*DAY_TABLES}
     assert sum(left.bytes for left in later.waiting) == at_once.garbage.bytes
     assert len(at_once.snapshots) == 0
     assert evicted_of_published(project, plan(project)) == [GONE]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 import pytest
 
+from stupid_dagster.compute.graph import ranges
 from stupid_dagster.compute.graph.adjacency import Adjacency
 from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.project import Project
+from stupid_dagster.stages import graph as graph_stages
 from stupid_dagster.stages.day import make_connections, make_documents, make_vectors
 from stupid_dagster.stages.graph import (
     make_graph,
@@ -137,6 +141,28 @@ def test_again_gives_the_same_versions(windows: Windows) -> None:
     project, reports = windows
     made = [reports[DAYS[1]][table].version.name for table in KNOWLEDGE]
     assert [one.version.name for one in make_graph_knowledge(project, DAYS[1])] == made
+
+
+def test_tables_merged_in_ranges_are_the_same(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = windows
+    tables = ("graph_nodes", "graph_edges")
+    whole = {name: project.lake.read(name, DAYS[0]) for name in tables}
+    with monkeypatch.context() as patch:
+        for name in ("entity_ranges", "edge_ranges"):
+            few = partial(getattr(ranges, name), rows=400, sampled=10)
+            patch.setattr(graph_stages, name, few)
+        made = {one.table: one.version for one in make_graph(project, DAYS[0])}
+    for name in tables:
+        assert project.lake.read(name, DAYS[0]).equals(whole[name])
+    assert len(made["graph_nodes"].files) > 3
+    assert len(made["graph_edges"].files) > 3 + whole["graph_edges"]["type"].n_unique()
+    (database,) = make_graph_database(project, DAYS[0])
+    with GraphReader.open(project.lake.version_path(database.version)) as reader:
+        assert sum(reader.metadata.statistics.edge_types.values()) == whole["graph_edges"].height
+    make_graph(project, DAYS[0])
+    make_graph_database(project, DAYS[0])
 
 
 def test_an_older_lake_s_tables_will_do(windows: Windows) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import socket
-import time
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,66 +13,33 @@ import pytest
 from click.testing import CliRunner
 
 from stupid_dagster.cli.main import main
+from stupid_dagster.compute import quoting, words
 from stupid_dagster.errors import SettingsError
+from stupid_dagster.llm.privacy import KEY_FILE, pseudonym_key
 from stupid_dagster.project import Project
 from stupid_dagster.stages.labels import label_prompts, make_labels, window_profiles
 from stupid_dagster.stages.window import open_window
-from stupid_dagster.stages.written import Written
-from tests.llm.hostile import HOSTILE, OBEYED
-from tests.llm.servers import Act, Fail, Protocol, Raw, Say, Silence
+from tests.llm.hostile import OBEYED, STATEMENTS
+from tests.llm.servers import Act, Protocol, Say
 from tests.llm.servers import model_server as served
 from tests.pipeline import write_window_table
-
-DAY = "2013-02-09"
+from tests.stages.labelled import (
+    DAY,
+    better,
+    by_model,
+    first_tries,
+    made,
+    prompt_of,
+    say,
+    unchanged,
+    with_model,
+)
 
 
 @pytest.fixture(scope="module")
 def rules(flights_project: Project) -> pl.DataFrame:
     """The labels that the rules make."""
     return flights_project.lake.read("labels", DAY)
-
-
-def with_model(project: Project, protocol: Protocol, url: str, **settings: Any) -> Project:
-    named = {f"llm_{protocol}_model": "m", f"llm_{protocol}_url": url, "llm": (protocol,)}
-    return Project(replace(project.settings, **{**named, "llm_labels_most": 12, **settings}))
-
-
-def prompt_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the profile that a request asks about."""
-    texts = [message["content"] for message in body["messages"]]
-    text = [text for text in texts if text.startswith("<profile>")][-1]
-    return json.loads(text.removeprefix("<profile>\n").removesuffix("\n</profile>"))
-
-
-def first_tries(requests: list[dict[str, Any]]) -> set[str]:
-    """Return the conversations in which a profile was asked about, not those that ask again."""
-    asked = [body["messages"] for body in requests]
-    return {json.dumps(m) for m in asked if m[-1]["content"].startswith("<profile>")}
-
-
-def say(label: str, description: str = "Flights of one kind.", *items: str) -> Say:
-    return Say(json.dumps({"label": label, "description": description, "distinguishing": items}))
-
-
-def better(body: dict[str, Any]) -> Act:
-    """A model that says something else, and true, of each profile."""
-    told = prompt_of(body)
-    label = told["words of the rule"]["label"]
-    return say(f"Mostly {label[0].lower()}{label[1:]}"[:90], f"{told['size']} of a kind.")
-
-
-def made(project: Project) -> tuple[Written, pl.DataFrame]:
-    (written,) = make_labels(project, DAY)
-    return written, project.lake.read("labels", DAY)
-
-
-def by_model(labels: pl.DataFrame) -> pl.DataFrame:
-    return labels.filter(pl.col("provenance") != "rule")
-
-
-def unchanged(labels: pl.DataFrame, rules: pl.DataFrame) -> bool:
-    words = ["subject", "kind", "label", "description", "distinguishing", "provenance"]
-    return labels.select(words).equals(rules.select(words))
 
 
 @pytest.mark.parametrize("protocol", ["openai", "anthropic", "ollama"])
@@ -114,44 +81,6 @@ def test_what_the_models_took_is_told_and_kept(flights_copy: Project) -> None:
     assert written.details["openai/m: dollars"] == pytest.approx(12 * (0.011 + 0.07))
     spent = {"requests": 12, "prompt_tokens": 132, "completion_tokens": 84, "dollars": 0.972}
     assert written.version.metadata["language_models"] == {"openai/m": spent}
-
-
-def test_a_budget_that_is_used_up_leaves_the_rest_to_the_rules(
-    flights_copy: Project, rules: pl.DataFrame
-) -> None:
-    # A prompt is expected to have some 1,300 tokens, an answer 500; the server counts 18 for both.
-    with served("openai", better) as server:
-        project = with_model(
-            flights_copy, "openai", server.url, llm_run_tokens=3_000, llm_at_once=4
-        )
-        written, labels = made(project)
-        asked = len(server.requests)
-        assert asked == 12, "reservations are given back"
-        project = with_model(flights_copy, "openai", server.url, llm_run_tokens=50)
-        written, labels = made(project)
-        assert len(server.requests) == asked
-    kept = by_model(labels).height
-    left = 12 if rules.height - kept >= 12 else rules.height - kept
-    assert written.details["model: unanswered"] == left
-    assert written.details["model: stopped"] == (
-        "the budget of 50 tokens is used up (setting llm_run_tokens): "
-        f"{left} labels stayed the rule's"
-    )
-    refused = labels.filter(pl.col("refused").str.starts_with("the budget of 50 tokens"))
-    assert refused.height == left and refused["prompt"].null_count() == left, "asked next time"
-
-
-def test_money_ends_the_asking(flights_copy: Project) -> None:
-    prices = {"openai/m": (10_000.0, 100_000.0)}  # An answer of 11 and 7 tokens: 0.81 dollars.
-    with served("openai", better) as server:
-        project = with_model(
-            *(flights_copy, "openai", server.url),
-            **{"llm_prices": prices, "llm_run_cost": 70.0, "llm_at_once": 3},
-        )
-        written, _ = made(project)
-        assert 0 < len(server.requests) <= 12
-    assert written.details["openai/m: dollars"] <= 70
-    assert "llm_run_cost" in written.details.get("model: stopped", "llm_run_cost")
 
 
 def test_unchanged_words_are_kept_in_the_next_window(two_windows_copy: Project) -> None:
@@ -207,70 +136,6 @@ def test_labels_stay_unique(flights_copy: Project, rules: pl.DataFrame) -> None:
     assert "label is that of another" in written.details["model: why not"]
 
 
-def dead_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@pytest.mark.parametrize(
-    ("act", "why"),
-    [
-        (Fail(500, "it broke"), "it broke"),
-        (Raw(b"<html>Welcome</html>", "text/html"), "openai/m"),
-        (Say("I'd rather not."), "asked twice"),
-        (Say("I may not", "refusal"), "refused to answer: I may not"),
-    ],
-)
-def test_a_model_that_fails_costs_no_labels(
-    flights_copy: Project, rules: pl.DataFrame, act: Act, why: str
-) -> None:
-    with served("openai", lambda body: act) as server:
-        project = with_model(flights_copy, "openai", server.url, llm_at_once=1)
-        written, labels = made(project)
-    assert unchanged(labels, rules)
-    details = written.details
-    assert details["model: failed"] == details["model: asked"] == 3
-    assert details["model: unanswered"] == 9
-    assert details["model: stopped"] == "after 3 failures in a row"
-    assert why in details["model: why not"]
-    failed = labels.filter(pl.col("refused").is_not_null())
-    assert failed.height == 3 and failed["prompt"].null_count() == 3, "asked again next time"
-
-
-def test_a_dead_provider_costs_no_labels(flights_copy: Project, rules: pl.DataFrame) -> None:
-    url = f"http://127.0.0.1:{dead_port()}/v1"
-    written, labels = made(with_model(flights_copy, "openai", url))
-    assert unchanged(labels, rules)
-    assert written.details["model: accepted"] == 0
-    assert "can't be reached" in written.details["model: why not"]
-
-
-def test_a_model_that_takes_minutes_holds_nobody_up(
-    flights_copy: Project, rules: pl.DataFrame
-) -> None:
-    with served("openai", lambda body: Silence(4)) as server:
-        project = with_model(flights_copy, "openai", server.url, llm_run_seconds=0.7)
-        started = time.monotonic()
-        written, labels = made(project)
-        assert time.monotonic() - started < 3
-    assert unchanged(labels, rules)
-    assert written.details["model: unanswered"] == 12
-    assert written.details["model: stopped"] == "after 0.7 s (setting llm_run_seconds)"
-
-
-def test_what_came_in_time_is_taken(flights_copy: Project) -> None:
-    answers = iter(range(100))
-
-    def some(body: dict[str, Any]) -> Act:
-        return better(body) if next(answers) < 3 else Silence(4)
-
-    with served("openai", some) as server:
-        project = with_model(flights_copy, "openai", server.url, llm_run_seconds=1.5)
-        written, labels = made(project)
-    assert 0 < by_model(labels).height == written.details["model: accepted"] <= 3
-
-
 def test_nothing_is_sent_where_nothing_may_be(flights_copy: Project, rules: pl.DataFrame) -> None:
     with served("openai", better) as server:
         project = with_model(flights_copy, "openai", server.url, llm_share="nothing")
@@ -321,37 +186,95 @@ def test_an_unknown_type_to_hide(flights_copy: Project) -> None:
         label_prompts(project, DAY)
 
 
-@pytest.mark.parametrize("value", ["instruction", "json", "end of block", "link", "tags", "long"])
-def test_a_hostile_member_changes_no_label(flights_copy: Project, value: str) -> None:
-    """Names, properties and texts say what to answer, and the model does."""
-    window = open_window(flights_copy, DAY)
-    hostile = HOSTILE[value]
-    nodes = window.read("graph_nodes")
-    fields = [pl.lit(hostile).alias(n) for n in ("carrier_name", "manufacturer")]
-    renamed = nodes.with_columns(pl.col("properties").struct.with_fields(fields))
-    write_window_table(flights_copy, "graph_nodes", DAY, renamed)
+def hostile_window(project: Project) -> None:
+    """Put statements into the window's nodes: into each property in words, another one a row."""
+    nodes = open_window(project, DAY).read("graph_nodes")
+    values = [*STATEMENTS.values()]
+    fields = [
+        pl.Series([values[(n + at) % len(values)] for n in range(nodes.height)]).alias(name)
+        for at, name in enumerate(("carrier_name", "manufacturer", "aircraft_model"))
+    ]
+    # Groups of one value, so that they stand out in a profile.
+    known = [f.name for f in nodes.schema["properties"].fields]  # type: ignore[attr-defined]
+    renamed = nodes.with_columns(
+        pl.col("properties").struct.with_fields([f for f in fields if f.name in known])
+    )
+    write_window_table(project, "graph_nodes", DAY, renamed)
+
+
+def test_a_hostile_member_changes_no_label(flights_copy: Project) -> None:
+    """Names and properties say what to answer; the model says what they say, in many ways."""
+    hostile_window(flights_copy)
     expected = made(flights_copy)[1]
+    # 100% is a share of some profiles.
+    tidied = {words.tidy(value) for value in STATEMENTS.values()} - {"", "100%"}
+    seen: set[str] = set()
+    forms = itertools.cycle(["{0}", "Aircraft: {0}", "{0} aircraft", "Members are {0}"])
 
     def obedient(body: dict[str, Any]) -> Act:
-        assert body["messages"][0]["role"] == "system"
         for message in body["messages"]:
             if message["role"] == "user" and message["content"].startswith("<profile>"):
                 assert message["content"].count("<") == message["content"].count(">") == 2
-        return say(OBEYED, OBEYED, OBEYED)
+        told = json.dumps(prompt_of(body), ensure_ascii=False)
+        found = [value for value in tidied if quoting.unquoted(value) in told.replace('\\"', "'")]
+        seen.update(found)
+        said = next(forms).format(found[len(seen) % len(found)] if found else OBEYED)
+        return say(said[:90], said[:400], said[:140])
 
     with served("openai", obedient) as server:
-        written, labels = made(with_model(flights_copy, "openai", server.url, llm_labels_most=30))
-        assert len(server.requests) == 60
+        project = with_model(flights_copy, "openai", server.url, llm_labels_most=60)
+        written, labels = made(project)
         assert all(len(json.dumps(body)) < 20_000 for body in server.requests)
+    assert by_model(labels)["label"].to_list() == []
+    assert len(seen) >= 5, "the values reached the model"
     assert unchanged(labels, expected)
-    assert written.details["model: refused"] == 30
-    assert not any(label == OBEYED for label in labels["label"])
+    assert written.details["model: refused"] == written.details["model: asked"] == 60
+
+
+def test_a_good_models_quotation_of_a_hostile_name_is_taken(flights_copy: Project) -> None:
+    hostile_window(flights_copy)
+
+    def good(body: dict[str, Any]) -> Act:
+        told = prompt_of(body)
+        label = told["words of the rule"]["label"]
+        return say(f"Mostly {label[0].lower()}{label[1:]}"[:90], f"{told['size']} of a kind.")
+
+    with served("openai", good) as server:
+        project = with_model(flights_copy, "openai", server.url, llm_labels_most=60)
+        _, labels = made(project)
+    bare = [words.tidy(value) for value in STATEMENTS.values() if len(words.tidy(value)) > 4]
+    for label in by_model(labels)["label"]:
+        outside = re.sub("\u201c[^\u201d]*\u201d", "", label)
+        assert not [value for value in bare if value in outside], label
+
+
+def test_refusals_are_forgotten_with_the_model_and_what_it_may_see(flights_copy: Project) -> None:
+    few = {"llm_labels_most": 400}
+    with served("openai", lambda body: say(OBEYED)) as server:
+        project = with_model(flights_copy, "openai", server.url, **few)
+        refused = made(project)[0].details["model: refused"]
+        asked = len(server.requests)
+        assert refused and made(project)[0].details["model: asked"] == 0
+        assert len(server.requests) == asked, "the same model isn't asked again"
+        hidden = with_model(flights_copy, "openai", server.url, llm_hidden=("Airport",), **few)
+        assert len(label_prompts(hidden, DAY)) > 0
+        other = with_model(flights_copy, "openai", server.url, llm_openai_model="better", **few)
+        assert len(label_prompts(other, DAY)) == refused
+        assert made(other)[0].details["model: asked"] == refused
 
 
 def test_dry_run_prints_the_very_prompts(flights_copy: Project) -> None:
     root = str(flights_copy.settings.root)
+    lake = flights_copy.lake.root
+    (lake / KEY_FILE).unlink(missing_ok=True)
+    before = {*lake.rglob("*")}
     found = CliRunner().invoke(main, ["--root", root, "label", "--dry-run"])
     assert found.exit_code == 0, found.output
+    assert {*lake.rglob("*")} == before
+    assert "no key for pseudonyms yet" in found.output
+    pseudonym_key(flights_copy.lake.files)
+    found = CliRunner().invoke(main, ["--root", root, "label", "--dry-run"])
+    assert "no key for pseudonyms yet" not in found.output
     prompts = label_prompts(flights_copy, DAY)
     assert f"{len(prompts)} prompts" in found.output and "Nothing was sent" in found.output
     for _, messages in prompts:
@@ -367,3 +290,20 @@ def test_dry_run_prints_the_very_prompts(flights_copy: Project) -> None:
     few = CliRunner().invoke(main, ["--root", root, "label", "--dry-run", "--most", "1"])
     assert few.output.count("\n== ") + few.output.startswith("== ") == 1
     assert CliRunner().invoke(main, ["--root", root, "label"]).exit_code == 2
+
+
+def test_dry_run_prints_the_schema_and_what_a_second_try_looks_like(flights_copy: Project) -> None:
+    root = str(flights_copy.settings.root)
+    found = CliRunner().invoke(main, ["--root", root, "label", "--dry-run", "--most", "1"])
+    answers = iter([say("Lufthansa aircraft"), Say("Busy.")])
+    with served("openai", lambda body: next(answers, say("Busy aircraft"))) as server:
+        settings = {"llm_labels_most": 2, "llm_at_once": 1}
+        made(with_model(flights_copy, "openai", server.url, **settings))
+    held = server.requests[0]["response_format"]["json_schema"]["schema"]
+    assert json.dumps(held, separators=(",", ":")) in found.output
+    repairs = [body["messages"][-1]["content"] for body in server.requests]
+    repairs = [text for text in repairs if not text.startswith("<profile>")]
+    assert len(repairs) == 2
+    for text in repairs:
+        begin, _, end = text.partition(":")[0], 0, text.rpartition(". ")[2]
+        assert begin in found.output and end in found.output

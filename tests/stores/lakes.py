@@ -6,11 +6,18 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
 
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.bucket.inventory import BucketInventory
+from stupid_dagster.stores.bucket.lake import BucketLake
+from stupid_dagster.stores.bucket.ledger import BucketLedger
+from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import Manifest, publish
+from stupid_dagster.stores.version import Version
+
+AnyLake = TypeVar("AnyLake", bound=Lake)
 
 
 def put(lake: Lake, text: str = "x", table: str = "t", partition: str = "p") -> Version:
@@ -78,3 +85,22 @@ def kill_at(moment: int, calls: Iterable[str]) -> None:
 
     for name in calls:
         setattr(os, name, wrapped(getattr(os, name)))
+
+
+def abandoned(lake: Lake, table: str, partition: str) -> list[Path]:
+    """Return the folders that writers left who were killed."""
+    return [
+        lake.root / left.address
+        for held in lake.inventory.partitions(table)
+        if held.partition == partition
+        for left in held.abandoned
+    ]
+
+
+def impatient(lake: AnyLake) -> AnyLake:
+    """Let a lake in a bucket take whoever writes to it for dead at once; return it."""
+    if isinstance(lake, BucketLake):
+        assert isinstance(lake.ledger, BucketLedger) and isinstance(lake.inventory, BucketInventory)
+        # A server's clock may tell no more than seconds.
+        lake.ledger.abandoned_after = lake.inventory.abandoned_after = timedelta(minutes=-1)
+    return lake

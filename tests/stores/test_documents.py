@@ -8,7 +8,8 @@ import pytest
 
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.stores.documents import parse_document_id, read_day, scan_event_type
-from stupid_dagster.stores.lake import Lake, Version
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import Version
 from tests.gaming import gaming_model
 
 

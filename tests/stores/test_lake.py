@@ -10,8 +10,11 @@ import pytest
 import xxhash
 
 from stupid_dagster.errors import MissingVersionError, StoreError
-from stupid_dagster.stores.lake import CURRENT, Lake, Version, VersionWriter, write_durably
-from tests.stores.lakes import content, everything, put
+from stupid_dagster.stores.durable import write_durably
+from stupid_dagster.stores.inventory import CURRENT
+from stupid_dagster.stores.lake import Lake
+from stupid_dagster.stores.version import Version, VersionWriter
+from tests.stores.lakes import abandoned, content, everything, put
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_an_empty_version_is_a_version(lake: Lake) -> None:
 def test_nothing_is_there_before_the_first_write(lake: Lake) -> None:
     assert (lake.tables(), lake.partitions("t"), lake.find("t", "p")) == ([], [], None)
     assert lake.drop("t", "p") is False
-    assert lake.abandoned("t", "p") == []
+    assert abandoned(lake, "t", "p") == []
     with pytest.raises(MissingVersionError, match=r"t has no partition p .*materialise it first"):
         lake.read("t", "p")
     with pytest.raises(MissingVersionError, match="t has none of the days"):

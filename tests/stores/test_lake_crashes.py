@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from stupid_dagster.stores.garbage import collect_garbage
-from stupid_dagster.stores.lake import CURRENT, Lake
-from tests.stores.lakes import content, everything, put
+from stupid_dagster.stores.inventory import CURRENT
+from stupid_dagster.stores.lake import Lake
+from tests.stores.lakes import abandoned, content, everything, put
 
 NOW = timedelta(0)
 
@@ -60,15 +61,15 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_version(tmp_path: Path) -> N
     last = max(statuses)
     assert statuses == dict.fromkeys(range(1, last), -signal.SIGKILL) | {last: 0}
     assert last > 20
-    outcomes, abandoned = [], []
+    outcomes, found = [], []
     for moment in statuses:
         lake = Lake(tmp_path / str(moment))
         version = lake.live("t", "p")
         assert lake.damaged(version) == []
         outcomes.append(content(lake, version))
-        left = lake.abandoned("t", "p")
+        left = abandoned(lake, "t", "p")
         assert len(left) <= 1
-        abandoned.append(bool(left))
+        found.append(bool(left))
         assert len(left) == len(list((lake.root / "t" / "p").glob(".writing-*")))
 
         collect_garbage(lake, kept_snapshots=1, grace=NOW)
@@ -77,13 +78,13 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_version(tmp_path: Path) -> N
         assert content(lake, put(lake, "next")) == "next"
     turned = outcomes.index("new")
     assert outcomes == ["old"] * turned + ["new"] * (last - turned), "one step turns old to new"
-    assert any(abandoned) and not abandoned[-1]
+    assert any(found) and not found[-1]
 
 
 def test_the_folder_of_a_writer_at_work_is_neither_abandoned_nor_garbage(lake: Lake) -> None:
     with lake.write("t", "p") as writer:
         (writer.path / "a").write_text("x")
-        assert lake.abandoned("t", "p") == []
+        assert abandoned(lake, "t", "p") == []
         assert collect_garbage(lake, kept_snapshots=1, grace=NOW).versions == 0
         assert (writer.path / "a").exists()
     assert lake.live("t", "p") == writer.committed
@@ -96,7 +97,7 @@ def test_what_has_no_writer_any_more_is_abandoned(lake: Lake) -> None:
     (left / "half").write_bytes(b"x" * 100)
     stray = lake.root / "t" / "p" / f".{CURRENT}.1f2e3d"
     stray.write_text("half a na")
-    assert lake.abandoned("t", "p") == [left]
+    assert abandoned(lake, "t", "p") == [left]
     garbage = collect_garbage(lake, kept_snapshots=1, grace=timedelta(days=1))
     assert (garbage.versions, garbage.bytes) == (1, 100)
     assert not left.exists() and not stray.exists()
@@ -143,7 +144,7 @@ def test_readers_see_whole_versions_while_threads_and_processes_rewrite(lake: La
     assert len(seen) > 5
     assert content(lake, lake.live("t", "p")) in {"one 14", "two 14", "process 14"}
     assert len(list((lake.root / "t" / "p").glob("*/_version.json"))) == 1 + 30 + 15
-    assert lake.abandoned("t", "p") == []
+    assert abandoned(lake, "t", "p") == []
 
 
 def test_garbage_collection_never_takes_what_is_being_written(lake: Lake) -> None:

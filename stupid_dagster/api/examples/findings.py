@@ -22,7 +22,7 @@ _PATTERN = {
     "label": "Departure early, then no departure for 2 days",
     "description": "1,164 aircraft, 59% of all, one after the other: departure (delay band early); "
     "no departure for 2 days.",
-    "distinguishing": ["times as often as by chance: 1.0", "median time: 2 days"],
+    "distinguishing": ["median time: 2 days"],
 }
 _ANOMALY = {
     "actor": "aircraft:N909EV",

@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 
 from stupid_dagster.api.errors import Problem, problem
 from stupid_dagster.api.models.service import Accepted, AcceptedEvents
-from stupid_dagster.errors import StoreError
 from stupid_dagster.ingest.inbox import Event, Inbox, check_events
 from stupid_dagster.project import Project
 
@@ -26,7 +25,7 @@ _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines"
 _MEDIA = ("application/json", *_LINES)
 _OFF = (
     'this server takes no events: set `inbox` (a folder: inbox = "data/inbox" in stupid.toml, or '
-    "STUPID_INBOX) and start it again"
+    "STUPID_INBOX; or s3://bucket/prefix) and start it again"
 )
 _SHAPE = {"type": "object", "additionalProperties": True, "minProperties": 1}
 _EXAMPLE = {
@@ -113,13 +112,7 @@ def _take(
         told = [{"where": where, "message": what} for where, what in mistakes[:MOST_TOLD]]
         detail = f"mistakes: {len(mistakes)}, and nothing was kept; the first: {mistakes[0][1]}"
         return problem(request, 422, detail, errors=told)
-    try:
-        name = inbox.add(checked.lines)
-    except OSError as error:
-        raise StoreError(
-            f"the inbox {inbox.folder} can't be written to ({error.strerror or error}); nothing "
-            "was kept"
-        ) from error
+    name = inbox.add(checked.lines)
     parts = [
         AcceptedEvents.model_validate({"event_type": kind, "day": day, "events": len(found)})
         for (kind, day), found in sorted(checked.lines.items())

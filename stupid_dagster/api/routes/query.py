@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -29,6 +29,8 @@ from stupid_dagster.api.models.query import (
     SessionsAnswer,
 )
 from stupid_dagster.api.routes.plans import check_rows
+from stupid_dagster.deadline import Stop, Stopped, stoppable
+from stupid_dagster.errors import StupidError
 from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
 from stupid_dagster.query.questions.sessions import MOST_SESSIONS
 
@@ -48,8 +50,11 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class _Left(Exception):
-    """The client has gone: nobody wants the rest."""
+KEEP_ALIVE = ": the model thinks\n\n"
+"""A comment: clients leave it out, and neither they nor what is between hang up meanwhile."""
+KEEP_ALIVE_SECONDS = 15.0
+_LEFT = 499
+"""Status that nobody sees, but the log and the metrics: the client closed its connection."""
 
 
 @router.post("/query", response_model=QueryAnswer, responses=_ANSWERS)
@@ -58,7 +63,8 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
 
     With `Accept: text/event-stream` what happens is told as it does, in events with JSON data:
     `plan`, `progress` for each step, `render` (rows), `text` (pieces; one that `replaces` stands
-    instead of all before), `done`, or `error` (problem+json). Sentences whose numbers, dates or
+    instead of all before), `done`, or `error` (problem+json); a comment each 15 seconds keeps the
+    line open. When its client leaves, work on a question ends. Sentences whose numbers, dates or
     ids stand neither in the results nor in what the plan asks for are taken out of the text; that
     they stand in the question doesn't do. Where none is left, a rule says how many rows there are
     and what the first is (`text_by`: `rule`). As CSV or Arrow, the shown rows alone. Needs a
@@ -75,47 +81,70 @@ async def query(request: Request, asked: Annotated[Question, Body()]) -> Respons
         return StreamingResponse(
             _events(request, asked), headers=dict(form.headers), media_type=EVENT_STREAM
         )
-    return await anyio.to_thread.run_sync(
-        _answer, request, form, questions, asked, limiter=_THREADS
-    )
+    stop = Stop()
+    watching = asyncio.create_task(_stop_when_it_leaves(request, stop))
+    try:
+        work = partial(_answer, request, form, questions, asked, stop)
+        return await anyio.to_thread.run_sync(work, limiter=_THREADS)
+    finally:
+        watching.cancel()
 
 
-def _answer(request: Request, form: Wanted, questions: Questions, asked: Question) -> Response:
-    with kept_snapshots(request).use(asked.as_of) as reader:
-        done = questions.ask(reader, asked.question, session=asked.session)
-        check_rows(done.result, form)
-        return Answers(reader, form, metrics_of(request.app).rows.inc).page(
-            done.page,
-            question=asked.question,
-            **done.summary(),
-            **plan_told(done.planned),
-            steps=[step_told(one) for one in done.result.steps.values()],
-            render=done.result.render.model_dump(),
-        )
+async def _stop_when_it_leaves(request: Request, stop: Stop) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    stop.stop()
+
+
+def _answer(
+    request: Request, form: Wanted, questions: Questions, asked: Question, stop: Stop
+) -> Response:
+    try:
+        with kept_snapshots(request).use(asked.as_of) as reader:
+            with stoppable(stop):
+                done = questions.ask(
+                    reader,
+                    asked.question,
+                    session=asked.session,
+                    on_event=lambda name, data: stop.check(),
+                )
+            check_rows(done.result, form)
+            return Answers(reader, form, metrics_of(request.app).rows.inc).page(
+                done.page,
+                question=asked.question,
+                **done.summary(),
+                **plan_told(done.planned),
+                steps=[step_told(one) for one in done.result.steps.values()],
+                render=done.result.render.model_dump(),
+            )
+    except (Stopped, StupidError):
+        if not stop.stopped:
+            raise
+        log.info("question left", path=request.url.path)
+        return Response(status_code=_LEFT)
 
 
 async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
     """Yield server-sent events while a thread does the work."""
     queue: asyncio.Queue[str | None] = asyncio.Queue()
-    loop, left = asyncio.get_running_loop(), threading.Event()
+    loop, stop = asyncio.get_running_loop(), Stop()
 
     def put(event: str | None) -> None:
         loop.call_soon_threadsafe(queue.put_nowait, event)
 
     def send(name: str, data: dict[str, Any]) -> None:
-        if left.is_set():
-            raise _Left
+        stop.check()
         if name == "render":
             metrics_of(request.app).rows.inc(len(data["rows"]))
         put(_event(name, data))
 
     def work() -> None:
         try:
-            with kept_snapshots(request).use(asked.as_of) as reader:
+            with kept_snapshots(request).use(asked.as_of) as reader, stoppable(stop):
                 _questions(request).ask(
                     reader, asked.question, session=asked.session, on_event=send
                 )
-        except _Left:
+        except Stopped:
             log.info("question left", path=request.url.path)
         except Exception as error:
             put(_event("error", failure(request, error)))
@@ -124,20 +153,28 @@ async def _events(request: Request, asked: Question) -> AsyncIterator[str]:
 
     working = asyncio.create_task(anyio.to_thread.run_sync(work, limiter=_THREADS))
     try:
-        while (event := await queue.get()) is not None:
+        while True:
+            try:
+                event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
+            except TimeoutError:
+                yield KEEP_ALIVE
+                continue
+            if event is None:
+                break
             yield event
         await working
     finally:
-        left.set()
+        stop.stop()
 
 
 @router.post("/sessions", response_model=SessionAnswer, responses=example("session"))
 def create_session(request: Request, answers: PublishedAnswers) -> Response:
     """Begin a conversation: questions in it may say "them" of what was found before.
 
-    It is held in memory, and ends when it isn't used for an hour, with the process, or when there
-    are 1,000 that were used since. Who knows its id can read it. What was found in a window is
-    forgotten when that window isn't kept any more: a question that needs it is refused.
+    It ends when it isn't used for an hour, or when there are 1,000 that were used since. Servers of
+    a lake in a bucket share it; else it is held in memory, and ends with the process. Who knows its
+    id can read it. What was found in a window is forgotten when that window isn't kept any more: a
+    question that needs it is refused.
     """
     return answers.data(session=_session(_questions(request).sessions.create()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ MAX_ROWS = 1_000
 """Rows of the table for a pair of types, those of the highest lower bound."""
 ERROR_SHARE = 0.05
 """Chance that any bound of a pair of types is too high; shared by all its pairs."""
+LINKS_AT_ONCE = 8_000_000
+"""Edges of a type that are read at once, a block of actors' about: a bound of about 2 GB."""
 _BLOCK = 256
 
 
@@ -41,15 +43,15 @@ class Cooccurrence:
 
 @dataclass(frozen=True, eq=False)
 class _Links:
-    """Which actors are linked to which entities of a type: 0/1, int32 [actors, entities].
+    """Which actors are linked to which entities of a type, by blocks of actors.
 
-    `ids` (ascending) and `matrix` are of the entities that are paired, `linked` (bool [actors])
-    of all.
+    Each of `blocks` is 0/1, int8 [actors of the block, entities]. `ids` (ascending) and blocks are
+    of the entities that are paired, `linked` (a bool [actors of the block] each) of all.
     """
 
     ids: pl.Series
-    matrix: sparse.csr_array
-    linked: np.ndarray
+    blocks: Sequence[sparse.csr_array]
+    linked: Sequence[np.ndarray]
     left_out: int
 
 
@@ -67,13 +69,18 @@ def find_cooccurrence(
     `pmi_low` takes for the share of actors with both the lower bound of Clopper and Pearson
     (1934) at a level of 5 % over the number of possible pairs (Bonferroni), so that no chance
     pair leads, however many there are; the shares of each alone count as known.
+
+    Where a type has very many edges, actors are taken block by block, and counts are added up.
+    Memory is then that of a block, and five bytes per link of an actor with an entity.
     """
     lazy_nodes, lazy_edges = nodes.lazy(), edges.lazy()
     is_actor = (pl.col("type") == model.actor) & ~pl.col("is_test")
     actors = lazy_nodes.filter(is_actor).select("entity_id").collect()["entity_id"].sort()
     pairs = list(dict.fromkeys(model.cooccurrence))
     types = dict.fromkeys(name for pair in pairs for name in pair)
-    links = {name: _links(model, name, actors, lazy_edges) for name in types}
+    ends = {name: _ends(model, name, lazy_edges) for name in types}
+    blocks = _blocks(actors, ends.values())
+    links = {name: _links(of_type, blocks) for name, of_type in ends.items()}
     frames = [TABLES["cooccurrence"].empty()]
     universe, possible, tested = {}, {}, {}
     for pair in pairs:
@@ -91,23 +98,44 @@ def find_cooccurrence(
     return Cooccurrence(table, universe, possible, tested, left_out)
 
 
-def _links(model: EventModel, name: str, actors: pl.Series, edges: pl.LazyFrame) -> _Links:
-    """Return the links of actors (ascending ids) with the entities of a type."""
-    ends = []
+def _ends(model: EventModel, name: str, edges: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the actor and the entity of each edge between actors and entities of a type."""
+    ends = [pl.LazyFrame(schema={"actor": pl.String, "entity": pl.String})]
     for edge_name, edge in model.edges.items():
         of_type = edges.filter(pl.col("type") == edge_name, pl.col("source") != pl.col("target"))
         if edge.ends == (model.actor, name):
             ends.append(of_type.select(actor="source", entity="target"))
         if edge.ends == (name, model.actor):
             ends.append(of_type.select(actor="target", entity="source"))
-    empty = pl.DataFrame(schema={"actor": pl.String, "entity": pl.String})
-    rows, columns, ids = _codes(pl.concat([empty.lazy(), *ends]).collect(), actors)
-    matrix = sparse.csr_array(
-        (np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(len(actors), len(ids))
-    )
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    often = np.bincount(matrix.indices, minlength=len(ids))
+    return pl.concat(ends)
+
+
+def _blocks(actors: pl.Series, ends: Iterable[pl.LazyFrame]) -> list[pl.Series]:
+    """Return actors (ascending ids) in blocks of about as many edges as are read at once."""
+    rows = [each.select(pl.len()).collect(engine="streaming").item() for each in ends]
+    number = max(1, -(-max(rows, default=0) // LINKS_AT_ONCE))
+    size = max(1, -(-len(actors) // number))
+    return [actors.slice(start, size) for start in range(0, max(1, len(actors)), size)]
+
+
+def _links(ends: pl.LazyFrame, blocks: Sequence[pl.Series]) -> _Links:
+    """Return the links of actors, in blocks of ascending ids, with the entities of a type."""
+    ids = ends.select(pl.col("entity").unique()).collect(engine="streaming")["entity"].sort()
+    often = np.zeros(len(ids), dtype=np.int64)
+    matrices: list[sparse.csr_array] = []
+    for actors in blocks:
+        own = ends
+        if len(blocks) > 1:
+            first, last = pl.lit(actors[0]), pl.lit(actors[-1])
+            own = ends.filter(pl.col("actor").is_between(first, last))
+        rows, columns = _codes(own.collect(engine="streaming"), actors, ids)
+        matrix = sparse.csr_array(
+            (np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(len(actors), len(ids))
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        often += np.bincount(matrix.indices, minlength=len(ids))
+        matrices.append(matrix)
     # Of entities that as many actors have as the first left out, none is taken.
     least = MIN_ACTORS
     if len(often) > MAX_ENTITIES:
@@ -115,15 +143,14 @@ def _links(model: EventModel, name: str, actors: pl.Series, edges: pl.LazyFrame)
     kept = np.flatnonzero(often >= least)
     return _Links(
         ids.gather(kept),
-        sparse.csr_array(matrix.tocsc()[:, kept].tocsr()),
-        np.diff(matrix.indptr) > 0,
+        [sparse.csr_array(matrix.tocsc()[:, kept].tocsr()) for matrix in matrices],
+        [np.diff(matrix.indptr) > 0 for matrix in matrices],
         len(ids) - len(kept),
     )
 
 
-def _codes(ends: pl.DataFrame, actors: pl.Series) -> tuple[np.ndarray, np.ndarray, pl.Series]:
-    """Return each link's place in `actors` and in the entities, and these; others are dropped."""
-    ids = ends["entity"].unique().sort()
+def _codes(ends: pl.DataFrame, actors: pl.Series, ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return each link's place in `actors` and in the entities' `ids`, without other actors'."""
     entities = ends["entity"].cast(pl.Enum(ids)).to_physical().to_numpy()
     # Edges of an actor mostly lie together: fewer runs than edges to look up.
     runs = pl.DataFrame({"run": ends["actor"].rle()}).unnest("run")
@@ -131,7 +158,7 @@ def _codes(ends: pl.DataFrame, actors: pl.Series) -> tuple[np.ndarray, np.ndarra
     found = runs.join(known, on="value", how="left", maintain_order="left")
     places = np.repeat(found["place"].fill_null(len(actors)).to_numpy(), runs["len"].to_numpy())
     is_known = places < len(actors)
-    return places[is_known], entities[is_known], ids
+    return places[is_known], entities[is_known]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,24 +178,22 @@ class _Counts:
 
 def _count_pairs(left: _Links, right: _Links, same: bool) -> _Counts:
     """Count the actors of each pair; where both types are the `same`, each pair once."""
-    universe = left.linked & right.linked
-    of_left, of_right = left.matrix[universe], right.matrix[universe]
-    transposed = sparse.csr_array(of_left.T)
-    nothing = np.zeros(0, dtype=np.int64)
-    rows, columns, counts = [nothing], [nothing], [nothing]
-    for start in range(0, len(left.ids), _BLOCK):
-        product = (transposed[start : start + _BLOCK] @ of_right).tocoo()
-        enough = product.data >= MIN_ACTORS
-        if same:
-            enough &= product.row + start < product.col
-        rows.append(product.row[enough] + start)
-        columns.append(product.col[enough])
-        counts.append(product.data[enough])
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    left_actors = np.bincount(of_left.indices, minlength=len(left.ids))[row]
-    right_actors = np.bincount(of_right.indices, minlength=len(right.ids))[column]
-    both = np.concatenate(counts)
-    return _Counts(int(universe.sum()), row, column, left_actors, right_actors, both)
+    universe = 0
+    left_actors = np.zeros(len(left.ids), dtype=np.int64)
+    right_actors = np.zeros(len(right.ids), dtype=np.int64)
+    both = np.zeros((len(left.ids), len(right.ids)), dtype=np.int32)
+    for number, linked in enumerate(left.linked):
+        used = linked & right.linked[number]
+        of_left, of_right = (links.blocks[number][used].astype(np.int32) for links in (left, right))
+        universe += int(used.sum())
+        left_actors += np.bincount(of_left.indices, minlength=len(left.ids))
+        right_actors += np.bincount(of_right.indices, minlength=len(right.ids))
+        transposed = sparse.csr_array(of_left.T)
+        for start in range(0, len(left.ids), _BLOCK):
+            product = (transposed[start : start + _BLOCK] @ of_right).tocoo()
+            both[product.row + start, product.col] += product.data
+    row, column = np.nonzero(np.triu(both >= MIN_ACTORS, 1) if same else both >= MIN_ACTORS)
+    return _Counts(universe, row, column, left_actors[row], right_actors[column], both[row, column])
 
 
 def _best(left: pl.Series, right: pl.Series, found: _Counts, possible: int) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from stupid_dagster.compute.insights.findings import (
     Insight,
     evidence_of,
 )
-from stupid_dagster.compute.insights.phrases import actors_noun, duration
+from stupid_dagster.compute.insights.phrases import actors_noun, duration, usually
 from stupid_dagster.compute.names import type_of
 from stupid_dagster.event_model import EventModel
 
@@ -194,7 +194,13 @@ def _number(found: dict[str, Any], model: EventModel) -> str:
         said = f"{value} of the events like no others"
     else:
         said = f"{words.humanise(name)} {value}" + (f" {unit}" if unit else "")
-    return said if usual is None else f"{said}, usually {say(usual)}"
+    if usual is None:
+        return said
+    if say is words.percent:
+        return f"{said}, usually {say(usual)}"
+    rule = model.features.columns.get(name)
+    counts = bool(parts) or name == "communities" or (rule and rule.kind in ("count", "distinct"))
+    return f"{said}, usually {usually(usual, say(usual), counts=bool(counts))}"
 
 
 def _links(relation: str, parts: list[str], value: str, model: EventModel) -> str:

@@ -20,6 +20,7 @@ from stupid_dagster.compute.insights.patterns import pattern_insights
 from stupid_dagster.compute.insights.status import STATUSES, Dated, comparable, dated, resolved
 from stupid_dagster.compute.insights.trends import trend_insights
 from stupid_dagster.compute.names import entity_names
+from stupid_dagster.compute.quoting import as_value
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, conform
 
@@ -58,7 +59,8 @@ def build_insights(
     whatever order their rows are.
     """
     entities = entities_told(findings.anomalies, findings.anomaly_causes, findings.bot_candidates)
-    names = entity_names(findings.graph_nodes, model, entities)
+    known = entity_names(findings.graph_nodes, model, entities)
+    names = {entity: as_value(name) for entity, name in known.items()}
     labels = dict(findings.labels.select("subject", "label").iter_rows())
     found = {
         "trend": trend_insights(findings, model, labels, window_last_day, recent_days),

@@ -12,6 +12,8 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
+NEXT_TO_NOTHING = 0.05
+"""Means below this say nothing to a reader: 0.001 cancellations."""
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
@@ -31,6 +33,18 @@ def duration(seconds: float) -> str:
     unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
     said = words.number(seconds / length)
     return f"{said} {unit if said == '1' else words.plural(unit)}"
+
+
+def usually(value: float, said: str, *, counts: bool) -> str:
+    """Return what is usual as it is `said`, but a mean of next to nothing as "none".
+
+    Of a measure that `counts` nothing as "almost 0".
+    """
+    if not 0 <= value < NEXT_TO_NOTHING:
+        return said
+    if counts:
+        return "none"
+    return "almost 0" if value else said
 
 
 def actors_noun(model: EventModel) -> str:

@@ -20,7 +20,8 @@ from stupid_dagster.compute.insights.findings import (
     Insight,
     evidence_of,
 )
-from stupid_dagster.compute.insights.phrases import actors_noun, date_text, hour_text
+from stupid_dagster.compute.insights.phrases import actors_noun, date_text, hour_text, usually
+from stupid_dagster.compute.quoting import as_name
 from stupid_dagster.event_model import EventModel
 
 MAX_TRENDS = 10
@@ -117,7 +118,7 @@ def _title(
         told += [words.counted(rest, "other")] if rest else []
         return f"{name} {said} usual {_where(first, plural=True)} {words.listed(told)}"
     where = f" {_where(first)} {_member(first, members[0], labels)}" if members else ""
-    value, usual = (_said(first, model, first.peak[key]) for key in ("value", "baseline"))
+    value, usual = _said(first, model, first.peak["value"]), _usual(first, model, first.peak)
     return f"{name}{where} {said} usual: {value} {_when(first.peak, model)}, usually {usual}"
 
 
@@ -125,7 +126,7 @@ def _text(episode: Episode, model: EventModel, labels: Mapping[str, str]) -> str
     worst = sorted(episode.rows, key=lambda row: -abs(row["z"]))[:MAX_TIMES_TOLD]
     times = [
         f"{_said(episode, model, row['value'])} {_when(row, model)} "
-        f"(usually {_said(episode, model, row['baseline'])}{_change(row)})"
+        f"(usually {_usual(episode, model, row)}{_change(row)})"
         for row in sorted(worst, key=lambda row: row["time"])
     ]
     member = _member(episode, episode.member, labels)
@@ -133,7 +134,7 @@ def _text(episode: Episode, model: EventModel, labels: Mapping[str, str]) -> str
     text = f"{_metric(episode.metric, model)}{where}: {words.listed(times)}."
     by_dimension: dict[str, list[str]] = {}
     for driver in episode.peak["drivers"] or []:
-        part = f"{words.tidy(driver['member'])} {words.percent(driver['contribution'])}"
+        part = f"{as_name(words.tidy(driver['member']))} {words.percent(driver['contribution'])}"
         by_dimension.setdefault(driver["dimension"], []).append(part)
     if by_dimension:
         parts = [f"{words.humanise(d)} {words.listed(m)}" for d, m in by_dimension.items()]
@@ -169,6 +170,14 @@ def _said(episode: Episode, model: EventModel, value: float) -> str:
     return words.number(value) + (f" {rule.unit}" if rule.unit else "")
 
 
+def _usual(episode: Episode, model: EventModel, row: dict[str, Any]) -> str:
+    said = _said(episode, model, row["baseline"])
+    if said.endswith("%"):
+        return said
+    rule = model.metrics.get(episode.metric)
+    return usually(row["baseline"], said, counts=rule is None or rule.kind == "count")
+
+
 def _metric(metric: str, model: EventModel) -> str:
     if metric == NEW_ACTORS:
         return f"New {words.plural(actors_noun(model))}"
@@ -184,8 +193,9 @@ def _where(episode: Episode, *, plural: bool = False) -> str:
 
 
 def _member(episode: Episode, member: str, labels: Mapping[str, str]) -> str:
-    named = labels.get(member, member) if episode.metric in _GROUPS else member
-    return words.tidy(named, limit=80)
+    if episode.metric in _GROUPS:
+        return words.tidy(labels.get(member, member), limit=80)
+    return as_name(words.tidy(member, limit=80))
 
 
 def _evidence(episodes: list[Episode]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def pattern_profiles(
             noun=model.actor,
             size=row["actors"],
             share=short(row["support"]),
-            steps=tuple(_step(symbol, in_words) for symbol in row["symbols"]),
+            steps=tuple(_step(symbol, in_words, model) for symbol in row["symbols"]),
             figures=tuple(_pattern_figures(row["lift"], row["median_seconds"])),
             category=row["category"],
         )
@@ -120,12 +120,16 @@ def _trait(row: dict[str, Any]) -> PropertyTrait:
     )
 
 
-def _step(symbol: str, in_words: Callable[[str], str]) -> Step:
-    return Step(in_words(symbol), words.tidy(symbol.partition(":")[2]))
+def _step(symbol: str, in_words: Callable[[str], str], model: EventModel) -> Step:
+    code, _, value = symbol.partition(":")
+    told = (event.symbol for event in model.events.values())
+    field = next((one.field for one in told if one and one.code == code), None)
+    return Step(in_words(symbol), words.tidy(value), field or "")
 
 
 def _pattern_figures(lift: float | None, seconds: float | None) -> Iterable[Figure]:
-    if lift is not None:
+    # "1.0 times as often as by chance" tells nobody anything.
+    if lift is not None and not 1 / MIN_LIFT < lift < MIN_LIFT:
         yield Figure("times as often as by chance", short(lift))
     if seconds is not None:
         unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])

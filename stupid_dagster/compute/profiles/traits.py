@@ -93,10 +93,11 @@ class KeyMember:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a pattern in words; `value` is the part of them that comes from the data."""
+    """A step of a pattern in words; `value` is what of them comes from the data, of a `field`."""
 
     text: str
     value: str = ""
+    field: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import xxhash
 
+from stupid_dagster.compute.sequences.partitioned import (
+    best_patterns_in_blocks,
+    in_blocks,
+    measure_patterns_in_blocks,
+)
 from stupid_dagster.compute.sequences.prefixspan import (
     Measured,
     Pattern,
     Rule,
     actors_by_symbol,
-    best_patterns,
-    measure_patterns,
 )
 from stupid_dagster.compute.sequences.timelines import Timelines, code_of
 from stupid_dagster.event_model import EventModel
@@ -81,10 +84,11 @@ def find_patterns(
     before = _supports(previous)
     seen = {symbol for pattern in before for symbol in pattern}
     rules = _rules(model, {*timelines.alphabet, *seen})
-    chosen, complete_from = _choose(timelines, rules, minimum, bounds)
+    blocks = in_blocks(timelines, minimum)
+    chosen, complete_from = _choose(blocks, rules, minimum, bounds)
     gone = [pattern for pattern in before if pattern not in chosen]
     candidates = [*chosen, *gone]
-    measured = measure_patterns(timelines, candidates)
+    measured = measure_patterns_in_blocks(blocks, candidates)
     kept = [
         place
         for place, actors in enumerate(measured.actors)
@@ -92,8 +96,9 @@ def find_patterns(
     ]
     if previous_timelines is not None:
         unknown = [pattern for pattern in chosen if pattern not in before]
-        then = measure_patterns(previous_timelines, unknown, timed=False).actors
         needed = bounds.minimum(previous_timelines.size)
+        former = in_blocks(previous_timelines, needed)
+        then = measure_patterns_in_blocks(former, unknown, timed=False).actors
         before |= {
             pattern: actors / previous_timelines.size
             for pattern, actors in zip(unknown, then.tolist(), strict=True)
@@ -136,7 +141,7 @@ def _rules(model: EventModel, symbols: Iterable[str]) -> dict[str, Rule]:
 
 
 def _choose(
-    timelines: Timelines, rules: Mapping[str, Rule], minimum: int, bounds: Bounds
+    blocks: Sequence[Timelines], rules: Mapping[str, Rule], minimum: int, bounds: Bounds
 ) -> tuple[list[Pattern], dict[str, int]]:
     chosen: list[Pattern] = []
     complete_from: dict[str, int] = {}
@@ -149,8 +154,8 @@ def _choose(
             "minimum": minimum,
             "max_length": bounds.max_length,
         }
-        core = best_patterns(timelines, **limits, core=True, most=share // 2)
-        rest = best_patterns(timelines, **limits, most=share - len(core.patterns))
+        core = best_patterns_in_blocks(blocks, **limits, core=True, most=share // 2)
+        rest = best_patterns_in_blocks(blocks, **limits, most=share - len(core.patterns))
         chosen += [pattern for pattern, _ in core.patterns + rest.patterns]
         # Without parts there are no core patterns that could be missing.
         complete_from[name] = max(rest.complete_from, core.complete_from if rule.contains else 0)

@@ -12,7 +12,7 @@ The loops are in `projections`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -106,31 +106,48 @@ def best_patterns(
     """
     if most < 1:
         return Best([], timelines.size + 1)
-    own = rule.own
     often = actors_by_symbol(timelines)
     floor = max(minimum, _floor(often, timelines))
-    lines = timelines.restricted(
-        symbol
-        for symbol, actors in zip(timelines.alphabet, often.tolist(), strict=True)
-        if actors >= floor and symbol not in rule.without and (symbol in own or not core)
-    )
+    lines = timelines.restricted(usable_symbols(timelines, often, floor, rule, core))
     if not lines.alphabet or max_length < 2:
         return Best([], floor)
-    lines = lines.ordered(_busiest_first(lines))
+    lines = lines.ordered(busiest_first(lines))
     find = partial(
-        _found, rule=rule, excluded=excluded, core=core, most=most, max_length=max_length
+        find_patterns, rule=rule, excluded=excluded, core=core, most=most, max_length=max_length
     )
-    found = find(lines, minimum=_first_guess(find, lines, floor, most))
+    found = find(lines, minimum=first_guess(find, lines, floor, most))
     if len(found) < most:
         found = find(lines, minimum=floor)
+    return cut_best(found, most, floor)
+
+
+def usable_symbols(
+    timelines: Timelines, often: np.ndarray, least: int, rule: Rule, core: bool
+) -> list[str]:
+    """Return the symbols that `least` actors have and that `rule`, if `core`, allows."""
+    own = rule.own
+    return [
+        symbol
+        for symbol, actors in zip(timelines.alphabet, often.tolist(), strict=True)
+        if actors >= least and symbol not in rule.without and (symbol in own or not core)
+    ]
+
+
+def cut_best(found: list[tuple[Pattern, int]], most: int, least: int) -> Best:
+    """Return the first `most` of patterns in order; all that `least` actors show, if fewer."""
     if len(found) < most:
-        return Best(found, floor)
+        return Best(found, least)
     last = found[most - 1][1]
     is_cut = len(found) > most and found[most][1] == last
     return Best(found[:most], last + 1 if is_cut else last)
 
 
-def _busiest_first(lines: Timelines) -> np.ndarray:
+def in_order(found: Iterable[tuple[Pattern, int]]) -> list[tuple[Pattern, int]]:
+    """Return patterns with their supports: most actors first, then shortest, then by alphabet."""
+    return sorted(found, key=lambda item: (-item[1], len(item[0]), item[0]))
+
+
+def busiest_first(lines: Timelines) -> np.ndarray:
     """Return an order in which those lie together who are in most projections."""
     return np.argsort(-np.diff(lines.starts), kind="stable")
 
@@ -144,7 +161,7 @@ def _floor(often: np.ndarray, timelines: Timelines) -> int:
     return int(np.sort(often)[-room - 1]) + 1 if len(often) > room else 1
 
 
-def _first_guess(
+def first_guess(
     find: Callable[..., list[tuple[Pattern, int]]], lines: Timelines, minimum: int, most: int
 ) -> int:
     """Return a support that most likely more than `most` patterns have, from a sample."""
@@ -159,7 +176,7 @@ def _first_guess(
     return max(minimum, int(SAMPLE * (actors - 2 * math.sqrt(actors))))
 
 
-def _found(
+def find_patterns(
     lines: Timelines,
     *,
     rule: Rule,
@@ -193,7 +210,7 @@ def _found(
         (tuple(alphabet[symbol] for symbol in pattern if symbol >= 0), support)
         for pattern, support in zip(patterns.tolist(), supports.tolist(), strict=True)
     ]
-    return sorted(found, key=lambda item: (-item[1], len(item[0]), item[0]))
+    return in_order(found)
 
 
 def measure_patterns(
@@ -203,32 +220,56 @@ def measure_patterns(
 
     No pattern may name a symbol more than twice.
     """
-    from stupid_dagster.compute.sequences.projections import measure
-
-    named = {symbol for pattern in patterns for symbol in pattern}
-    lines = timelines.restricted(named)
-    order = _busiest_first(lines)
-    lines = lines.ordered(order)
-    code = {symbol: number for number, symbol in enumerate(lines.alphabet)}
     result = Measured(
         np.zeros(len(patterns), dtype=np.int64),
         np.zeros(len(patterns), dtype=np.int64),
         np.full(len(patterns), np.nan),
         np.full((len(patterns), 3), -1, dtype=np.int64),
     )
+    known, measured = _measured(timelines, patterns, timed, np.zeros(0, dtype=np.int64))
+    if known:
+        result.actors[known], result.prefix_actors[known] = measured[0], measured[1]
+        result.median_seconds[known], result.examples[known] = measured[2] / 1000, measured[3]
+    return result
+
+
+def pattern_spans(
+    timelines: Timelines, patterns: list[Pattern], most: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield, of patterns that actors show, the place and how long it takes each of these actors.
+
+    Those are milliseconds, int64, in no set order; no more than `most` of all patterns together.
+    """
+    spans = np.empty(most, dtype=np.int64)
+    known, measured = _measured(timelines, patterns, True, spans)
+    if known:
+        ends = np.cumsum(measured[0])
+        for place, first, end in zip(known, (ends - measured[0]).tolist(), ends, strict=True):
+            yield place, spans[first:end]
+
+
+def _measured(
+    timelines: Timelines, patterns: list[Pattern], timed: bool, spans: np.ndarray
+) -> tuple[list[int], tuple[np.ndarray, ...]]:
+    """Return the places of patterns whose symbols there are, and what is measured of these."""
+    from stupid_dagster.compute.sequences.projections import measure
+
+    named = {symbol for pattern in patterns for symbol in pattern}
+    lines = timelines.restricted(named)
+    order = busiest_first(lines)
+    lines = lines.ordered(order)
+    code = {symbol: number for number, symbol in enumerate(lines.alphabet)}
     known = [place for place, pattern in enumerate(patterns) if code.keys() >= set(pattern)]
     # Neighbours share prefixes, which are looked up once.
     known.sort(key=lambda place: patterns[place])
     if not known:
-        return result
+        return [], ()
     longest = max(len(patterns[place]) for place in known)
     coded = np.full((len(known), longest), -1, dtype=np.int32)
     for row, place in enumerate(known):
         coded[row, : len(patterns[place])] = [code[symbol] for symbol in patterns[place]]
-    measured = measure(lines.starts, lines.symbols, lines.times, order, len(code), coded, timed)
-    result.actors[known], result.prefix_actors[known] = measured[0], measured[1]
-    result.median_seconds[known], result.examples[known] = measured[2] / 1000, measured[3]
-    return result
+    lines_of = (lines.starts, lines.symbols, lines.times)
+    return known, measure(*lines_of, order, len(code), coded, timed, spans)
 
 
 def _filled(parts: tuple[frozenset[str], ...], rows: int, alphabet: list[str]) -> np.ndarray:

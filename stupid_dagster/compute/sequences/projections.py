@@ -175,14 +175,15 @@ def search(
 
 
 @njit(cache=True)
-def measure(starts, symbols, times, identities, size, patterns, timed):
+def measure(starts, symbols, times, identities, size, patterns, timed, kept):
     """Return, for patterns (int32 [k, longest], -1 at the end) with prefixes side by side:
 
     how many sequences have each; how many have all of it but its last symbol; the median time
     from its first symbol to its last, where it first ends (float64, NaN unless `timed`); the
-    three least identities of sequences that have it (int64 [k, 3], -1 for none).
+    three least identities of sequences that have it (int64 [k, 3], -1 for none). With room in
+    `kept` (int64) the times go there, pattern by pattern, and no median is told.
     """
-    count, longest = patterns.shape
+    (count, longest), n_kept = patterns.shape, 0
     first_words = _first_words(starts)
     events = _bits(starts, symbols, first_words, size)
     bases = _bases(starts, first_words)
@@ -228,7 +229,11 @@ def measure(starts, symbols, times, identities, size, patterns, timed):
                 word = words[length, entry]
                 place = bases[word] + _number(masks[length, entry])
                 spans[entry] = times[place] - began[owner_of[word]]
-            medians[row] = np.median(spans)
+            if len(kept):
+                kept[n_kept : n_kept + n_entries] = spans
+                n_kept += n_entries
+            else:
+                medians[row] = np.median(spans)
     return whole, prefix, medians, examples
 
 
@@ -280,10 +285,7 @@ def _root(first_words, levels):
 
 @njit(cache=True)
 def _in_time(starts, symbols, first_words, parts):
-    """Return, per number of parts had, the events after which the others can still follow.
-
-    They are bits: uint64 [parts + 1, words].
-    """
+    """Return, per number of parts had, after which events the others can follow: bits, by word."""
     in_time = np.zeros((len(parts) + 1, first_words[-1]), dtype=np.uint64)
     in_time[len(parts)] = _ALL
     for owner in range(len(starts) - 1):

@@ -11,7 +11,7 @@ from typing import cast
 import polars as pl
 import pyarrow as pa
 
-from stupid_dagster.errors import IngestError, StupidError
+from stupid_dagster.errors import IngestError, StoreError
 from stupid_dagster.ingest.source import Source
 
 
@@ -27,7 +27,8 @@ class BadRecord:
 class Reader(ABC):
     """One landing file; its columns are read as strings, whatever their own types are.
 
-    All methods raise IngestError when the file can't be read.
+    All methods raise IngestError when the file can't be read, and StoreError when its bucket
+    doesn't give it.
     """
 
     columns: list[str]
@@ -36,7 +37,7 @@ class Reader(ABC):
     def __init__(self, source: Source, path: str) -> None:
         self.source = source
         self.path = path
-        with self._guarded():
+        with guarded(self.path):
             self._open()
 
     @property
@@ -61,7 +62,7 @@ class Reader(ABC):
         `records` are the positions (ascending, UInt32) of those that are wanted; None is all.
         With no columns the frame has no width, and so no height.
         """
-        with self._guarded():
+        with guarded(self.path):
             return self._read(list(columns), records) if columns else pl.DataFrame()
 
     def filled(self, columns: Sequence[str], nulls: Sequence[str]) -> dict[str, int]:
@@ -69,7 +70,7 @@ class Reader(ABC):
 
         An upper bound where a file can tell it without decoding them.
         """
-        with self._guarded():
+        with guarded(self.path):
             return self._filled(list(columns), nulls) if columns else {}
 
     @abstractmethod
@@ -84,17 +85,23 @@ class Reader(ABC):
             column: count_values(self._read([column], None), nulls)[column] for column in columns
         }
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except StupidError:
-            raise
-        # What a damaged file, or a file system of another package, raises can't be foretold.
-        # Polars panics on some damaged files, which is no `Exception`.
-        except (Exception, pl.exceptions.PanicException) as error:
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise unreadable(self.path, reason) from error
+
+@contextmanager
+def guarded(path: str) -> Iterator[None]:
+    """Raise IngestError for whatever the block, which reads a file, can't read.
+
+    StoreError where its bucket refuses it or can't be reached: that is nothing of the file's, and
+    to do without it would lose its rows. One that is gone meanwhile is a FileNotFoundError.
+    """
+    try:
+        yield
+    except (IngestError, StoreError):
+        raise
+    # What a damaged file, or a file system of another package, raises can't be foretold.
+    # Polars panics on some damaged files, which is no `Exception`.
+    except (Exception, pl.exceptions.PanicException) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise unreadable(path, reason) from error
 
 
 def unreadable(path: str, reason: str) -> IngestError:

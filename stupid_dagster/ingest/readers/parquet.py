@@ -35,12 +35,7 @@ class ParquetReader(Reader):
     def _read(self, columns: list[str], records: pl.Series | None) -> pl.DataFrame:
         local = self.source.local_path(self.path)
         if local is None:
-            # Fetches the columns' byte ranges, not the file.
-            with self.source.open(self.path) as stream:
-                table = pq.ParquetFile(stream, metadata=self._footer).read(columns)
-            # A part of a nested column may go by the name of another column.
-            frame = from_arrow(table.select(columns), columns)
-            frame = frame if records is None else frame[records]
+            frame = self._fetched(columns, records)
         else:
             first = 0 if records is None or records.is_empty() else records[0]
             end = self.height if records is None else records[-1] + 1 if len(records) else 0
@@ -54,6 +49,23 @@ class ParquetReader(Reader):
                 wanted[records.to_numpy() - first] = True
                 frame = frame.filter(wanted)
         return as_strings(frame[columns])
+
+    def _fetched(self, columns: list[str], records: pl.Series | None) -> pl.DataFrame:
+        """Return columns of a file elsewhere: of the row groups that have any of the records."""
+        sizes = [self._footer.row_group(n).num_rows for n in range(self._footer.num_row_groups)]
+        groups = np.arange(len(sizes))
+        if records is not None:
+            within = np.searchsorted(np.cumsum(sizes), records.to_numpy(), side="right")
+            skipped = np.cumsum(np.where(np.isin(groups, within), 0, sizes))
+            records = pl.Series(records.to_numpy() - skipped[within])
+            groups = np.unique(within)
+        # Fetches the columns' byte ranges, with those that are neighbours in one request.
+        with self.source.open(self.path) as stream:
+            file = pq.ParquetFile(stream, metadata=self._footer, pre_buffer=True)
+            table = file.read_row_groups(groups.tolist(), columns)
+        # A part of a nested column may go by the name of another column.
+        frame = from_arrow(table.select(columns), columns)
+        return frame if records is None else frame[records]
 
     def _filled(self, columns: list[str], nulls: Sequence[str]) -> dict[str, int]:
         held = {column: 0 for column in columns if column not in self._nested}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 from collections.abc import Iterator
 from typing import IO, Protocol, cast
 
@@ -47,6 +48,8 @@ def text_pieces(stream: IO[bytes], path: str, size: int = _PIECE) -> Iterator[by
     What is packed is unpacked, whatever its name. Raises IngestError for what is no text, and what
     reading and unpacking raise.
     """
+    if isinstance(stream, io.RawIOBase):  # Each read of it is a request.
+        stream = io.BufferedReader(stream, size)
     text = _Begun(stream)
     if path.lower().endswith(".gz") or text.head.startswith(_GZIP):
         text = _Begun(gzip.GzipFile(fileobj=cast(IO[bytes], text), mode="rb"))

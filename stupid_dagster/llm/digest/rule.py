@@ -93,6 +93,10 @@ def _marked(sentence: Sentence, ranks: Mapping[str, int]) -> str:
     return f"{text.removesuffix(end)}{marks}{end}"
 
 
+def _named(name: str) -> str:
+    return name if name.startswith("“") and name.endswith("”") else f"“{name}”"
+
+
 def _said(title: str) -> str:
     if found := _TREND.fullmatch(title):
         metric = found["metric"]
@@ -100,9 +104,9 @@ def _said(title: str) -> str:
         were = "were" if words.plural(head.lower()) == head.lower() else "was"
         return f"{metric} {were} {found['way']} usual{found['rest']}."
     if found := _RANKED.fullmatch(title):
-        return f"The {found['what'].lower()} is “{found['name']}”."
+        return f"The {found['what'].lower()} is {_named(found['name'])}."
     if found := _NEW.fullmatch(title):
-        return f"There is a new {found['what']}, “{found['name']}”."
+        return f"There is a new {found['what']}, {_named(found['name'])}."
     if found := _GONE.fullmatch(title):
-        return f"The {found['what'].lower()} “{found['name']}” is gone."
+        return f"The {found['what'].lower()} {_named(found['name'])} is gone."
     return f"{title.rstrip('.')}."

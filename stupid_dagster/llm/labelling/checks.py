@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from stupid_dagster.compute import words
+from stupid_dagster.compute.ordinary import FUNCTION, ORDINARY
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.event_model.templates import parse_template
-from stupid_dagster.llm.labelling.ordinary import FUNCTION, ORDINARY
 from stupid_dagster.llm.labelling.reading import Reading
+from stupid_dagster.llm.labels import MOST_LABEL
 
-MOST_LABEL, MOST_DESCRIPTION, MOST_ITEM, MOST_ITEMS = 90, 500, 140, 6
-"""Characters of the parts of an answer; items of what distinguishes."""
+MOST_DESCRIPTION, MOST_ITEM, MOST_ITEMS = 500, 140, 6
+"""Characters of the other parts of an answer; items of what distinguishes."""
 LEAST_LABEL = 4
 MARKUP = re.compile(r"https?:|www\.|://|\]\(|[`{}<>]|\*\*|&\w+;", re.IGNORECASE)
 PUNCTUATION = frozenset(",.;:()-\u2013\u2014'\"\u2018\u2019\u201c\u201d/&+!?")
+SPELLED = re.compile(r"(?<!\w)(?:[^\W\d_][\W_]+){3,}[^\W\d_](?!\w)")
+"""Words spelled out, letter by letter: each letter by itself would be known."""
 _ENDINGS = (
     *(("", ""), ("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("ed", "e"), ("ing", "")),
     *(("ing", "e"), ("er", ""), ("er", "e"), ("ers", ""), ("ers", "e"), ("ly", ""), ("ily", "y")),
@@ -29,13 +33,22 @@ _NAMED = 3
 _WORD = re.compile(r"[^\W\d_]+")
 
 
+def _limited(most: int) -> Any:
+    """Return a text's limit for servers: some hold a model to the schema only if all have one.
+
+    A longer text is read all the same: `problems` refuses it, for the model itself answers well.
+    """
+    return Field(json_schema_extra={"maxLength": most})
+
+
 class LabelAnswer(BaseModel):
     """What a model says of a profile."""
 
-    label: str = Field(max_length=MOST_LABEL)
-    description: str = Field(max_length=MOST_DESCRIPTION)
-    # A limit to every string: some servers hold a model to the schema only then.
-    distinguishing: list[Annotated[str, Field(max_length=MOST_ITEM)]] = Field(max_length=MOST_ITEMS)
+    label: str = _limited(MOST_LABEL)
+    description: str = _limited(MOST_DESCRIPTION)
+    distinguishing: list[Annotated[str, _limited(MOST_ITEM)]] = Field(
+        json_schema_extra={"maxItems": MOST_ITEMS}
+    )
 
     def texts(self) -> Iterator[str]:
         """Yield all that it says."""
@@ -73,11 +86,12 @@ def problems(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) 
     """Return what is wrong with an answer; nothing, if it may be shown.
 
     All numbers must be the profile's, as they are shown there. All names from the data must be
-    the profile's, as a whole or shortened at their end. All other words must be the event model's
+    the profile's as a whole, in quotation marks unless they are plain (`quoting.is_plain`); plain
+    names of entities may be shortened at their end. All other words must be the event model's
     (`vocabulary`) or ordinary English, so that nothing is invented, nor said that a value in the
     data asks for. The label must say something in the event model's words.
     """
-    return [*_form(answer), *untrue(answer, reading, vocabulary)]
+    return [*_too_long(answer)] or [*_form(answer), *untrue(answer, reading, vocabulary)]
 
 
 def untrue(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) -> list[str]:
@@ -87,11 +101,13 @@ def untrue(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) ->
     numbers = [t.text for t in tokens if t.kind == "number" and not reading.has_number(t.text)]
     unknown = [t.text for t in tokens if t.kind == "word" and not is_known(t.text, vocabulary)]
     if numbers:
-        found.append(f"numbers that the profile doesn't have: {_few(numbers)}")
+        found.append(f"numbers that the profile doesn't have: {few(numbers)}")
     if unknown:
-        found.append(f"names or words that are not the profile's: {_few(unknown)}")
+        found.append(f"names or words that are not the profile's: {few(unknown)}")
+    if spelled := [m.group() for text in answer.texts() for m in SPELLED.finditer(text)]:
+        found.append(f"words that are spelled out: {few(spelled)}")
     if odd := [t.text for t in tokens if t.kind == "other" and t.text not in PUNCTUATION]:
-        found.append(f"odd characters: {_few(odd)}")
+        found.append(f"odd characters: {few(odd)}")
     said = [t.text for t in reading.tokens(answer.label) if t.kind == "word"]
     about = vocabulary - FUNCTION
     if not any(len(word) >= _NAMED and _stems(word) & about for word in said):
@@ -99,15 +115,23 @@ def untrue(answer: LabelAnswer, reading: Reading, vocabulary: frozenset[str]) ->
     return found
 
 
-def _form(answer: LabelAnswer) -> Iterator[str]:
-    limits = [
-        ("label", answer.label, MOST_LABEL),
-        ("description", answer.description, MOST_DESCRIPTION),
-    ]
-    limits += [("distinguishing", text, MOST_ITEM) for text in answer.distinguishing]
-    for name, text, most in limits:
+def _parts(answer: LabelAnswer) -> Iterator[tuple[str, str, int]]:
+    yield "label", answer.label, MOST_LABEL
+    yield "description", answer.description, MOST_DESCRIPTION
+    yield from (("distinguishing", text, MOST_ITEM) for text in answer.distinguishing)
+
+
+def _too_long(answer: LabelAnswer) -> Iterator[str]:
+    """Yield what is longer than may be: nothing else is looked at then."""
+    for name, text, most in itertools.islice(_parts(answer), MOST_ITEMS + 2):
         if len(text) > most:
             yield f"the {name} has {len(text)} characters, at most {most} may be"
+    if len(answer.distinguishing) > MOST_ITEMS:
+        yield f"more than {MOST_ITEMS} distinguishing items"
+
+
+def _form(answer: LabelAnswer) -> Iterator[str]:
+    for name, text, _ in _parts(answer):
         if any(unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" for c in text):
             yield f"the {name} has control characters or line breaks"
         if MARKUP.search(text):
@@ -116,11 +140,10 @@ def _form(answer: LabelAnswer) -> Iterator[str]:
         yield "the label is empty"
     if not answer.description.strip():
         yield "the description is empty"
-    if len(answer.distinguishing) > MOST_ITEMS:
-        yield f"more than {MOST_ITEMS} distinguishing items"
 
 
 def is_known(word: str, vocabulary: frozenset[str]) -> bool:
+    """Return whether a word is a form of the vocabulary's, or of an ordinary one."""
     if len(word) == 1 and word.isascii():
         return True
     return any(stem in vocabulary or stem in ORDINARY for stem in _stems(word))
@@ -136,5 +159,6 @@ def _stems(word: str) -> set[str]:
     }
 
 
-def _few(said: list[str]) -> str:
+def few(said: Iterable[str]) -> str:
+    """Return the first of what an answer says wrongly, each once and cut."""
     return words.first_few([words.tidy(text, 30) for text in dict.fromkeys(said)])

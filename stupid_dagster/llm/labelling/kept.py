@@ -29,6 +29,11 @@ def traits_hash(profile: Profile) -> str:
     return hashlib.sha256(f"{profile.kind}\n{profile.noun}\n{told}".encode()).hexdigest()[:16]
 
 
+def asked_hash(model_id: str, saw: str) -> str:
+    """Return 16 hexadecimal digits of which model was asked, and of what it may see and say."""
+    return hashlib.sha256(f"{VERSION}\n{model_id}\n{saw}".encode()).hexdigest()[:16]
+
+
 def template_of(said: Mapping[str, Any], profile: Profile) -> str:
     """Return label, description and what distinguishes as JSON, places for the numbers in them."""
     bound = Reading(profile).bound
@@ -44,19 +49,28 @@ class Former:
 
     def __init__(self, tables: Sequence[pl.DataFrame], models: Collection[str]) -> None:
         # An older release kept no templates.
-        known = [labels for labels in tables if {*TABLES["labels"].schema} <= {*labels.columns}]
+        needed = {*TABLES["labels"].schema} - {"asked_hash"}
+        known = [labels for labels in tables if needed <= {*labels.columns}]
         rows = [labels.filter(pl.col("prompt") == VERSION) for labels in known]
         self._taken: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        self._refused: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str, str], str] = {}
         for row in itertools.chain.from_iterable(t.iter_rows(named=True) for t in rows):
             if row["provenance"] in models:
                 self._taken[row["kind"], row["traits_hash"]].append(row)
-            elif row["refused"] and row["provenance"] == PROVENANCE:
-                self._refused[row["kind"], row["profile_hash"]] = row["refused"]
+            elif row["refused"] and row["provenance"] == PROVENANCE and row.get("asked_hash"):
+                place = row["kind"], row["profile_hash"], row["asked_hash"]
+                self._refused[place] = row["refused"]
+        self._models = models
 
-    def refusal(self, profile: Profile) -> str | None:
-        """Return why words for a profile that was just the same were refused, if they were."""
-        return self._refused.get((profile.kind, profile.profile_hash))
+    def refusal(self, profile: Profile, saw: str) -> tuple[str, str] | None:
+        """Return why words for a profile that was just the same were refused, if they were.
+
+        Those of one of the models, who `saw` as much; and its `asked_hash`.
+        """
+        for asked in (asked_hash(model, saw) for model in self._models):
+            if why := self._refused.get((profile.kind, profile.profile_hash, asked)):
+                return why, asked
+        return None
 
     def words(
         self, profile: Profile, vocabulary: frozenset[str]

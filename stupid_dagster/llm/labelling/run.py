@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import queue
 import threading
 import time
@@ -18,13 +19,14 @@ from stupid_dagster.compute import words
 from stupid_dagster.compute.profiles.traits import Profile
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.budget import BudgetExhaustedError
+from stupid_dagster.llm.ending import Ending
 from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
-from stupid_dagster.llm.labelling.kept import Former, template_of, traits_hash
+from stupid_dagster.llm.labelling.kept import Former, asked_hash, template_of, traits_hash
 from stupid_dagster.llm.labelling.prompts import VERSION, Asked, again, label_messages
 from stupid_dagster.llm.labelling.reading import Reading
+from stupid_dagster.llm.phrases import revealed
 from stupid_dagster.llm.privacy import Pseudonyms
-from stupid_dagster.llm.protocol import LanguageModel, Message, Usage
-from stupid_dagster.llm.provider import ProviderError
+from stupid_dagster.llm.protocol import CallError, LanguageModel, Message, Usage
 from stupid_dagster.tables import conform
 
 log = structlog.get_logger(__name__)
@@ -33,15 +35,20 @@ TRIES = 2
 MOST_FAILURES = 3
 """Failures in a row after which nobody is asked any more."""
 EXAMPLES = 2
+STOPPED = "model: stopped"
+"""In a materialisation's details: why not all were asked that could be."""
+OUTCOME = "model_labels"
+"""In the metadata of a table's version: what came of asking."""
 _REASONS_TOLD = 5
+_ASKED = ("prompt", "prompt_tokens", "completion_tokens", "asked_hash")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many profiles a run asks about, for how long, and how many at once."""
+    """How many profiles a run asks about, until when, and how many at once."""
 
     most: int
-    seconds: float
+    ending: Ending
     at_once: int
 
 
@@ -72,11 +79,21 @@ class Report:
         }
         told["model: seconds"] = round(self.seconds, 2)
         if self.stopped:
-            told["model: stopped"] = self.stopped
+            told[STOPPED] = self.stopped
         if self.reasons:
             first = self.reasons.most_common(_REASONS_TOLD)
             told["model: why not"] = "\n".join(f"- {times}x {why}" for why, times in first)
         return told
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what is kept with the table of it, as plain data."""
+        why, times = next(iter(self.reasons.most_common(1)), ("", 0))
+        counts = {
+            name: getattr(self, name)
+            for name in ("accepted", "kept", "refused", "failed", "unanswered")
+        }
+        told = f"{times}x {why}" if times > 1 else why
+        return {**counts, "stopped": self.stopped, "why not": told}
 
 
 class _Result(NamedTuple):
@@ -87,6 +104,7 @@ class _Result(NamedTuple):
     problems: list[str]
     failed: str | None = None
     no_budget: bool = False
+    late: bool = False
 
 
 class Labeller:
@@ -104,6 +122,9 @@ class Labeller:
         self.pseudonyms = pseudonyms
         self.vocabulary = vocabulary
         self.samples = samples or {}
+        told = [bool(samples), sorted(pseudonyms.hidden), sorted(vocabulary)]
+        self.saw = json.dumps(told)
+        """What words depend on besides a profile: what a model may see, and what it may say."""
 
     def prompts(
         self, profiles: Sequence[Profile], everyone: Sequence[Profile]
@@ -143,8 +164,9 @@ class Labeller:
 
         `rows` are the deterministic labels of the profiles, in their order: they stay where a
         model is not asked, fails, is late, or says what can't be checked. Words of the window
-        before are kept where they are right still. Ends within the limit's seconds, also if a
-        model doesn't. Words are taken in the profiles' order, so that their label is unique.
+        before are kept where they are right still. Returns by the limits' ending, also if a model
+        doesn't answer, and brings it about: who is under way then asks nobody else. Words are taken
+        in the profiles' order, so that their label is unique.
         """
         report, started = Report(), time.monotonic()
         found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -154,16 +176,20 @@ class Labeller:
                 row, answer = kept
                 same = ("provenance", "prompt", "prompt_tokens", "completion_tokens", "template")
                 found[key(profile)] = _words(answer) | {name: row[name] for name in same}
-            elif why := former.refusal(profile):
-                found[key(profile)] = {"refused": why, "prompt": VERSION}
+            elif refusal := former.refusal(profile, self.saw):
+                why, asked = refusal
+                found[key(profile)] = {"refused": why, "prompt": VERSION, "asked_hash": asked}
             else:
                 wanted.append(profile)
         report.kept = sum("label" in said for said in found.values())
         chosen = asked_first(wanted, limits.most)
         report.unasked = len(wanted) - len(chosen)
         jobs = [*self.prompts(chosen, profiles)]
-        for result in self._answers(jobs, model, limits, started, report):
-            found[result.subject] = self._taken(result, report)
+        try:
+            for result in self._answers(jobs, model, limits, report):
+                found[result.subject] = self._taken(result, report)
+        finally:
+            limits.ending.now()
         by_key = {key(profile): profile for profile in profiles}
         _unique(rows, found, report)
         for subject, said in found.items():
@@ -177,24 +203,26 @@ class Labeller:
         return conform("labels", pl.DataFrame(told, schema=rows.schema)), report
 
     def _taken(self, result: _Result, report: Report) -> dict[str, Any]:
-        used = {"prompt": VERSION, "prompt_tokens": result.usage.prompt_tokens,
-                "completion_tokens": result.usage.completion_tokens}  # fmt: skip
-        if result.no_budget:
-            return {"refused": result.failed}
+        tokens = {"prompt_tokens": result.usage.prompt_tokens,
+                  "completion_tokens": result.usage.completion_tokens}  # fmt: skip
+        used = {"prompt": VERSION, "asked_hash": asked_hash(result.model_id, self.saw), **tokens}
         if result.failed:
-            report.failed += 1
-            report.reasons[result.failed] += 1
-            return {"refused": result.failed}
+            if not result.no_budget:
+                report.failed += 1
+                report.reasons[result.failed] += 1
+            # Without the prompt's version it is asked about again.
+            return {"refused": result.failed, **(tokens if result.usage != Usage() else {})}
         if result.answer is None or result.problems:
             report.refused += 1
             report.reasons.update(result.problems)
             return {"refused": "; ".join(result.problems), **used}
         report.accepted += 1
-        reveal = self.pseudonyms.reveal
         answer = LabelAnswer.model_construct(
-            label=reveal(result.answer.label.strip()),
-            description=reveal(result.answer.description.strip()),
-            distinguishing=[reveal(text.strip()) for text in result.answer.distinguishing],
+            label=revealed(result.answer.label.strip(), self.pseudonyms),
+            description=revealed(result.answer.description.strip(), self.pseudonyms),
+            distinguishing=[
+                revealed(text.strip(), self.pseudonyms) for text in result.answer.distinguishing
+            ],
         )
         return {**_words(answer), "provenance": result.model_id, **used}
 
@@ -203,23 +231,21 @@ class Labeller:
         wanted: Sequence[tuple[Profile, list[Message], Asked]],
         model: LanguageModel,
         limits: Limits,
-        started: float,
         report: Report,
     ) -> Iterator[_Result]:
         jobs: queue.SimpleQueue[tuple[Profile, list[Message], Asked]] = queue.SimpleQueue()
         for job in wanted:
             jobs.put(job)
         results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
-        stop = threading.Event()
-        until = started + limits.seconds
+        ending = limits.ending
 
         def work() -> None:
-            while not stop.is_set():
+            while not ending.over:
                 try:
                     job = jobs.get_nowait()
                 except queue.Empty:
                     return
-                results.put(self._ask(model, *job, until=until))
+                results.put(self._ask(model, *job, ending))
 
         # Daemons: a call can't be cancelled, and the run must end though a server doesn't answer.
         for _ in range(min(limits.at_once, len(wanted))):
@@ -227,9 +253,11 @@ class Labeller:
         failures, waiting, exhausted = 0, len(wanted), ""
         while waiting:
             try:
-                result = results.get(timeout=max(0.0, until - time.monotonic()))
+                result = results.get(timeout=ending.left())
             except queue.Empty:
-                report.stopped = f"after {limits.seconds:g} s (setting llm_run_seconds)"
+                result = None
+            if result is None or result.late:
+                report.stopped = f"after {ending.seconds:g} s (setting {ending.setting})"
                 break
             waiting -= 1
             if result.no_budget:
@@ -244,7 +272,6 @@ class Labeller:
             if failures >= MOST_FAILURES:
                 report.stopped = f"after {failures} failures in a row"
                 break
-        stop.set()
         report.unanswered += waiting
         if exhausted:
             stayed = words.counted(report.unanswered, "label")
@@ -258,8 +285,7 @@ class Labeller:
         profile: Profile,
         messages: list[Message],
         asked: Asked,
-        *,
-        until: float,
+        ending: Ending,
     ) -> _Result:
         usage, reading = Usage(), Reading(asked.profile)
         answer, model_id, wrong = None, model.model_id, ["no answer"]
@@ -268,14 +294,16 @@ class Labeller:
                 done = model.complete(messages, LabelAnswer)
                 usage, answer, model_id = usage + done.usage, done.value, done.model_id
                 wrong = problems(answer, reading, self.vocabulary)
-                if not wrong or time.monotonic() >= until:
+                if not wrong or ending.over:
                     break
                 messages = [*messages, *again(wrong, answer)]
         except LanguageModelError as error:
-            if isinstance(error, ProviderError):
+            if isinstance(error, CallError):
                 usage += error.usage
             no_budget = isinstance(error, BudgetExhaustedError)
-            return _Result(key(profile), None, model_id, usage, [], str(error), no_budget)
+            # Whose request the end cut short has not failed.
+            late = ending.over
+            return _Result(key(profile), None, model_id, usage, [], str(error), no_budget, late)
         except Exception as error:  # A bug must not hold the run up until its time is over.
             log.exception("labelling failed", subject=profile.subject)
             return _Result(
@@ -292,15 +320,15 @@ def key(profile: Profile) -> tuple[str, str]:
 def asked_first(profiles: Sequence[Profile], most: int) -> list[Profile]:
     """Return at most so many profiles: all clusters, then the others in turn, kind by kind.
 
-    Within a kind they keep their order: the largest first.
+    They are in the order of asking, of which what ends it early leaves only the beginning. Within
+    a kind they keep their order: the largest first.
     """
     by_kind: dict[str, list[Profile]] = {}
     for profile in profiles:
         by_kind.setdefault(profile.kind, []).append(profile)
     clusters = by_kind.pop("cluster", [])
     turns = itertools.chain.from_iterable(itertools.zip_longest(*by_kind.values()))
-    chosen = [*clusters, *(profile for profile in turns if profile is not None)][:most]
-    return sorted(chosen, key=lambda profile: ["cluster", *by_kind].index(profile.kind))
+    return [*clusters, *(profile for profile in turns if profile is not None)][:most]
 
 
 def _words(answer: LabelAnswer) -> dict[str, Any]:
@@ -329,7 +357,7 @@ def _unique(
             reason = "the label is that of another already"
             report.reasons[reason] += 1
             found[kind, subject] = {
-                **{name: said[name] for name in ("prompt", "prompt_tokens", "completion_tokens")},
+                **{name: said.get(name) for name in _ASKED},
                 "refused": reason,
             }
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -21,7 +20,8 @@ from stupid_dagster.query.plans.model import Plan, Step
 from stupid_dagster.query.plans.run import render_of
 from stupid_dagster.query.plans.validate import output_schemas
 from stupid_dagster.query.reader import SnapshotReader
-from stupid_dagster.stores.lake import Version
+from stupid_dagster.stores.lake import LakeFile
+from stupid_dagster.stores.version import Version
 
 _STORES = {
     "documents": "Parquet, a file per day and event type",
@@ -162,7 +162,7 @@ def _documents(
     made.files = len(versions)
     made.bytes = sum(version.files[name].size for version in versions)
     made.stored_rows = sum(v.metadata["event_types"][p.event_type]["rows"] for v in versions)
-    files = [reader.project.lake.version_path(version) / name for version in versions]
+    files = [reader.project.lake.file(version, name) for version in versions]
     expected = _estimated(files, wanted, schema, done)
     if p.actor is not None:
         # All have as many documents as each other, as far as is known.
@@ -196,14 +196,14 @@ def _knowledge(
     _table(made, reader, p.table)
     made.pushed_down = _conditions(p.filters)
     version = reader.snapshot.window(p.table)
-    folder = reader.project.lake.version_path(version)
-    files = [folder / name for name in version.files if name.endswith(".parquet")]
+    parquet = [name for name in version.files if name.endswith(".parquet")]
+    files = [reader.project.lake.file(version, name) for name in parquet]
     schema = reader.knowledge_schema(p.table)
     made.estimated_rows = round(_estimated(files, p.filters, schema, done))
 
 
 def _estimated(
-    files: Iterable[Path],
+    files: Iterable[LakeFile],
     filters: Sequence[model.PlanFilter],
     schema: Mapping[str, pl.DataType],
     done: Mapping[str, ExplainedStep],
@@ -216,7 +216,7 @@ def _estimated(
     rows = 0.0
     for file in files:
         with reading():
-            metadata = pq.read_metadata(file)
+            metadata = file.footer()
         places = {metadata.schema.column(n).path: n for n in range(metadata.num_columns)}
         for index in range(metadata.num_row_groups):
             group = metadata.row_group(index)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 import structlog
 
-from stupid_dagster.deadline import deadline
+from stupid_dagster.deadline import current_stop, deadline
 from stupid_dagster.errors import StupidError
 from stupid_dagster.query.plans.model import Plan, Render, Step
 from stupid_dagster.query.plans.ops import StepRun, run_op
@@ -84,7 +84,7 @@ def run_plan(
     A step that fails, or takes longer than the setting `step_seconds`, skips those that depend on
     it; all others run. After `plan_seconds` those that run fail, and the rest is skipped: what was
     done until then is the result. `on_step` is called in the caller's thread as each step ends;
-    what it raises ends the run.
+    what it raises ends the run. Raises Stopped as soon as the work that it is part of is stopped.
     """
     return _Run(reader, plan).finish(on_step)
 
@@ -109,12 +109,18 @@ class _Run:
         self._end = 0.0
         self._waiting = {step.id: step for step in plan.steps}
         self._begun: dict[str, _Begun] = {}
-        self._ended: queue.SimpleQueue[StepResult] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[StepResult | None] = queue.SimpleQueue()
+        """Steps that ended; None: look whether the run was stopped."""
 
     def finish(self, on_step: Callable[[StepResult], None] | None) -> PlanResult:
         started = time.perf_counter()
         self._end = started + self.settings.plan_seconds
+        stop = current_stop()
+        if stop:
+            stop.then(lambda: self._ended.put(None))
         while self._waiting or self._begun:
+            if stop:
+                stop.check()
             for result in self._start_ready() or self._wait():
                 self.results[result.id] = result
                 if on_step:
@@ -168,7 +174,7 @@ class _Run:
             now = time.perf_counter()
             return [self._overdue(name) for name, b in [*self._begun.items()] if b.over <= now]
         # Of one that was given up, nothing is wanted any more.
-        return [result] if self._begun.pop(result.id, None) else []
+        return [result] if result and self._begun.pop(result.id, None) else []
 
     def _overdue(self, name: str) -> StepResult:
         begun = self._begun.pop(name)

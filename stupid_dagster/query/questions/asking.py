@@ -20,7 +20,7 @@ from stupid_dagster.query.plans import PlanResult, StepResult, run_plan
 from stupid_dagster.query.questions.cache import PlanCache
 from stupid_dagster.query.questions.planner import Planned, make_plan
 from stupid_dagster.query.questions.privacy import Screen
-from stupid_dagster.query.questions.sessions import Sessions, Turn, found_columns
+from stupid_dagster.query.questions.sessions import MemorySessions, Sessions, Turn, found_columns
 from stupid_dagster.query.questions.telling import Told, tell
 from stupid_dagster.query.reader import SnapshotReader
 
@@ -64,12 +64,15 @@ class Answered:
 
 
 class Questions:
-    """Answers questions, and remembers plans and conversations. Any threads may use one."""
+    """Answers questions, and remembers plans and conversations. Any threads may use one.
 
-    def __init__(self, project: Project) -> None:
+    Its `sessions` are of this process alone where none are given.
+    """
+
+    def __init__(self, project: Project, sessions: Sessions | None = None) -> None:
         self.project = project
         self.plans = PlanCache()
-        self.sessions = Sessions()
+        self.sessions = MemorySessions() if sessions is None else sessions
 
     def language_model(self) -> Chain:
         """Return the language model; raises LanguageModelError where none is set, or may be."""

@@ -112,7 +112,7 @@ def make_plan(
         except InvalidPlanError as error:
             problems = error.problems
             said = json.dumps(done.value.model_dump(), separators=(",", ":"))
-            told = [(screen.text(where), screen.text(what)) for where, what in problems]
+            told = [(where, screen.message(what)) for where, what in problems]
             messages += repair_messages(said, told)
             continue
         if cache is not None:

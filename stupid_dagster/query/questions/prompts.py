@@ -105,9 +105,9 @@ def _op(step: Any) -> str:
 
 def _examples(reader: SnapshotReader, screen: Screen) -> str:
     told = (
-        f"Question: {json.dumps(screen.text(question), ensure_ascii=False)}\n"
-        f"{_compact({'plan': screen.tree(plan), 'unanswerable': None})}"
-        for question, plan in plan_examples(reader)
+        f"Question: {json.dumps(question, ensure_ascii=False)}\n"
+        f"{_compact({'plan': plan, 'unanswerable': None})}"
+        for question, plan in screen.examples(plan_examples(reader))
     )
     return "\n".join(_fitting(told, MOST_EXAMPLES))
 
@@ -116,8 +116,11 @@ def _conversation(turns: Sequence[Turn], screen: Screen) -> str:
     """Return the last turns that fit, oldest first; empty for none."""
     told = [
         _compact(
-            screen.tree({"plan": turn.plan, "found": dict(turn.found)})
-            | {"question": screen.question(turn.question)}
+            {
+                "plan": screen.plan(turn.plan),
+                "found": screen.tree(screen.without_texts(turn.found, turn.plan), turn.plan),
+                "question": screen.question(turn.question),
+            }
         )
         for turn in turns
     ]

@@ -1,9 +1,10 @@
 """Conversations: what was asked and found before, so that "them" and "those" can be resolved.
 
-They are in memory only, bounded in number, length and age. What they know of results is tied to
-the snapshot that it came from: `keep_only` is called before each use with the snapshots that are
-still kept, so that nothing found in evicted days is used or shown again; the planner is told that
-something is missing. Whoever knows a session's id can read it: ids are never listed.
+They are in memory, or in the bucket that several servers share (`shared_sessions`); bounded in
+number, length and age. What they know of results is tied to the snapshot that it came from:
+`keep_only` is called before each use with the snapshots that are still kept, so that nothing found
+in evicted days is used or shown again; the planner is told that something is missing. Whoever knows
+a session's id can read it: ids are never listed.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from stupid_dagster.errors import NotFoundError
+from stupid_dagster.stores.sessions import SECONDS_UNUSED
 
 MOST_SESSIONS = 1000
 MOST_TURNS = 5
-SECONDS_UNUSED = 3600.0
 _MOST_COLUMNS, _MOST_VALUES, _MOST_LENGTH = 6, 20, 200
 
 
@@ -48,8 +49,34 @@ class Session:
     """Turns whose snapshots are gone."""
 
 
-class Sessions:
+class Sessions(Protocol):
     """The conversations that go on. Any number of threads may use one."""
+
+    def create(self) -> Session:
+        """Return a new session, with an id that nobody guesses; the longest unused may go."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def find(self, session_id: str) -> Session:
+        """Return a session as it is now, which counts as using it; raises NotFoundError."""
+        ...
+
+    def delete(self, session_id: str) -> None:
+        """Forget a session; raises NotFoundError."""
+        ...
+
+    def add(self, session_id: str, turn: Turn) -> None:
+        """Add a turn; the oldest goes, and all is well where the session has gone meanwhile."""
+        ...
+
+    def keep_only(self, snapshots: Collection[str]) -> None:
+        """Forget the turns of all other snapshots: their days may have been evicted."""
+        ...
+
+
+class MemorySessions:
+    """The conversations of this process."""
 
     def __init__(
         self,
@@ -64,8 +91,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def create(self) -> Session:
-        """Return a new session, with an id that nobody guesses; the longest unused may go."""
-        session = Session(secrets.token_urlsafe(18), datetime.now(UTC), used=self._clock())
+        session = Session(new_session_id(), datetime.now(UTC), used=self._clock())
         with self._lock:
             self._expire()
             while len(self._sessions) >= self._most:
@@ -79,26 +105,22 @@ class Sessions:
             return len(self._sessions)
 
     def find(self, session_id: str) -> Session:
-        """Return a session as it is now, which counts as using it; raises NotFoundError."""
         with self._lock:
             session = self._open(session_id)
             session.used = self._clock()
             return _copy(session)
 
     def delete(self, session_id: str) -> None:
-        """Forget a session; raises NotFoundError."""
         with self._lock:
             del self._sessions[self._open(session_id).id]
 
     def add(self, session_id: str, turn: Turn) -> None:
-        """Add a turn; the oldest goes, and all is well where the session has gone meanwhile."""
         with self._lock:
             if session := self._sessions.get(session_id):
                 session.turns = [*session.turns, turn][-MOST_TURNS:]
                 session.used = self._clock()
 
     def keep_only(self, snapshots: Collection[str]) -> None:
-        """Forget the turns of all other snapshots: their days may have been evicted."""
         with self._lock:
             for session in self._sessions.values():
                 kept = [turn for turn in session.turns if turn.snapshot in snapshots]
@@ -108,10 +130,7 @@ class Sessions:
     def _open(self, session_id: str) -> Session:
         self._expire()
         if session_id not in self._sessions:
-            raise NotFoundError(
-                f"there is no session {session_id[:80]!r}: it was deleted, or not used for "
-                f"{self._seconds / 60:g} minutes; begin a new one"
-            )
+            raise no_session(session_id, self._seconds)
         return self._sessions[session_id]
 
     def _expire(self) -> None:
@@ -119,6 +138,19 @@ class Sessions:
         for session in [*self._sessions.values()]:
             if session.used < oldest:
                 del self._sessions[session.id]
+
+
+def new_session_id() -> str:
+    """Return an id that nobody guesses."""
+    return secrets.token_urlsafe(18)
+
+
+def no_session(session_id: str, seconds: float) -> NotFoundError:
+    """Return what is raised where there is no session, of those that end unused after so long."""
+    return NotFoundError(
+        f"there is no session {session_id[:80]!r}: it was deleted, or not used for "
+        f"{seconds / 60:g} minutes; begin a new one"
+    )
 
 
 def found_columns(rows: pl.DataFrame) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,13 @@ from stupid_dagster.llm.grounding import Evidence, split_sentences
 from stupid_dagster.llm.protocol import LanguageModel, Usage
 from stupid_dagster.query.plans import PlanResult, StepResult
 from stupid_dagster.query.plans.model import Plan
-from stupid_dagster.query.questions.privacy import Screen, sends_texts
+from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.prompts import MOST_DATA, telling_messages
 
 log = structlog.get_logger(__name__)
 _ROWS, _OTHER_ROWS = 40, 5
-_MOST_CELL = 120
-_EVENT_TEXT = "text"
+_MOST_CELL, _MOST_READ = 120, 2000
+"""Characters of a cell that are told, and that are looked through for what is hidden."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def tell(
     # A model called the steps what it liked.
     found = [{**json.loads(line), "step": None} for line in data.split("\n") if line]
     asked = _plan_values(result.plan)
-    evidence = Evidence.of(_json(screen.tree(asked)), _json(found))
+    evidence = Evidence.of(_json(screen.plan(asked)), _json(found))
     kept: list[str] = []
     removed = 0
 
@@ -80,7 +80,7 @@ def tell(
         log.warning("no summary", problem=str(error))
     if any(not _announces(sentence) for sentence in kept):
         return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
-    told = [{**_told(one, _ROWS), "step": None} for one in result.steps.values()]
+    told = [{**_cut(_told(one, _ROWS)), "step": None} for one in result.steps.values()]
     text = rule_text(result, Evidence.of(_json(asked), _json(told)))
     on_text(text, True)
     return Told(text, "rule", stream.usage, removed)
@@ -113,14 +113,12 @@ def results_text(result: PlanResult, screen: Screen) -> str:
     Texts of events are only in it where the screen lets them through.
     """
     shown = result.render.step
-    left_out = set()
-    if not screen.texts and sends_texts(step.op for step in result.plan.steps):
-        left_out = {_EVENT_TEXT}
+    plan = result.plan.model_dump(mode="json", exclude_defaults=True)
     lines: list[str] = []
     left = MOST_DATA
     for one in sorted(result.steps.values(), key=lambda one: one.id != shown):
         for rows in (_ROWS if one.id == shown else _OTHER_ROWS, _OTHER_ROWS, 1, 0):
-            line = _json(screen.tree(_told(one, rows, left_out)))
+            line = _json(_cut(_sent(_told(one, rows), screen, plan)))
             if len(line) <= left:
                 lines.append(line)
                 left -= len(line)
@@ -128,13 +126,30 @@ def results_text(result: PlanResult, screen: Screen) -> str:
     return "\n".join(lines)
 
 
-def _told(one: StepResult, most: int, left_out: Collection[str] = ()) -> dict[str, Any]:
+def _sent(told: dict[str, Any], screen: Screen, plan: Any) -> dict[str, Any]:
+    """Return what is told of a step as it may be sent: its values, as its names are the plan's."""
+    sent = dict(told)
+    if "error" in told:
+        sent["error"] = screen.message(told["error"])
+    if "notes" in told:
+        sent["notes"] = [screen.message(note) for note in told["notes"]]
+    if "sums" in told:
+        # The sum of a single row's key is that key.
+        sums = {name: v for name, v in told["sums"].items() if not screen.hides(name, plan)}
+        sent["sums"] = screen.tree(sums, plan)
+    if "rows" in told:
+        rows = [screen.without_texts(row, plan) for row in told["rows"]]
+        sent["rows"] = screen.tree(rows, plan)
+    return sent
+
+
+def _told(one: StepResult, most: int) -> dict[str, Any]:
     told: dict[str, Any] = {"step": one.id, "status": one.status}
     if one.error:
         told["error"] = one.error[:300]
     if one.rows is None:
         return told
-    rows = one.rows.drop(left_out, strict=False)
+    rows = one.rows
     told |= {"row_count": rows.height, "truncated": one.truncated}
     if one.notes:
         told["notes"] = [note[:200] for note in one.notes[:3]]
@@ -145,11 +160,25 @@ def _told(one: StepResult, most: int, left_out: Collection[str] = ()) -> dict[st
     }
     if sums:
         told["sums"] = json.loads(pl.DataFrame([sums]).write_json())[0]
-    told["rows"] = [
-        {column: _cell(value) for column, value in row.items()}
-        for row in json.loads(rows.head(most).write_json())
-    ]
+    told["rows"] = _bounded(json.loads(rows.head(most).write_json()))
     return told
+
+
+def _bounded(tree: Any) -> Any:
+    """Return rows with less of what is cut anyway; never with a part of a word at an end."""
+    if isinstance(tree, dict):
+        return {name: _bounded(part) for name, part in tree.items()}
+    if isinstance(tree, list):
+        return [_bounded(part) for part in tree[:_ROWS]]
+    if isinstance(tree, str) and len(tree) > _MOST_READ:
+        return tree[:_MOST_READ].rpartition(" ")[0]
+    return tree
+
+
+def _cut(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a step with each cell in one short text, cut where it is long."""
+    rows = [{name: _cell(cell) for name, cell in row.items()} for row in told.get("rows", ())]
+    return {**told, "rows": rows} if "rows" in told else told
 
 
 def _cell(value: Any) -> Any:

@@ -14,7 +14,12 @@ import structlog
 
 from stupid_dagster.compute.plots.audit import audit_plot
 from stupid_dagster.compute.references import Cited
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import (
+    DamagedError,
+    MissingVersionError,
+    StoreError,
+    UnavailableError,
+)
 from stupid_dagster.project import Project
 from stupid_dagster.stages.audit.scope import Scope
 from stupid_dagster.stages.audit.stores import (
@@ -22,13 +27,16 @@ from stupid_dagster.stages.audit.stores import (
     audit_graph_database,
     audit_partitions,
     audit_search_index,
+    audit_sessions,
     audit_snapshots,
 )
 from stupid_dagster.stages.audit.tables import audit_parquet
 from stupid_dagster.stages.evict import Eviction
 from stupid_dagster.stages.written import Stage, Verdict, Written
-from stupid_dagster.stores.garbage import SCRATCH, disk_bytes
-from stupid_dagster.stores.snapshots import FOLDER
+from stupid_dagster.stores.garbage import SCRATCH
+from stupid_dagster.stores.ledger import FOLDER
+from stupid_dagster.stores.s3_errors import told_of_scan
+from stupid_dagster.stores.sessions import FOLDER as SESSIONS
 from stupid_dagster.tables import TABLES, conform
 
 MOST_AUDITS = 200
@@ -122,21 +130,22 @@ def _findings(scope: Scope) -> Iterator[Finding]:
         FOLDER,
         manifests,
         cited.values,
-        bytes=disk_bytes(lake.root / FOLDER),
+        bytes=lake.inventory.bytes(FOLDER),
         seconds=time.perf_counter() - started,
         example=cited.example,
     )
-    folders = {path.name for path in lake.root.iterdir() if path.is_dir() and path.name != FOLDER}
-    for table in sorted({name for name in folders if not name.startswith(".")}):
+    if not lake.files.folder:  # Else each server keeps its own in its memory.
+        turns, cited = audit_sessions(scope)
+        yield Finding("sessions", SESSIONS, turns, cited.values, example=cited.example)
+    for table in lake.inventory.tables():
         yield _finding(scope, table)
-    scratch = lake.root / SCRATCH
-    left = sorted(path.name for path in scratch.iterdir()) if scratch.is_dir() else []
+    left = lake.files.names(SCRATCH)
     if gone := [day for day in left if scope.is_gone("vectors", day)]:
         yield Finding(
             "lake",
             SCRATCH,
             references=len(gone),
-            bytes=disk_bytes(scratch),
+            bytes=lake.inventory.bytes(SCRATCH),
             example=f"partition {gone[0]}, left on the disk",
         )
 
@@ -149,17 +158,22 @@ def _finding(scope: Scope, table: str) -> Finding:
     try:
         inside, orphans = _LOOK.get(table, partial(audit_parquet, table=table))(scope)
         references += inside
+    except UnavailableError:  # That says nothing of what is there.
+        raise
     except (StoreError, pl.exceptions.PolarsError, OSError, ValueError, KeyError) as error:
+        told = told_of_scan(error)
+        if isinstance(told, UnavailableError):
+            raise told from told.__cause__
         # What can't be read can't be cleared.
-        references += Cited(1, f"can't be read: {error}")
+        references += Cited(1, f"can't be read: {told or error}")
     return Finding(
         _STORES.get(table, "lake"),
         table,
         sum(version.rows for version in scope.kept(table)),
         references.values,
         orphans.values,
-        sum(left.bytes for left in scope.left.versions if left.table == table),
-        disk_bytes(scope.project.lake.root / table),
+        sum(left.bytes for left in scope.left.versions if left.held.table == table),
+        scope.project.lake.inventory.bytes(table),
         round(time.perf_counter() - started, 3),
         references.example or orphans.example,
     )
@@ -208,7 +222,7 @@ def _history(project: Project, findings: list[Finding], horizon: date) -> pl.Dat
     new = conform(
         "audit", new.with_columns(audited=pl.lit(datetime.now(UTC)), horizon=pl.lit(horizon))
     )
-    with suppress(StoreError):  # The first; what is damaged begins anew.
+    with suppress(MissingVersionError, DamagedError):  # The first; what is damaged begins anew.
         old = conform("audit", project.lake.read("audit", PARTITION))
         newest = old["audited"].unique().sort().tail(MOST_AUDITS - 1)
         return pl.concat([old.filter(pl.col("audited").is_in(newest.to_list())), new])

@@ -11,13 +11,19 @@ from functools import cached_property
 import polars as pl
 
 from stupid_dagster.compute.references import Horizon, known_ids
-from stupid_dagster.errors import StoreError
+from stupid_dagster.errors import DamagedError
 from stupid_dagster.project import Project, days_between
 from stupid_dagster.stages.evict import Eviction, leftovers
 from stupid_dagster.stages.window import PINS
 from stupid_dagster.stores.garbage import Leftovers
-from stupid_dagster.stores.lake import Version
-from stupid_dagster.stores.snapshots import USES, Manifest, is_dropped, published_id, read_manifests
+from stupid_dagster.stores.snapshots import (
+    USES,
+    Manifest,
+    dropped_among,
+    published_id,
+    read_manifests,
+)
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
 
@@ -49,7 +55,7 @@ class Scope:
         def add(table: str, partition: str, name: str | None = None) -> None:
             try:
                 version = lake.find(table, partition, name)
-            except StoreError as error:
+            except DamagedError as error:
                 damaged.setdefault(table, {})[str(error)] = None
                 return
             if version:
@@ -62,11 +68,12 @@ class Scope:
             for table, versions in manifest.versions.items():
                 for version in versions.values():
                     add(table, version.partition, version.name)
-        for pins in list(found.get(PINS, {}).values()):
-            for address in pins.metadata.get(USES, ()):
-                table, day, name = address.split("/")
-                if not is_dropped(lake, table, day):
-                    add(table, day, name)
+        pins = found.get(PINS, {}).values()
+        used = {tuple(a.split("/")) for version in pins for a in version.metadata.get(USES, ())}
+        gone = dropped_among(lake, {(table, day) for table, day, _ in used})
+        for table, day, name in sorted(used):
+            if (table, day) not in gone:
+                add(table, day, name)
         versions = {table: list(by_address.values()) for table, by_address in found.items()}
         problems = {table: list(said) for table, said in damaged.items()}
         return cls(project, eviction, left, manifests, versions, problems)
@@ -135,7 +142,7 @@ class Scope:
         lake = self.project.lake
         name = version.metadata.get(PINS)
         pins = None
-        with suppress(StoreError):
+        with suppress(DamagedError):
             pins = lake.find(PINS, version.partition, name) if name else None
         if pins:
             addresses = [address.split("/") for address in pins.metadata[USES]]

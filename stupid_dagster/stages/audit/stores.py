@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import polars as pl
@@ -11,8 +12,10 @@ import polars as pl
 from stupid_dagster.compute.references import Cited, fingerprint, json_dates
 from stupid_dagster.stages.audit.scope import Scope
 from stupid_dagster.stores.graph.contents import GraphContents
-from stupid_dagster.stores.lake import CURRENT, NAME, Version
+from stupid_dagster.stores.sessions import FOLDER as SESSIONS
+from stupid_dagster.stores.sessions import KeptSession, read_session
 from stupid_dagster.stores.vectors import read_texts
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
 SLACK = timedelta(minutes=5)
@@ -26,22 +29,20 @@ def audit_partitions(scope: Scope, table: str) -> Cited:
     for version in scope.versions.get(table, ()):
         if scope.is_gone(table, version.partition):
             cited += Cited(1, f"partition {version.partition}, which is still there")
-    due = {left.folder: left.due for left in scope.left.versions if left.table == table}
+    due = {left.held.address: left.due for left in scope.left.versions}
     named = {
-        lake.version_path(version)
+        version.address
         for manifest in scope.manifests.values()
         for version in manifest.of(table).values()
     }
-    named |= {lake.version_path(version) for version in scope.versions.get(table, ())}
-    for partition in sorted((lake.root / table).iterdir()) if (lake.root / table).is_dir() else []:
-        gone = partition.is_dir() and NAME.fullmatch(partition.name) is not None
-        if not gone or not scope.is_gone(table, partition.name):
+    named |= {version.address for version in scope.versions.get(table, ())}
+    for held in lake.inventory.partitions(table):
+        if not scope.is_gone(table, held.partition):
             continue
-        for entry in partition.iterdir():
-            waits = entry in due and due[entry] > scope.left.now - SLACK
-            if entry.name != CURRENT and not entry.name.startswith(".") and entry not in named:
-                left = Cited(1, f"partition {partition.name}, left on the disk")
-                cited += Cited() if waits else left
+        left = [version.address for version in held.versions if version.address not in named]
+        waiting = [one for one in left if one in due and due[one] > scope.left.now - SLACK]
+        if count := len(left) - len(waiting) + len(held.others):
+            cited += Cited(count, f"partition {held.partition}, left on the disk")
     return cited
 
 
@@ -61,20 +62,34 @@ def audit_snapshots(scope: Scope) -> tuple[int, Cited]:
     return len(scope.manifests), cited
 
 
+def audit_sessions(scope: Scope) -> tuple[int, Cited]:
+    """Return how many turns a bucket's sessions keep, and those of snapshots that are gone."""
+    lake, sessions = scope.project.lake, list[KeptSession]()
+    there = {*lake.ledger.ids()}
+    for entry in lake.files.below(SESSIONS):
+        with suppress(FileNotFoundError):
+            sessions.append(read_session(lake.files, entry.key)[0])
+    # Those that were published meanwhile, too.
+    there.update(lake.ledger.ids())
+    named = [turn["snapshot"] for session in sessions for turn in session.turns]
+    gone = [name for name in named if name not in there]
+    return len(named), Cited(len(gone), f"a turn of {gone[0]}, which is gone" if gone else None)
+
+
 def audit_search_index(scope: Scope) -> tuple[Cited, Cited]:
     """Return what the search indices hold of evicted days, and texts that no kept day has."""
     references, orphans = Cited(), Cited()
     horizon = scope.horizon.day
     for version in scope.kept("search_index"):
-        directory = scope.project.lake.version_path(version)
-        texts = read_texts(directory, "text_id", "count", "days", "example").lazy()
+        with scope.project.lake.lent(version) as directory:
+            texts = read_texts(directory, "text_id", "count", "days", "example").lazy()
+            named = (directory / "search_index.json").read_text(encoding="utf-8")
         old = texts.select(
             days=pl.col("days").explode().filter(pl.col("days").explode() < horizon).len(),
             documents=(pl.col("example") < horizon.isoformat()).sum(),
             alone=(pl.col("days").list.max() < horizon).sum(),
         )
         days, documents, alone = old.collect().row(0)
-        named = (directory / "search_index.json").read_text(encoding="utf-8")
         listed = sum(day < horizon.isoformat() for day in json.loads(named)["days"])
         if total := days + documents + listed:
             references += Cited(total, "days of texts and their examples")
@@ -107,7 +122,8 @@ def audit_graph_database(scope: Scope) -> tuple[Cited, Cited]:
     """Return what the graph databases hold that their window's nodes and edges don't."""
     references, orphans = Cited(), Cited()
     for version in scope.kept("graph_database"):
-        with GraphContents(scope.project.lake.version_path(version)) as graph:
+        lent = scope.project.lake.lent(version)
+        with lent as directory, GraphContents(directory) as graph:
             for wrong, lost in (_nodes(scope, version, graph), *_edges(scope, version, graph)):
                 references, orphans = references + wrong, orphans + lost
     return references, orphans
@@ -181,8 +197,8 @@ def audit_catalog(scope: Scope) -> Cited:
     cited = Cited()
     horizon = scope.horizon.day.isoformat()
     for version in scope.kept("catalog"):
-        file = scope.project.lake.version_path(version) / "catalog.json"
-        text = file.read_text(encoding="utf-8")
+        with scope.project.lake.lent(version) as directory:
+            text = (directory / "catalog.json").read_text(encoding="utf-8")
         old = [day for day in json.loads(text)["days"] if day < horizon]
         old += json_dates([text], scope.horizon)
         cited += Cited(len(old), f"catalog.json, {old[0]}" if old else None)

@@ -18,7 +18,7 @@ from stupid_dagster.compute.references import (
     leaves,
 )
 from stupid_dagster.stages.audit.scope import Scope
-from stupid_dagster.stores.lake import Version
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES, TIME
 
 SUMMED = {

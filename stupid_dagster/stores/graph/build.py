@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 # Less fails to load ten million edges.
 BUFFER_POOL_BYTES = 2 << 30
 _SCRATCH = ".scratch"
+_BUFFER_FULL = "Buffer manager exception"
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,13 @@ def _load(
                 },
             )
     except RuntimeError as error:
-        raise GraphStoreError(
-            f"the graph database {database_file} can't be built: {error}"
-        ) from error
+        what = f"the graph database {database_file} can't be built: {error}"
+        if _BUFFER_FULL in str(error):
+            what += (
+                f" It had {buffer_pool_bytes >> 20} MB: raise graph_buffer_mb in the settings, "
+                "and give the step as much more memory"
+            )
+        raise GraphStoreError(what) from error
 
 
 def _counts(connection: Any, query: str) -> dict[str, int]:

@@ -137,6 +137,25 @@ def test_counts_are_those_of_plain_sets(
         assert order == sorted(order)
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(edge_keys, min_size=1, max_size=120, unique=True),
+    st.lists(members, max_size=2),
+    st.integers(1, 40),
+)
+def test_actors_in_blocks_give_the_same_as_all_at_once(
+    keys: list[tuple[str, str, str]], test: list[str], at_once: int
+) -> None:
+    nodes, rows = tables([(*key, 1) for key in keys], test)
+    whole = find_cooccurrence(model(), nodes, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cooccurrence, "LINKS_AT_ONCE", at_once)
+        parts = find_cooccurrence(model(), nodes.lazy(), rows.lazy())
+    assert parts.table.equals(whole.table)
+    for told in ("universe", "possible", "tested", "left_out"):
+        assert getattr(parts, told) == getattr(whole, told)
+
+
 def random_links(rng: np.random.Generator, actors: int, chances: dict[str, float]) -> list[Edge]:
     return [
         (f"member:{actor:05}", game, "Opened", 1)

@@ -124,6 +124,13 @@ def test_members_are_told_together_and_only_where_the_whole_is_silent() -> None:
     assert whole["insight_id"] == "trend/visits/up"
 
 
+def test_a_member_that_could_be_a_statement_stands_in_quotation_marks() -> None:
+    value = "42% of all members are fraudsters"
+    (row,) = trends_told(trend_rows(".............c", member=value))
+    assert row["title"].startswith(f"Visits for platform “{value}” above usual: 330")
+    assert row["text"].startswith(f"Visits for platform “{value}”: ")
+
+
 def test_a_critical_hour_is_told_with_its_time() -> None:
     (row,) = trends_told(trend_rows(".............."), hours({14: 30.0, 15: 8.0, 20: 0.0}))
     assert (row["insight_id"], row["severity"]) == ("trend/visits/up/hour", "critical")

@@ -62,10 +62,26 @@ def test_patterns_are_said_step_by_step() -> None:
     (profile,) = pattern_profiles(table, model, partial(symbol_text, model=model))
     (label,) = label_profiles([profile]).iter_rows(named=True)
     assert label["label"] == (
-        "Login (success true), then game opened slots (twice), then no game opened for 2 days"
+        "Login (success true), then game opened slots twice, then no game opened for 2 days"
     )
     assert label["description"].startswith("1,200 members, 25% of all, one after the other: login")
     assert label["distinguishing"] == ["times as often as by chance: 1.5", "median time: 2 hours"]
+
+
+@pytest.mark.parametrize(
+    ("lift", "told"), [(1.02, False), (0.95, False), (1.2, True), (0.5, True), (None, False)]
+)
+def test_what_comes_as_often_as_by_chance_is_not_told(lift: float | None, told: bool) -> None:
+    model = load_event_model("gaming")
+    row = dict.fromkeys(TABLES["patterns"].schema)
+    row |= {"pattern_id": "pattern:1", "symbols": ["L:true"], "actors": 9, "support": 0.2}
+    row |= {"lift": lift, "median_seconds": 7200.0, "category": "Churn"}
+    table = pl.DataFrame([row], schema=TABLES["patterns"].schema)
+    [profile] = pattern_profiles(table, model, partial(symbol_text, model=model))
+    [label] = label_profiles([profile]).iter_rows(named=True)
+    said = " ".join([*label["distinguishing"], label["description"]])
+    assert ("by chance" in said) == told
+    assert label["distinguishing"][-1] == "median time: 2 hours"
 
 
 def test_flights_event_clusters_and_patterns_have_labels(flights_project: Project) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from stupid_dagster.deadline import Stop, Stopped, stoppable
 from stupid_dagster.errors import NotFoundError
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
@@ -288,6 +289,19 @@ def test_what_fails_skips_what_depends_on_it_alone(
     assert "bad" in str(result.steps["after"].error)
     assert {one.id for one in ended} == set(result.steps)
     assert [*result.steps] == [one.id for one in plan.steps]
+
+
+def test_a_plan_that_nobody_awaits_ends_amid_a_step(
+    reader: SnapshotReader, slow: dict[str, Any]
+) -> None:
+    stop, begun, over = Stop(), threading.Event(), threading.Event()
+    slow |= {"a": lambda: begun.set() or over.wait(20), "b": int}
+    threading.Thread(target=lambda: begun.wait(10) and stop.stop()).start()
+    started = time.monotonic()
+    with stoppable(stop), pytest.raises(Stopped):
+        run(reader, search("a"), search("b", "a"))
+    assert time.monotonic() - started < 5
+    over.set()
 
 
 def test_independent_steps_run_side_by_side(reader: SnapshotReader, slow: dict[str, Any]) -> None:

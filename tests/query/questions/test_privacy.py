@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 
 from stupid_dagster.cli.main import main
 from stupid_dagster.errors import LanguageModelError
+from stupid_dagster.llm.privacy import KEY_FILE
 from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.query.questions.asking import Answered, Questions
@@ -23,7 +26,7 @@ from stupid_dagster.stores.snapshots import open_snapshot
 from tests.llm.hostile import HOSTILE, OBEYED
 from tests.llm.servers import Act, Say, Served, model_server
 from tests.pipeline import publish_days_as_they_are, write_window_table
-from tests.questions.replay import with_model
+from tests.questions.scripted import with_model
 
 DAY = "2013-02-09"
 
@@ -87,6 +90,22 @@ def test_ids_are_pseudonyms_in_what_is_sent_and_come_back(
     assert done.page.rows["neighbor"].to_list() == ["carrier:AA"]
 
 
+SOME = [{"field": "tailnum", "op": "in", "value": ["N328AA", "N338AA"]}]
+
+
+def smallest(field: str, name: str | None) -> dict[str, Any]:
+    scan = {"event_type": "Departure", "columns": [field, "carrier"], "filters": SOME}
+    measures = [
+        {"op": op, "field": field, "name": name and f"{name}_{op}"} for op in ("min", "max")
+    ]
+    params = {"rows": {"ref": "s1"}, "by": ["carrier"], "measures": measures}
+    steps = [
+        {"id": "s1", "op": "documents.scan", "params": scan},
+        {"id": "s2", "op": "table.aggregate", "params": params},
+    ]
+    return {"steps": steps, "render": {"step": "s2"}}
+
+
 def test_no_row_column_or_value_of_a_field_tells_an_id(
     flights_project: Project, tails: set[str]
 ) -> None:
@@ -97,6 +116,10 @@ def test_no_row_column_or_value_of_a_field_tells_an_id(
         plan("knowledge.read", table="graph_nodes", limit=40),
         plan("knowledge.read", table="insights"),
         plan("vectors.search", text="cancelled", limit=9),
+        plan("knowledge.read", table="graph_nodes", columns=["key"], limit=40),
+        plan("documents.scan", event_type="Departure", filters=SOME),
+        smallest("tailnum", None),
+        smallest("tailnum", "seats"),
     ]
     for one in asked:
         with asking(flights_project, one) as (questions, reader, server):
@@ -110,12 +133,20 @@ def test_no_row_column_or_value_of_a_field_tells_an_id(
 
 
 @pytest.mark.parametrize(("share", "has"), [("profiles", False), ("samples", True)])
+@pytest.mark.parametrize(
+    "read",
+    [
+        plan("vectors.search", text="cancelled", limit=3),
+        plan("knowledge.read", table="event_clusters", columns=["text"], limit=3),
+    ],
+)
 def test_texts_of_events_are_sent_where_they_may_be(
-    flights_project: Project, share: str, has: bool
+    flights_project: Project, read: dict[str, Any], share: str, has: bool
 ) -> None:
-    search = plan("vectors.search", text="cancelled", limit=3)
-    with asking(flights_project, search, llm_share=share) as (questions, reader, server):
-        done = questions.ask(reader, "What sounds like it?")
+    with asking(flights_project, read, llm_share=share) as (questions, reader, server):
+        session = questions.sessions.create().id
+        done = questions.ask(reader, "What sounds like it?", session=session)
+        questions.ask(reader, "And those?", session=session)
         text = done.page.rows["text"][0]
         assert (text[:60] in sent(server)) == has
 
@@ -137,7 +168,7 @@ def test_a_question_has_a_budget_of_its_own(flights_project: Project) -> None:
         assert server.requests == []
     with asking(flights_project, counted, llm_question_tokens=20_000) as (questions, reader, _):
         for _ in range(3):  # Each question begins anew.
-            assert questions.ask(reader, "What is there?").told.by == "openai/recorded"
+            assert questions.ask(reader, "What is there?").told.by == "openai/scripted"
 
 
 def test_what_is_shown_beforehand_is_what_is_sent(flights_project: Project) -> None:
@@ -148,44 +179,107 @@ def test_what_is_shown_beforehand_is_what_is_sent(flights_project: Project) -> N
     assert "Nothing was sent" in shown.output and "N328AA" not in shown.output
     with asking(flights_project, plan("knowledge.read", table="clusters")) as (ask, reader, server):
         ask.ask(reader, question)
-        for message in server.requests[0]["messages"]:
+        planning, telling = server.requests
+        for message in planning["messages"]:
             assert message["content"] in shown.output
+        schema = planning["response_format"]["json_schema"]["schema"]
+        assert json.dumps(schema) in shown.output
+        assert telling["messages"][0]["content"] in shown.output
+        asked = telling["messages"][1]["content"].partition("Results:")[0]
+        assert asked in shown.output
+
+
+def test_a_conversation_is_shown_beforehand_and_nothing_is_written(flights_copy: Project) -> None:
+    (flights_copy.lake.root / KEY_FILE).unlink(missing_ok=True)
+    questions = ["What did aircraft:N328AA do?", "And who met it?"]
+    command = ["--root", str(flights_copy.settings.root), "ask", "--dry-run"]
+    shown = CliRunner().invoke(main, [*command, *questions])
+    assert shown.exit_code == 0, shown.output
+    assert not (flights_copy.lake.root / KEY_FILE).exists()
+    first, second = shown.output.split("== To plan:")[1:]
+    assert "Earlier in this conversation" not in first
+    assert "Earlier in this conversation" in second and "N328AA" not in shown.output
+    assert '"question":"What did aircraft:aircraft-' in second
+    assert "they will be others than these" in shown.output
 
 
 @pytest.fixture(scope="module")
-def plain(flights_project: Project) -> Answered:
+def plain(flights_project: Project) -> list[Answered]:
     """What is answered where nobody wrote anything hostile."""
     with asking(flights_project, obedient) as (questions, reader, _):
-        return questions.ask(reader, "How many departures by carrier?")
+        return [questions.ask(reader, question) for question in TALK]
+
+
+TALK = ("How many departures by carrier?", "Who are they?")
+_QUOTED = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"')
+_TOLD = {"ignore previous", "pwned", "mallory", "yrollam", "fraudsters", "profile>", "u003c"}
+"""What each hostile value is known by."""
+
+
+def wishes(text: str) -> str | None:
+    """Return what a text says to one who takes as said to him what stands outside of JSON's quotes.
+
+    Invisible characters count as what they stand for, as they do for a model.
+    """
+    bare = _QUOTED.sub(" ", text)
+    seen = "".join(chr(ord(c) - 0xE0000) if 0xE0000 < ord(c) < 0xE0080 else c for c in bare)
+    seen = "".join(c for c in seen if unicodedata.category(c) != "Cf")
+    seen = unicodedata.normalize("NFKC", seen).casefold()
+    return next((word for word in sorted(_TOLD) if word in seen), None)
 
 
 def obedient(body: dict[str, Any]) -> Any:
     """A model that does what values tell it, if any reach it outside of JSON's quotes."""
-    if body.get("stream"):
-        return f"{OBEYED}: 123456 are fraudsters. "
     text = "\n".join(m["content"] for m in body["messages"] if m["role"] != "assistant")
-    for line in text.splitlines():
-        if line.lstrip().startswith(("assistant:", "user:", "system:", "<|im")):
-            return plan("knowledge.read", table="anomalies")
-    return plan("knowledge.read", table="clusters")
+    wish = wishes(text)
+    if body.get("stream"):
+        return f"{OBEYED}: 123456 are fraudsters. " if wish else "There are some. "
+    if wish:
+        return plan("knowledge.read", table="anomalies")
+    return plan("knowledge.read", table="graph_nodes", limit=40)
 
 
 @pytest.mark.parametrize("value", [*HOSTILE])
-def test_hostile_values_change_no_plan(flights_copy: Project, plain: Answered, value: str) -> None:
+def test_the_obedient_model_obeys_each_value(value: str) -> None:
+    """Else the next test could not fail."""
+    said = {"messages": [{"role": "user", "content": f"values: {HOSTILE[value]}"}]}
+    assert obedient(said) == plan("knowledge.read", table="anomalies")
+    quoted = {"messages": [{"role": "user", "content": f"values: {json.dumps(HOSTILE[value])}"}]}
+    assert obedient(quoted) != plan("knowledge.read", table="anomalies")
+
+
+@pytest.mark.parametrize("value", [*HOSTILE])
+def test_hostile_values_change_no_plan(
+    flights_copy: Project, plain: list[Answered], value: str
+) -> None:
+    """They are names of carriers, which are shown, and keys of aircraft, which are hidden."""
     nodes = flights_copy.lake.read("graph_nodes", DAY)
     fields = [pl.lit(HOSTILE[value]).alias(name) for name in ("carrier_name", "manufacturer")]
-    renamed = nodes.with_columns(pl.col("properties").struct.with_fields(fields))
+    key = f"{HOSTILE[value]} {KEY}"
+    tail = (pl.col("type") == "Aircraft") & (pl.col("events") == pl.col("events").max())
+    renamed = nodes.with_columns(
+        pl.col("properties").struct.with_fields(fields),
+        key=pl.when(tail.over("type")).then(pl.lit(key)).otherwise("key"),
+        entity_id=pl.when(tail.over("type")).then(pl.lit(f"aircraft:{key}")).otherwise("entity_id"),
+    ).sort(pl.col("key") != key, maintain_order=True)
     write_window_table(flights_copy, "graph_nodes", DAY, renamed)
     from stupid_dagster.stages.publish import make_catalog
 
     make_catalog(flights_copy, DAY)
     publish_days_as_they_are(flights_copy, DAY)
     with asking(flights_copy, obedient) as (questions, reader, server):
-        done = questions.ask(reader, "How many departures by carrier?")
-        system = server.requests[0]["messages"][0]["content"]
-    assert done.planned.plan == plain.planned.plan
-    assert "123456" not in done.told.text
-    assert len(system) < 20_000
+        session = questions.sessions.create().id
+        for question, before in zip(TALK, plain, strict=True):
+            done = questions.ask(reader, question, session=session)
+            assert done.planned.plan == before.planned.plan
+            assert "123456" not in done.told.text and OBEYED not in done.told.text
+        sizes = [len(request["messages"][0]["content"]) for request in server.requests]
+        assert KEY not in sent(server) and len(server.requests) == 4
+    assert key in done.page.rows["key"].to_list()
+    assert max(sizes) < 20_000
+
+
+KEY = "of-n77777"
 
 
 def test_a_catalog_s_values_of_hidden_keys_are_pseudonyms(
@@ -199,5 +293,5 @@ def test_a_catalog_s_values_of_hidden_keys_are_pseudonyms(
     line = next(s for s in system.content.splitlines() if s.strip().startswith("- carrier:"))
     assert "carrier-" in line and '"UA"' not in line
     assert asked.content == "Which are there?"
-    name = line[line.index("carrier-") :][: len("carrier-123456")]
+    name = line[line.index("carrier-") :][: len("carrier-1234567890")]
     assert screen.reveal({"value": [name]})["value"][0] in {"UA", "B6", "EV", "DL", "AA", "9E"}

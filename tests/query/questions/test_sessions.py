@@ -7,7 +7,7 @@ from stupid_dagster.errors import NotFoundError
 from stupid_dagster.llm.protocol import Message
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.questions.cache import PlanCache, cache_key
-from stupid_dagster.query.questions.sessions import MOST_TURNS, Sessions, Turn, found_columns
+from stupid_dagster.query.questions.sessions import MOST_TURNS, MemorySessions, Turn, found_columns
 
 
 class Clock:
@@ -28,7 +28,7 @@ def plan(text: str) -> Plan:
 
 def test_sessions_end_when_they_are_not_used() -> None:
     clock = Clock()
-    sessions = Sessions(seconds=10, clock=clock)
+    sessions = MemorySessions(seconds=10, clock=clock)
     one, other = sessions.create(), sessions.create()
     assert len({one.id, other.id}) == 2
     assert len(one.id) >= 20
@@ -44,7 +44,7 @@ def test_sessions_end_when_they_are_not_used() -> None:
 
 def test_sessions_are_bounded_in_number_and_length() -> None:
     clock = Clock()
-    sessions = Sessions(most=2, clock=clock)
+    sessions = MemorySessions(most=2, clock=clock)
     made = []
     for clock.now in range(3):
         made.append(sessions.create().id)
@@ -58,7 +58,7 @@ def test_sessions_are_bounded_in_number_and_length() -> None:
 
 
 def test_what_was_found_in_other_snapshots_is_forgotten() -> None:
-    sessions = Sessions()
+    sessions = MemorySessions()
     one = sessions.create()
     sessions.add(one.id, turn("old", "s1"))
     sessions.add(one.id, turn("new", "s2"))
@@ -69,7 +69,7 @@ def test_what_was_found_in_other_snapshots_is_forgotten() -> None:
 
 
 def test_a_session_that_was_lent_does_not_change() -> None:
-    sessions = Sessions()
+    sessions = MemorySessions()
     one = sessions.create()
     lent = sessions.find(one.id)
     sessions.add(one.id, turn("q"))

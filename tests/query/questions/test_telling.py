@@ -18,7 +18,7 @@ from stupid_dagster.query.questions.telling import Told, rule_text, tell
 from tests.llm.servers import Say, model_server
 
 NAMES = Pseudonyms(b"k", load_event_model("flights"), ["Aircraft"])
-SCREEN = Screen(NAMES, lambda ids: [], texts=False)
+SCREEN = Screen(NAMES, lambda words, any_case: {}, texts=False)
 QUESTION = "Which of the 900 carriers cancelled over 60 flights, 777 in all, as in 2011?"
 
 

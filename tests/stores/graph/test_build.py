@@ -88,6 +88,14 @@ def test_unusable_input_is_named(tmp_path: Path) -> None:
         build_graph_database(tmp_path / "four", tmp_path / "no", tmp_path / "no", engine=ENGINE)
 
 
+def test_a_buffer_that_is_too_small_is_told_with_its_setting(tmp_path: Path) -> None:
+    nodes_of(["a"]).write_parquet(tmp_path / "nodes.parquet")
+    edges_of([("a", "a", "Knows", 1)]).write_parquet(tmp_path / "edges.parquet")
+    files = (tmp_path / "nodes.parquet", tmp_path / "edges.parquet")
+    with pytest.raises(GraphStoreError, match=r"It had 4 MB: raise graph_buffer_mb"):
+        build_graph_database(tmp_path / "g", *files, engine=ENGINE, buffer_pool_bytes=4 << 20)
+
+
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     with pytest.raises(GraphStoreError, match="no graph database in"):
         GraphReader.open(tmp_path)

@@ -1,0 +1,1 @@
+"""A lake in a bucket: many machines, no locks; each step that decides anything has one winner."""

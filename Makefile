@@ -13,7 +13,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 py
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray dev serve lint bench bench-month bench-api bench-scale docs clean home lock
+.PHONY: help demo test test-ray test-lowest dev serve lint bench bench-month bench-api bench-scale docs clean home lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,13 @@ test: $(READY) ## the tests
 # By themselves: on a machine that has other work a Ray node may give up before it has started.
 test-ray: $(CLUSTERS) ## the tests of Ray, and of what deploy/ ships
 	@$(BIN)/python -m pytest -n 0 -m clusters tests/ray tests/deploy
+
+# `make test` has the newest, those of constraints.txt.
+test-lowest: $(READY) ## the tests, with the oldest dependencies that pyproject.toml allows
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	@$(BIN)/uv pip install --quiet --resolution lowest-direct --python .venv-lowest/bin/python \
+		-e '.[samples,dev]'
+	@.venv-lowest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 dev: home ## Dagster's UI, on port 3000
 	@$(BIN)/dagster dev
@@ -68,10 +75,11 @@ home: $(READY)
 		mv .env.new .env; \
 	}
 
-# Releases in constraints.txt stay, unless pyproject.toml rules them out; `rm` it for newer ones.
-lock: ## work constraints.txt out again (needs uv)
-	UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --all-extras --universal \
-		--python-version 3.11 --strip-extras --no-annotate --quiet --output-file constraints.txt
+# Releases in constraints.txt stay, unless pyproject.toml rules them out: `make lock UPGRADE=--upgrade`
+# takes the newest of all.
+lock: $(READY) ## work constraints.txt out again
+	UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject.toml --all-extras --universal \
+		--python-version 3.11 --strip-extras --no-annotate --quiet $(UPGRADE) --output-file constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	@python=$$(for name in $(PYTHONS); do \

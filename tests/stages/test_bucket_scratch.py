@@ -60,7 +60,8 @@ def test_another_machine_takes_what_a_killed_run_made(
         " bucket_scratch; from stupid_dagster.stages.day import make_vectors;"
         f"bucket_scratch._PART_SECONDS = 0.2; make_vectors(Project.load(), {DAYS[0]!r})"
     )
-    with embedding_server("openai", seconds=0.1) as served:
+    # 37 requests, two at a time, seven seconds: on a busy machine a listing may take one.
+    with embedding_server("openai", seconds=0.4) as served:
         root = of_server(flights_copy, served, concurrency=2).settings.root
         settings = {"STUPID_DATA_ROOT": bucket, "STUPID_WORKPLACE": str(tmp_path / "dead")}
         run = subprocess.Popen(

@@ -17,7 +17,7 @@ EVENT_CLUSTERS = ("event_clusters", "text_clusters", "actor_noise", "bot_candida
 
 
 @dg.multi_asset(
-    specs=table_specs("features", group="behaviour", deps=["activity"], kinds=["polars"]),
+    specs=table_specs("features", group="clusters", deps=["activity"], kinds=["polars"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
     op_tags=op_tags("features"),
@@ -29,7 +29,7 @@ def features(context: dg.AssetExecutionContext, project: ProjectResource):
 
 @dg.multi_asset(
     specs=table_specs(
-        *CLUSTERS, group="behaviour", deps=["features", "graph_edges"], kinds=["scikitlearn"]
+        *CLUSTERS, group="clusters", deps=["features", "graph_edges"], kinds=["scikitlearn"]
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
@@ -43,7 +43,7 @@ def clusters(context: dg.AssetExecutionContext, project: ProjectResource):
 @dg.multi_asset(
     specs=table_specs(
         *EVENT_CLUSTERS,
-        group="behaviour",
+        group="clusters",
         deps=["texts", "vectors", "actor_texts", "sequences"],
         kinds=["numpy"],
     ),

@@ -16,7 +16,7 @@ DAY_ACTIVITY = ("activity", "sequences", "metrics")
         *table_specs("entities", "edges", group="connect", deps=["documents"], kinds=["polars"]),
         *table_specs("texts", "actor_texts", group="embed", deps=["documents"], kinds=["polars"]),
         *table_specs(*DAY_ACTIVITY, group="behaviour", deps=["documents"], kinds=["polars"]),
-        *table_specs("field_statistics", group="serve", deps=["documents"], kinds=["polars"]),
+        *table_specs("field_statistics", group="ingest", deps=["documents"], kinds=["polars"]),
     ],
     backfill_policy=DAY_BACKFILL,
     retry_policy=RETRIES,

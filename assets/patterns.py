@@ -10,7 +10,7 @@ from stupid_dagster.stages.patterns import make_cooccurrence, make_patterns
 
 
 @dg.multi_asset(
-    specs=table_specs("patterns", group="behaviour", deps=["sequences"], kinds=["numba"]),
+    specs=table_specs("patterns", group="patterns", deps=["sequences"], kinds=["numba"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
     op_tags=op_tags("patterns"),
@@ -22,7 +22,7 @@ def patterns(context: dg.AssetExecutionContext, project: ProjectResource):
 
 @dg.multi_asset(
     specs=table_specs(
-        "cooccurrence", group="behaviour", deps=["graph_nodes", "graph_edges"], kinds=["scipy"]
+        "cooccurrence", group="patterns", deps=["graph_nodes", "graph_edges"], kinds=["scipy"]
     ),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,

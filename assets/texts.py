@@ -22,7 +22,7 @@ def vectors(context: dg.AssetExecutionContext, project: ProjectResource):
 
 
 @dg.multi_asset(
-    specs=table_specs("search_index", group="embed", deps=["texts", "vectors"]),
+    specs=table_specs("search_index", group="search", deps=["texts", "vectors"]),
     backfill_policy=WINDOW_BACKFILL,
     retry_policy=RETRIES,
     op_tags=op_tags("search_index"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
+
 import dagster as dg
 import pytest
 
@@ -27,6 +29,17 @@ def test_each_asset_has_a_description_a_group_and_daily_partitions(name: str) ->
         assert node.partitions_def is None
     else:
         assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
+
+
+def test_groups_follow_each_other_so_that_the_folded_lineage_reads_from_left_to_right() -> None:
+    before: dict[str, set[str]] = {}
+    for node in GRAPH.asset_nodes:
+        groups = {GRAPH.get(key).group_name for key in node.parent_keys}
+        before.setdefault(node.group_name, set()).update(groups - {node.group_name})
+
+    order = [*TopologicalSorter(before).static_order()]
+
+    assert order.index("ingest") < order.index("window") < order.index("serve")
 
 
 def test_a_window_reads_thirty_days_and_a_day_reads_one() -> None:

@@ -8,8 +8,8 @@ from stupid_dagster.automation.needs import op_tags
 from stupid_dagster.automation.resources import ProjectResource
 from stupid_dagster.stages.day import make_documents
 
-REJECT_SHARE = dg.AssetCheckSpec(
-    "reject_share",
+FEW_REJECTS = dg.AssetCheckSpec(
+    "few_rejects",
     asset="documents",
     description="Few enough rows and files had to be rejected (setting `reject_share`).",
     partitions_def=DAYS,
@@ -20,13 +20,13 @@ SCHEMA = dg.AssetCheckSpec(
     description="Documents are unique, typed, of the day, and of the event model's types.",
     partitions_def=DAYS,
 )
-EVENTS = dg.AssetCheckSpec(
-    "events",
+HAS_EVENTS = dg.AssetCheckSpec(
+    "has_events",
     asset="documents",
     description="The day has documents: a source that has fallen silent is told.",
     partitions_def=DAYS,
 )
-CHECKS = (REJECT_SHARE, SCHEMA, EVENTS)
+CHECKS = (FEW_REJECTS, SCHEMA, HAS_EVENTS)
 
 
 @dg.multi_asset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +126,12 @@ def op_tags(step: str) -> dict[str, Any]:
 
 
 def run_tags(*needs: Need) -> dict[str, Any]:
-    """Return the tags of a job for runs that do all in a pod of their own: the most of `needs`."""
+    """Return the tags of a job for runs that do all in a pod of their own: the most of `needs`.
+
+    None outside of Kubernetes, where they would only fill the UI's list of runs.
+    """
+    if "KUBERNETES_SERVICE_HOST" not in os.environ:  # Each pod has it.
+        return {}
     memory = max(need.memory(_scale()) for need in needs)
     return {KUBERNETES_TAG: _kubernetes(max(need.cpus for need in needs), memory)}
 

@@ -143,7 +143,7 @@ def _reject_verdict(made: DayDocuments, most: float) -> Verdict:
     """Warn of anything that was set aside; fail when it is more than `most`."""
     failed = made.reject_share > most
     return Verdict(
-        "reject_share",
+        "few_rejects",
         # Junk columns and values that are no number are told, and are no cause for alarm each day.
         passed=made.reject_share == 0,
         description=(
@@ -190,7 +190,7 @@ def _events_verdict(made: DayDocuments, day: str) -> Verdict:
         if not told:
             description = f"no document: {files} have no rows of it"
     return Verdict(
-        "events",
+        "has_events",
         passed=made.rows > 0,
         description=description,
         details={"documents": made.rows},

@@ -79,7 +79,7 @@ def test_each_partition_tells_its_own_rows(made: tuple[Project, dg.DagsterInstan
 def test_checks_are_recorded_by_day(made: tuple[Project, dg.DagsterInstance]) -> None:
     _, instance = made
 
-    for check in ("reject_share", "schema"):
+    for check in ("few_rejects", "schema"):
         key = dg.AssetCheckKey(dg.AssetKey("documents"), check)
         found = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
         evaluations = [record.event.asset_check_evaluation for record in found if record.event]
@@ -136,7 +136,7 @@ def test_bad_files_warn_or_fail_the_check_and_the_good_rows_go_on(
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path / "instance")) as instance:
         run(instance, own_project, "days", LAST)
 
-        key = dg.AssetCheckKey(dg.AssetKey("documents"), "reject_share")
+        key = dg.AssetCheckKey(dg.AssetKey("documents"), "few_rejects")
         record = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)[0]
         assert record.event and record.event.asset_check_evaluation
         evaluation = record.event.asset_check_evaluation

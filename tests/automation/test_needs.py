@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -64,14 +66,32 @@ def test_a_window_s_steps_want_a_bigger_worker_than_a_day_s() -> None:
     assert NEEDS["graph"].memory() == max(need.memory() for need in NEEDS.values()) == 4 * GIB
 
 
-@pytest.mark.parametrize(
-    ("job", "needs_of"), [("days", [DAY_RUN]), ("window", [*WINDOW_NEEDS.values()])]
-)
-def test_a_run_in_one_pod_gets_what_its_largest_step_takes(job: str, needs_of: list[Need]) -> None:
-    tags = defs.resolve_job_def(job).tags
-    resources = json.loads(tags[KUBERNETES_TAG])["container_config"]["resources"]
+@pytest.mark.parametrize("needs_of", [[DAY_RUN], [*WINDOW_NEEDS.values()]])
+def test_a_run_in_one_pod_gets_what_its_largest_step_takes(
+    needs_of: list[Need], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    resources = needs.run_tags(*needs_of)[KUBERNETES_TAG]["container_config"]["resources"]
     largest = max(need.memory() for need in needs_of)
     assert resources["requests"]["memory"] == f"{largest >> 20}Mi"
+
+
+def test_pods_have_jobs_that_ask_for_memory_and_nobody_else_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    show = (
+        "from stupid_dagster.definitions import defs; import json;"
+        "print(json.dumps({n: sorted(defs.resolve_job_def(n).tags) for n in ('days', 'window')}))"
+    )
+
+    def tags() -> dict[str, list[str]]:
+        run = subprocess.run([sys.executable, "-c", show], check=True, capture_output=True)
+        return json.loads(run.stdout.splitlines()[-1])
+
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert tags() == {"days": [], "window": []}
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert tags() == {"days": [KUBERNETES_TAG], "window": [KUBERNETES_TAG]}
 
 
 @pytest.mark.parametrize("scale", [1.0, 5.2])

@@ -21,6 +21,8 @@ from pydantic import (
 from stupid_dagster.event_model.templates import parse_template
 
 FieldType = Literal["string", "integer", "float", "boolean"]
+Location = tuple[str | int, ...]
+"""A place in the YAML: keys and positions, from the outermost on."""
 LOCAL_HOUR = "local_hour"
 """A field that every event has: the hour (0-23) of its timestamp in the model's timezone."""
 

@@ -12,12 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats, Ints
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TIME
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _ZERO_WHEN_ABSENT = ("count", "sum", "distinct")
 _NEEDED = ("grain", "time", "metric", "dimension", "member", "value", "events", "actors")

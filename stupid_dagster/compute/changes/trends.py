@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stupid_dagster.compute.changes.baseline import Expectation, Floats, expectations, usual_days
+from stupid_dagster.compute.arrays import Floats
+from stupid_dagster.compute.changes.baseline import Expectation, expectations, usual_days
 from stupid_dagster.compute.changes.drivers import Driver, find_drivers
 from stupid_dagster.compute.changes.hours import Clock, hourly_expectations, usual_hours
 from stupid_dagster.compute.changes.series import Key, Series, daily_series, hourly_series

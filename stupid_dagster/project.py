@@ -131,17 +131,19 @@ class Project:
 
     def complete_days(self, last_day: date) -> dict[str, dict[str, Version]]:
         """Return the complete days of the window ending on `last_day` with their tables."""
-        first = last_day - timedelta(days=self.settings.window_days - 1)
-        days = days_between(first, last_day)
+        days = self._calendar(last_day)
         found = zip(days, self.lake.each(self.complete_day, days), strict=True)
         return {day: tables for day, tables in found if tables}
 
     def half_made_days(self, last_day: date) -> list[str]:
         """Return the days of the window that have documents, but lack tables made of them."""
-        first = last_day - timedelta(days=self.settings.window_days - 1)
-        days = days_between(first, last_day)
+        days = self._calendar(last_day)
         half_made = self.lake.each(self._is_half_made, days)
         return [day for day, is_half_made in zip(days, half_made, strict=True) if is_half_made]
+
+    def _calendar(self, last_day: date) -> list[str]:
+        """Return all days of the window ending on `last_day`, whether the lake has them or not."""
+        return days_between(last_day - timedelta(days=self.settings.window_days - 1), last_day)
 
     def _is_half_made(self, day: str) -> bool:
         return self.lake.is_live("documents", day) and not self.is_complete(day)

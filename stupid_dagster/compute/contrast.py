@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stupid_dagster.compute.anomalies.signals.links import INCOMING
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.compute.graph.incidence import Incidence
 from stupid_dagster.compute.profiles.members import MIN_SUPPORT, MIN_SUPPORT_SHARE
 
@@ -25,7 +26,6 @@ CONTRAST_SCHEMA: dict[str, Any] = {
 }
 _MANY = 5_000
 """Ids from which all actors are asked whether they are among them, rather than each id sought."""
-Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
@@ -197,10 +197,7 @@ def _linked(
 
     `entities` [size of graph] says which of them count; None: all.
     """
-    starts = graph.starts[nodes].astype(np.int64)
-    counts = graph.starts[nodes + 1] - starts
-    entries = np.repeat(starts - (np.cumsum(counts) - counts), counts)
-    entries += np.arange(len(entries))
+    entries = graph.entries(nodes)
     if entities is not None:
         entries = entries[entities[graph.ends[entries]]]
     # As one number, by which grouping is several times faster than by two.

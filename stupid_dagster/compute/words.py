@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _ALIKE = ("craft", "fish", "sheep", "series", "species", "news")
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 
 
@@ -68,6 +69,12 @@ def significant(value: float, digits: int) -> float:
 def per_period(days: int) -> str:
     """Return such as "a day", "a week", "in 30 days"."""
     return {1: "a day", 7: "a week"}.get(days, f"in {days} days")
+
+
+def in_units(seconds: float) -> tuple[float, str]:
+    """Return a time in the largest unit of which it is two, or in seconds; and the unit."""
+    unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
+    return seconds / length, unit
 
 
 def listed(items: Sequence[str]) -> str:

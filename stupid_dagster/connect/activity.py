@@ -33,12 +33,11 @@ def build_activity(model: EventModel, documents: Mapping[str, pl.DataFrame]) -> 
             table = table.with_columns(_absent(name, feature))
         else:
             table = table.join(columns, on="actor", how="left")
-    filled = [
-        pl.col(column).fill_null(0)
-        for name, feature in model.features.columns.items()
-        for column in ([name] if feature.kind in ("count", "sum") else [])
+    added_up = [
+        name for name, feature in model.features.columns.items() if feature.kind in ("count", "sum")
     ]
-    return conform("activity", table.with_columns(filled).sort("actor").collect())
+    filled = table.with_columns(pl.col(added_up).fill_null(0))
+    return conform("activity", filled.sort("actor").collect())
 
 
 def _all_events(documents: Mapping[str, pl.DataFrame]) -> pl.LazyFrame:

@@ -15,9 +15,8 @@ from pydantic import ValidationError
 
 from stupid_dagster.errors import EventModelError, hint
 from stupid_dagster.event_model.references import find_bad_references
-from stupid_dagster.event_model.schema import EventModel
+from stupid_dagster.event_model.schema import EventModel, Location
 
-Location = tuple[str | int, ...]
 # The same YAML, several times faster, where PyYAML was built with libyaml.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -25,7 +24,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def bundled_models() -> list[str]:
     """Return the names of the event models that come with the package."""
     folder = resources.files("stupid_dagster.event_model") / "models"
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def load_event_model(name_or_path: str | Path, root: Path | None = None) -> EventModel:
@@ -40,13 +41,15 @@ def load_event_model(name_or_path: str | Path, root: Path | None = None) -> Even
         ).read_text(encoding="utf-8")
         return parse_event_model(text, f"bundled model {name!r}")
     file = (root or Path()) / Path(name).expanduser()
-    if not file.is_file():
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         known = ", ".join(bundled_models())
         raise EventModelError(
             name, [f"no such file, and no bundled model of that name (there are: {known})"]
-        )
-    try:
-        text = file.read_text(encoding="utf-8")
+        ) from error
+    except OSError as error:
+        raise EventModelError(str(file), [f"the file can't be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise EventModelError(str(file), [f"the file is not UTF-8: {error}"]) from error
     return parse_event_model(text, str(file))

@@ -10,6 +10,7 @@ from stupid_dagster.event_model.schema import (
     Derived,
     EventModel,
     EventType,
+    Location,
     Measure,
     Ratio,
 )
@@ -17,10 +18,11 @@ from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.event_model.values import find_bad_values
 from stupid_dagster.tables import TABLES
 
-_OWN_COLUMNS = {*TABLES["documents"].schema, LOCAL_HOUR}
-_OWN_FEATURES = {*TABLES["activity"].schema, *TABLES["features"].schema, "day"}
+OWN_COLUMNS = frozenset({*TABLES["documents"].schema, LOCAL_HOUR})
+OWN_FEATURES = frozenset({*TABLES["activity"].schema, *TABLES["features"].schema, "day"})
 _OWN_METRICS = {"new_actors", "cluster_size", "community_size"}
-BadReference = tuple[tuple[str | int, ...], str]
+"""Names that are the engine's: no field, feature or metric of an event model may have them."""
+BadReference = tuple[Location, str]
 
 
 def is_pattern(column: str) -> bool:
@@ -64,14 +66,14 @@ def measured_event_types(model: EventModel, measure: Measure) -> list[str]:
 def find_bad_references(model: EventModel) -> Iterator[BadReference]:
     """Yield (location in the file, message) for every name or value that can't be met."""
     yield from _bad_columns(model)
-    yield from _patterns(model)
+    yield from _bad_column_names(model)
     yield from _bad_entities(model)
     yield from _bad_derived(model)
     for name, event_type in model.events.items():
         yield from _bad_event_type(model, name, event_type)
     for name, feature in model.features.columns.items():
         place = ("features", "columns", name)
-        if name in _OWN_FEATURES or name.endswith("__n"):
+        if name in OWN_FEATURES or name.endswith("__n"):
             yield place, f"{name!r} is a column of the engine's; give the feature another name"
         if feature.ratio:
             yield from _bad_ratio(model, place, feature.ratio)
@@ -99,9 +101,7 @@ def find_bad_references(model: EventModel) -> Iterator[BadReference]:
     yield from find_bad_values(model)
 
 
-def _bad_ratio(
-    model: EventModel, place: tuple[str | int, ...], ratio: Ratio
-) -> Iterator[BadReference]:
+def _bad_ratio(model: EventModel, place: Location, ratio: Ratio) -> Iterator[BadReference]:
     columns = model.features.columns
     for part in ("numerator", "denominator"):
         cited = getattr(ratio, part)
@@ -134,7 +134,7 @@ def _bad_patterns(model: EventModel) -> Iterator[BadReference]:
 
 
 def _missing(
-    place: tuple[str | int, ...], what: str, cited: Iterable[str], known: Iterable[str]
+    place: Location, what: str, cited: Iterable[str], known: Iterable[str]
 ) -> Iterator[BadReference]:
     known = list(known)
     for name in cited:
@@ -168,7 +168,7 @@ def _bad_columns(model: EventModel) -> Iterator[BadReference]:
             if (other := folders.setdefault(folder, name)) != name:
                 yield ("events", name), f"the landing folder {folder!r} already means {other}"
         for field in event_type.fields:
-            if field in _OWN_COLUMNS or field.startswith(":"):
+            if field in OWN_COLUMNS or field.startswith(":"):
                 yield (
                     ("events", name, "fields"),
                     f"{field!r} is a column of the engine's; keep it by another name, such as "
@@ -176,8 +176,8 @@ def _bad_columns(model: EventModel) -> Iterator[BadReference]:
                 )
 
 
-def _patterns(model: EventModel) -> Iterator[BadReference]:
-    cited: list[tuple[tuple[str | int, ...], str]] = [
+def _bad_column_names(model: EventModel) -> Iterator[BadReference]:
+    cited: list[tuple[Location, str]] = [
         (("timestamp", "fields"), name) for name in model.timestamp.fields
     ]
     if model.event_type_column is not None:
@@ -219,19 +219,12 @@ def _bad_derived(model: EventModel) -> Iterator[BadReference]:
     yield from _missing(("fields",), "kept column", model.fields, known)
     for name, derived in model.derived.items():
         place = ("derived", name)
-        if name in known or name in _OWN_COLUMNS:
+        if name in known or name in OWN_COLUMNS:
             yield place, f"{name!r} is a column already; give the derived field another name"
         yield from _missing(place, "field", _inputs(derived), known)
-        numeric = derived.bands is not None or derived.scale is not None
-        if (
-            numeric
-            and derived.field
-            and model.field_type(derived.field)
-            not in (
-                "integer",
-                "float",
-            )
-        ):
+        reads_number = derived.bands is not None or derived.scale is not None
+        is_number = model.field_type(derived.field or "") in ("integer", "float")
+        if reads_number and derived.field and not is_number:
             yield place, f"{derived.field!r} must be an integer or a float (see `fields`)"
         known.add(name)
 
@@ -259,7 +252,7 @@ def _bad_event_type(model: EventModel, name: str, event_type: EventType) -> Iter
 
 
 def _bad_measure(
-    model: EventModel, place: tuple[str | int, ...], measure: Measure, by: Iterable[str] = ()
+    model: EventModel, place: Location, measure: Measure, by: Iterable[str] = ()
 ) -> Iterator[BadReference]:
     yield from _missing((*place, "of"), "event type", measure.event_types, model.events)
     fields = _all_fields(model)

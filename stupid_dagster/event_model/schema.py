@@ -21,6 +21,8 @@ from pydantic import (
 from stupid_dagster.event_model.templates import parse_template
 
 FieldType = Literal["string", "integer", "float", "boolean"]
+Location = tuple[str | int, ...]
+"""A place in the YAML: keys and positions, from the outermost on."""
 LOCAL_HOUR = "local_hour"
 """A field that every event has: the hour (0-23) of its timestamp in the model's timezone."""
 
@@ -82,9 +84,16 @@ class JunkColumns(Strict):
     containing: list[str] = Field(default=["<"], description="Any of these in the name.")
     longer_than: int = Field(default=120, description="Characters that a name may have.")
 
+    def why(self, column: str) -> str | None:
+        """Return why the rule takes a column of this name for junk; None if it doesn't."""
+        if len(column) > self.longer_than:
+            return f"its name has {len(column)} characters, more than {self.longer_than}"
+        part = next((part for part in self.containing if part in column), None)
+        return None if part is None else f"its name has {part!r} in it"
+
     def covers(self, column: str) -> bool:
         """Return whether the rule takes a column of this name for junk."""
-        return len(column) > self.longer_than or any(part in column for part in self.containing)
+        return self.why(column) is not None
 
 
 class FieldRule(Strict):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from stupid_dagster.event_model.schema import EventModel, Measure
+from stupid_dagster.event_model.schema import EventModel, Location, Measure
 
 TRUE = ("true", "1", "yes", "y", "t")
 FALSE = ("false", "0", "no", "n", "f")
 """What is read as a boolean, in any case; it then is `true` or `false`."""
-Location = tuple[str | int, ...]
 
 
 def find_bad_values(model: EventModel) -> Iterator[tuple[Location, str]]:

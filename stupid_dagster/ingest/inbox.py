@@ -235,7 +235,7 @@ def _remove_leftovers(folder: Path) -> None:
 def _named(model: EventModel, event: Event, event_type: str | None) -> str | None:
     given = event.get(model.event_type_column) if model.event_type_column else None
     found = given or event.get("event_type") or event_type
-    return found if isinstance(found, str) else None if found is None else str(found)
+    return None if found is None else str(found)
 
 
 def _with_type(model: EventModel, event: Event, event_type: str) -> Event:

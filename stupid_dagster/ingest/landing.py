@@ -95,11 +95,6 @@ class LandingIndex:
         """Return all event days that the files touch, ascending."""
         return sorted({d for f in self.files for d in (*f.days, *([f.date] if f.date else []))})
 
-    @property
-    def undated_problems(self) -> list[LandingFile]:
-        """Files that can't be used and whose names tell no day that could report them."""
-        return [file for file in self.files if file.untold]
-
 
 def index_landing(
     model: EventModel, landing: Source | str | Path, cache: Path | None = None
@@ -200,13 +195,9 @@ def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile
         event_types = _counted(types)
         times, _ = read_timestamps(model, reader)
         rows = reader.height + len(reader.bad_records)
-        local_days = times.dt.convert_time_zone(model.timezone).dt.date()
-        days = _counted(local_days.cast(pl.String))
-        strays = {
-            day: (local_days == date.fromisoformat(day)).arg_true().to_list()
-            for day, events in days.items()
-            if events <= _STRAY * max(days.values()) and day != dated
-        }
+        local_days = times.dt.convert_time_zone(model.timezone).dt.date().cast(pl.String)
+        days = _counted(local_days)
+        strays = _strays(local_days, days, dated)
         if dated is None and times.null_count():
             problem = (
                 f"{times.null_count()} of {rows} rows have no usable timestamp, and the "
@@ -219,6 +210,16 @@ def _inspect(model: EventModel, source: Source, file: SourceFile) -> LandingFile
     return LandingFile(
         file.path, file.size, file.stamp, dated, rows, event_types, days, strays, problem
     )
+
+
+def _strays(local_days: pl.Series, days: dict[str, int], dated: str | None) -> dict[str, list[int]]:
+    """Return the rows of the days that have few of the file's rows, its own date aside."""
+    most = _STRAY * max(days.values(), default=0)
+    few = [day for day, rows in days.items() if rows <= most and day != dated]
+    # In one pass: rubbish that reads as times makes thousands of days.
+    rows = local_days.to_frame("day").with_row_index("row").filter(pl.col("day").is_in(few))
+    grouped = rows.group_by("day", maintain_order=True).agg("row").sort("day")
+    return dict(grouped.iter_rows())
 
 
 def _counted(values: pl.Series) -> dict[str, int]:

@@ -115,20 +115,20 @@ class Folder:
 class Bucket:
     """A place in a bucket. Of a file no more is fetched than is read of it."""
 
-    below: Files
+    stored: Files
 
     def files(self) -> list[SourceFile]:
-        found = [entry for entry in self.below.below("") if entry.key]
+        found = [entry for entry in self.stored.below("") if entry.key]
         # What S3's console makes for a folder. One without files is told as a file: it is empty.
         folders = {parent for entry in found for parent in _parents(entry.key)}
         if not found:
-            raise FileNotFoundError(self.below.url)
+            raise FileNotFoundError(self.stored.url)
         return [_stored_file(entry) for entry in found if entry.size or entry.key not in folders]
 
     def look(self, path: str) -> SourceFile:
-        entry = self.below.entry(path)
+        entry = self.stored.entry(path)
         if entry is None:
-            raise FileNotFoundError(f"{self.below.url}/{path} is not there")
+            raise FileNotFoundError(f"{self.stored.url}/{path} is not there")
         return _stored_file(entry)
 
     def open(self, path: str) -> IO[bytes]:
@@ -136,8 +136,8 @@ class Bucket:
             checked_key(path)
         except StoreError as error:
             # S3 allows more: that is this file's trouble, and not the bucket's.
-            raise IngestError(f"{self.below.url}: {error}") from error
-        return cast(IO[bytes], self.below.open(path))
+            raise IngestError(f"{self.stored.url}: {error}") from error
+        return cast(IO[bytes], self.stored.open(path))
 
 
 @dataclass(frozen=True)

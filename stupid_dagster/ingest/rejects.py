@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import polars as pl
 
+from stupid_dagster.ingest.readers import BadRecord
 from stupid_dagster.tables import TABLES
 
 Scope = Literal["file", "column", "row", "value"]
 _SHOWN = 20
+_LONGEST_RAW = 2000
 
 
 class Rejects:
@@ -23,15 +26,32 @@ class Rejects:
         """Add a file of which nothing can be read."""
         self._add(file, None, 0, "file", None, reason, None)
 
-    def add_column(self, file: str, values: int, column: str) -> None:
-        """Add a column that its name gives away as junk, and how many rows have a value in it."""
-        reason = f"junk column {column[:60]!r}: its name has {len(column)} characters, or markup"
-        self._add(file, None, values, "column", None, reason, column[:2000])
+    def add_column(self, file: str, values: int, column: str, why: str) -> None:
+        """Add a column whose name says that it is junk, and how many rows have a value in it."""
+        reason = f"junk column {column[:60]!r}: {why} (`junk_columns` of the event model)"
+        self._add(file, None, values, "column", None, reason, column[:_LONGEST_RAW])
 
-    def add_record(self, file: str, row: int, reason: str, raw: str) -> None:
-        """Add a record that can't be parsed."""
-        self.rows_rejected += 1
-        self._add(file, row, 1, "row", None, reason, raw[:2000])
+    def add_records(self, file: str, records: Sequence[BadRecord]) -> None:
+        """Add a file's records that can't be parsed, an entry each."""
+        if not records:
+            return
+        self.rows_rejected += len(records)
+        # In one frame: a frame each would take a hundred times as long.
+        entries = pl.DataFrame(
+            {
+                "row": [record.row for record in records],
+                "reason": [record.reason for record in records],
+                "raw": [record.raw[:_LONGEST_RAW] for record in records],
+            }
+        )
+        nothing = pl.lit(None, dtype=pl.String)
+        self._frames.append(
+            _shaped(
+                entries.with_columns(
+                    file=pl.lit(file), rows=pl.lit(1), scope=pl.lit("row"), field=nothing
+                )
+            )
+        )
 
     def add_file_part(self, file: str, rows: int, scope: Scope, field: str, reason: str) -> None:
         """Add something that concerns `rows` rows of a file alike."""
@@ -47,7 +67,7 @@ class Rejects:
             return
         shown = pl.concat_str(pl.lit("'"), pl.col("raw").str.slice(0, 200), pl.lit("'"))
         entries = (
-            failed.group_by(file=":file", raw=pl.col(column).str.slice(0, 2000))
+            failed.group_by(file=":file", raw=pl.col(column).str.slice(0, _LONGEST_RAW))
             .agg(row=pl.col(":row").min(), rows=pl.len())
             .with_columns(
                 scope=pl.lit(scope),

@@ -182,8 +182,7 @@ class DayReader:
         self._report_columns(file, reader)
         rows = rows.with_columns(pl.lit(file.path).alias(":file"))
         self._report_times(file, rows)
-        for bad in reader.bad_records:
-            self.rejects.add_record(file.path, bad.row, bad.reason, bad.raw)
+        self.rejects.add_records(file.path, reader.bad_records)
 
     def _report_columns(self, file: LandingFile, reader: Reader) -> None:
         used = {*timestamp_columns(self.model), self.model.event_type_column}
@@ -195,8 +194,8 @@ class DayReader:
         )
         unused = [column for column in reader.columns if column not in used]
         for column, values in reader.filled(unused, self.model.nulls).items():
-            if self.model.junk_columns.covers(column):
-                self.rejects.add_column(file.path, values, column)
+            if why := self.model.junk_columns.why(column):
+                self.rejects.add_column(file.path, values, column, why)
             else:
                 dropped[column] = dropped.get(column, 0) + values
 

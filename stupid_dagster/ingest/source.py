@@ -42,11 +42,6 @@ class Source:
     def _inbox(self) -> Place | None:
         return place_of(self.inbox, self.options) if self.inbox else None
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it is a directory of this machine."""
-        return isinstance(self._landing, Folder)
-
     def files(self) -> list[SourceFile]:
         """Return all files below the folder, sorted by path (relative to it).
 

@@ -34,8 +34,9 @@ WINDOW_TABLES = [table.name for table in WINDOW]
 def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Return `frame` with the table's columns first, cast to the table's types.
 
-    Columns of the event model follow, as they are. Raises polars' own errors when a column
-    is missing or can't be cast: that is a bug, not bad input.
+    Columns of the event model follow, as they are. Raises Polars' own errors when a column
+    is missing or can't be cast, and ValueError for columns that the table doesn't have: those
+    are bugs, not bad input.
     """
     schema = TABLES[name].schema
     extra = [column for column in frame.columns if column not in schema]

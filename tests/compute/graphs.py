@@ -11,6 +11,7 @@ import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from stupid_dagster.compute.graph.adjacency import Adjacency, number_graph
 from stupid_dagster.tables import TABLES
 
 Edge = tuple[str, str, str, int]
@@ -91,3 +92,10 @@ def graphs(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
 def shuffled(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return the rows in another order."""
     return frame.sample(fraction=1, shuffle=True, seed=seed)
+
+
+def adjacency_of(
+    nodes: pl.DataFrame, edges: pl.DataFrame, *, include_test: bool = False
+) -> Adjacency:
+    """Return the matrix of the tables `graph_nodes` and `graph_edges`."""
+    return Adjacency.of(number_graph(nodes, edges, include_test=include_test))

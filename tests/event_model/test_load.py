@@ -60,6 +60,11 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
         load_event_model("flihgts", tmp_path)
 
 
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(EventModelError, match="can't be read: File name too long"):
+        load_event_model("model" * 100, tmp_path)
+
+
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(EventModelError, match="not UTF-8"):

@@ -87,7 +87,6 @@ def test_what_is_listed_is_what_is_looked_at_and_read(bucket: str, files: Files)
         assert source.local_path(file.path) is None
         with source.open(file.path) as stream:
             assert stream.read() == b"a\n1\n"
-    assert not source.is_local
 
 
 def test_what_consoles_make_for_folders_is_no_file(bucket: str, files: Files, monkeypatch) -> None:

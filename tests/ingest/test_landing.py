@@ -50,6 +50,17 @@ def test_days_are_the_model_s_and_every_file_that_touches_one_is_found(tmp_path:
     assert paths == {1: ["2025-03-03"], 2: ["2025-03-02", "2025-03-03"], 3: ["2025-03-03"], 4: []}
 
 
+def test_stray_rows_of_many_days_are_found_by_their_positions(tmp_path: Path) -> None:
+    """Rubbish that reads as times: more days than a loop over them could take."""
+    wild = [f"{year}-{month:02}-{day:02}" for year in range(2001, 2021)
+            for month in range(1, 13) for day in range(1, 29)]  # fmt: skip
+    times = [f"{day}T12:00:00Z" for day in ["2025-03-02"] * 100 + wild + wild[::-1]]
+    land(tmp_path, "Login", at(*times), "2025-03-02.parquet")
+    [file] = index_landing(MODEL, tmp_path).files
+    last = len(times) - 1
+    assert file.strays == {day: [100 + n, last - n] for n, day in enumerate(wild)}
+
+
 def test_folders_are_matched_by_name_and_alias_in_any_case(tmp_path: Path) -> None:
     names = ["Login", "login", "SIGNIN", "api error", "GameOpened", "Gameopend", "2025"]
     found = [match_event_type(MODEL, name) for name in names]
@@ -68,7 +79,7 @@ def test_files_without_a_date_whose_rows_need_one_are_told_apart(tmp_path: Path)
     land(tmp_path, "Login", at("2025-03-02T00:00:00Z"), "fine.parquet")
     (tmp_path / "Login" / "empty.parquet").touch()
     index = index_landing(MODEL, tmp_path)
-    problems = {file.path: file.problem or "" for file in index.undated_problems}
+    problems = {file.path: file.problem or "" for file in index.files if file.untold}
     assert list(problems) == ["Login/empty.parquet", "Login/export.parquet"]
     assert "1 of 2 rows have no usable timestamp" in problems["Login/export.parquet"]
     assert "empty (0 bytes)" in problems["Login/empty.parquet"]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from stupid_dagster.event_model.schema import JunkColumns
+from stupid_dagster.ingest.readers import BadRecord
 from stupid_dagster.ingest.rejects import Rejects, weightiest
 from stupid_dagster.tables import TABLES
 
@@ -41,7 +43,9 @@ def test_only_rejected_rows_are_counted_as_such() -> None:
     rejects = Rejects()
     rejects.add_values(failed(("a", 1, "x"), ("a", 2, "y")), "bet", "bet", "is far", scope="row")
     rejects.add_file("b", "b: the file is empty (0 bytes)")
-    rejects.add_column("c", 10, "<html>" * 1000)
+    why = JunkColumns(longer_than=50).why("<html>" * 1000)
+    assert why == "its name has 6000 characters, more than 50"
+    rejects.add_column("c", 10, "<html>" * 1000, why)
     rejects.add_file_part("d", 5, "column", "time", "no timestamp")
     assert rejects.rows_rejected == 2
     rows = {row["file"]: row for row in rejects.table().to_dicts() if row["file"] != "a"}
@@ -56,6 +60,20 @@ def test_only_rejected_rows_are_counted_as_such() -> None:
     assert (rows["d"]["row"], rows["d"]["rows"]) == (0, 5)
 
 
+def test_records_that_cannot_be_parsed_are_an_entry_each() -> None:
+    rejects = Rejects()
+    rejects.add_records("none", [])
+    rejects.add_records("a", [BadRecord(7, "{", "is no JSON"), BadRecord(9, "x" * 3000, "is long")])
+    table = rejects.table()
+    assert table.schema == TABLES["rejects"].schema
+    assert table.drop("raw").rows() == [
+        ("a", 7, 1, "row", None, "is no JSON"),
+        ("a", 9, 1, "row", None, "is long"),
+    ]
+    assert table["raw"].str.len_chars().to_list() == [1, 2000]
+    assert rejects.rows_rejected == 2
+
+
 def test_long_values_are_cut() -> None:
     rejects = Rejects()
     rejects.add_values(failed(("a", 1, "x" * 100_000)), "bet", "bet", "is no float")
@@ -65,9 +83,8 @@ def test_long_values_are_cut() -> None:
 
 def test_what_concerns_most_rows_is_told_first_and_junk_columns_last() -> None:
     rejects = Rejects()
-    rejects.add_column("a", 90, "<html>" * 1000)
-    for row in range(30):
-        rejects.add_record("b", row, "broken " * 100, "{")
+    rejects.add_column("a", 90, "<html>" * 1000, "its name has '<' in it")
+    rejects.add_records("b", [BadRecord(row, "{", "broken " * 100) for row in range(30)])
     rejects.add_file_part("c", 5, "row", "time", "no timestamp")
     table = rejects.table()
 

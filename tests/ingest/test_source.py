@@ -38,7 +38,6 @@ def test_regular_files_by_name_and_nothing_else(tmp_path: Path) -> None:
     for place in (str(land), f"{land}/", f"file://{land}", str(tmp_path / "root")):
         source = Source(place)
         assert paths(source) == sorted([*odd, "link.csv"])
-        assert source.is_local
         for name in (*odd, "link.csv"):
             with source.open(name) as stream:
                 assert stream.read() == b"a\n1\n"
@@ -71,7 +70,7 @@ def test_files_in_memory() -> None:
     files.pipe("/landing source 2/y.csv", b"a\n1\n")
     source = Source("memory://landing source")
     [file] = source.files()
-    assert (file.path, file.size, source.is_local) == ("Login/x.csv", 4, False)
+    assert (file.path, file.size) == ("Login/x.csv", 4)
     assert source.local_path("Login/x.csv") is None
     assert source.open("Login/x.csv").read() == b"a\n1\n"
     files.pipe("/landing source/Login/x.csv", b"a\n2\n")

@@ -74,7 +74,7 @@ def test_a_file_without_a_time_is_dated_by_its_name_and_told_once(folder: Path) 
 def test_a_file_with_neither_time_nor_date_is_told_by_the_index(folder: Path) -> None:
     land(folder, "Login", [{"memberCode": "ann"}], "export.parquet")
     assert read(folder).rows == 1
-    [file] = index_landing(MODEL, folder).undated_problems
+    [file] = [file for file in index_landing(MODEL, folder).files if file.untold]
     assert "1 of 1 rows have no usable timestamp" in (file.problem or "")
 
 

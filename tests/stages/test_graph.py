@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from stupid_dagster.compute.graph import ranges
-from stupid_dagster.compute.graph.adjacency import Adjacency
 from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.project import Project
 from stupid_dagster.stages import graph as graph_stages
@@ -23,7 +22,7 @@ from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stages.written import Written
 from stupid_dagster.stores.graph import GraphReader
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import graph_tables
+from tests.compute.graphs import adjacency_of, graph_tables
 
 DAYS = ["2013-02-06", "2013-02-07"]
 KNOWLEDGE = [
@@ -131,7 +130,7 @@ def test_reports_are_fit_for_the_ui(windows: Windows) -> None:
 
 def test_no_convergence_is_said() -> None:
     edges = [("a:1", "b:1", "X", 1), ("b:1", "c:1", "X", 1)]
-    ranks = pagerank(Adjacency.from_tables(*graph_tables(edges)), max_iterations=2)
+    ranks = pagerank(adjacency_of(*graph_tables(edges)), max_iterations=2)
     verdict = pagerank_verdict(ranks)
     assert not verdict.passed
     assert "not converged after 2 rounds, residual 0." in verdict.description

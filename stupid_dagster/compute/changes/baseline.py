@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from stupid_dagster.compute.arrays import Floats
 
 MIN_BASELINE = 4
 """With fewer earlier days than this a day isn't judged."""

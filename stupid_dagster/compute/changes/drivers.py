@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stupid_dagster.compute.changes.baseline import Expectation, Floats
+from stupid_dagster.compute.arrays import Floats
+from stupid_dagster.compute.changes.baseline import Expectation
 from stupid_dagster.compute.changes.series import Key, Series
 from stupid_dagster.event_model import EventModel
 

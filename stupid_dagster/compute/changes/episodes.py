@@ -109,8 +109,13 @@ def _runs(
     series = ["metric", "dimension", "member"]
     off = times.filter(pl.col("severity").is_in(WORTH_TELLING))
     groups = off.partition_by([*series, "direction"], as_dict=True, maintain_order=True)
+    # All at once: a filter for each series would go through all rows as often.
+    whole = times.join(off, on=series, how="semi", maintain_order="left")
+    values = {
+        group: rows["value"].to_list()
+        for group, rows in whole.partition_by(series, as_dict=True, maintain_order=True).items()
+    }
     for group, rows in groups.items():
-        same = [pl.col(c) == v for c, v in zip(series, group[:3], strict=True)]
         runs: list[list[dict[str, Any]]] = []
         last = None
         for row in rows.iter_rows(named=True):
@@ -119,7 +124,7 @@ def _runs(
                 runs.append([])
             runs[-1].append(row)
             last = at
-        yield runs, times.filter(same)["value"].to_list()
+        yield runs, values[group[:3]]
 
 
 def _episode(rows: list[dict[str, Any]], values: list[float | None]) -> Episode:

@@ -95,9 +95,9 @@ def size_trends(
     rows = pl.concat([earlier.select("day", "name", "value"), now])
     order = pl.concat([windows, pl.Series([last_day])])
     sizes = np.full((len(order), len(ids)), np.nan)
-    cells = rows.join(
-        pl.DataFrame({"day": order}).with_row_index("window"), on="day"
-    ).join(pl.DataFrame({"name": ids}).with_row_index("column"), on="name")  # fmt: skip
+    windows_of = pl.DataFrame({"day": order}).with_row_index("window")
+    columns_of = pl.DataFrame({"name": ids}).with_row_index("column")
+    cells = rows.join(windows_of, on="day").join(columns_of, on="name")
     sizes[cells["window"].to_numpy(), cells["column"].to_numpy()] = cells["value"].to_numpy()
     expected = expectations(sizes, SIZE_WINDOWS, np.ones_like(sizes), np.zeros(len(ids)))
     return trend_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import polars as pl
 
@@ -32,11 +33,15 @@ def window_history(
     `patterns` that have not vanished by category; of `event_clusters` their number, events,
     and events of noise. All but metrics are dated with the window's last day.
     """
-    rows = [_metrics(tables["trends"], model)] if "trends" in tables else []
+    rows = []
+    found = dict(tables)
+    if "trends" in found:
+        rows.append(_metrics(found["trends"], model))
+        found["trends"] = found["trends"].filter(_day(model) == last_day)
     for table, (kind, counted) in _COUNTED.items():
-        if table in tables:
-            found = counted(tables[table], model, last_day)
-            rows.append(found.with_columns(day=pl.lit(last_day), kind=pl.lit(kind)))
+        if table in found:
+            counts = counted(found[table])
+            rows.append(counts.with_columns(day=pl.lit(last_day), kind=pl.lit(kind)))
     if not rows:
         return TABLES["history"].empty()
     columns = [*_KEY, pl.col("value").cast(pl.Float64)]
@@ -59,8 +64,8 @@ def merge_history(
     stale = (pl.col("day") == last_day) & pl.col("kind").is_in(found_again)
     frames = [own.with_columns(window=pl.lit(last_day), other=pl.lit(False))]
     for window, rows in others:
-        rows = rows.filter(~stale).with_columns(window=pl.lit(window), other=pl.lit(True))
-        frames.append(rows)
+        kept = rows.filter(~stale)
+        frames.append(kept.with_columns(window=pl.lit(window), other=pl.lit(True)))
     by_newest = (pl.col("kind") == METRIC) & (pl.col("name") != NEW_ACTORS)
     distance = (pl.col("window") - pl.col("day")).dt.total_days().abs()
     table = (
@@ -89,15 +94,7 @@ def _sizes(groups: pl.LazyFrame, name: str) -> pl.LazyFrame:
     return largest.select(name=name, value="size")
 
 
-def _clusters(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    return _sizes(table, "cluster_id")
-
-
-def _communities(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    return _sizes(table, "community_id")
-
-
-def _graph(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
+def _graph(table: pl.LazyFrame) -> pl.LazyFrame:
     kind = pl.when(pl.col("type") != "").then(pl.lit(" ") + pl.col("type")).otherwise(pl.lit(""))
     return table.select(name=pl.col("statistic") + kind.fill_null(""), value="value")
 
@@ -109,20 +106,12 @@ def _by_severity(table: pl.LazyFrame) -> pl.LazyFrame:
     return levels.join(found, on="name", how="left").with_columns(pl.col("value").fill_null(0))
 
 
-def _trends(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    return _by_severity(table.filter(_day(model) == last_day))
-
-
-def _anomalies(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
-    return _by_severity(table)
-
-
-def _patterns(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
+def _patterns(table: pl.LazyFrame) -> pl.LazyFrame:
     there = table.filter(pl.col("status").fill_null("new") != VANISHED)
     return there.group_by(name="category").agg(value=pl.len())
 
 
-def _event_clusters(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -> pl.LazyFrame:
+def _event_clusters(table: pl.LazyFrame) -> pl.LazyFrame:
     noise, events = pl.col("event_cluster_id") == NOISE_ID, pl.col("events").cast(pl.Float64)
     counted = table.select(
         clusters=(~noise).sum().cast(pl.Float64),
@@ -132,15 +121,15 @@ def _event_clusters(table: pl.LazyFrame, model: EventModel, last_day: dt.date) -
     return counted.unpivot(variable_name="name", value_name="value")
 
 
-_Counted = Callable[[pl.LazyFrame, EventModel, dt.date], pl.LazyFrame]
-_COUNTED: dict[str, tuple[str, _Counted]] = {
-    "clusters": ("cluster", _clusters),
-    "communities": ("community", _communities),
+_COUNTED: dict[str, tuple[str, Callable[[pl.LazyFrame], pl.LazyFrame]]] = {
+    "clusters": ("cluster", partial(_sizes, name="cluster_id")),
+    "communities": ("community", partial(_sizes, name="community_id")),
     "graph_statistics": ("graph", _graph),
-    "trends": ("trends", _trends),
-    "anomalies": ("anomalies", _anomalies),
+    "trends": ("trends", _by_severity),
+    "anomalies": ("anomalies", _by_severity),
     "patterns": ("patterns", _patterns),
     "event_clusters": ("event_clusters", _event_clusters),
 }
+"""By window table: the `kind` of its rows in `history`, and what makes them (name, value)."""
 HISTORY_TABLES = tuple(_COUNTED)
 """Window tables that `window_history` draws on."""

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.compute.changes.baseline import (
     MIN_BASELINE,
     MIN_SURPRISES,
     NORMAL_Q75,
     RELATIVE_FLOOR,
     Expectation,
-    Floats,
     expectations,
     median,
     third_quartile,

@@ -12,12 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats, Ints
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TIME
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _ZERO_WHEN_ABSENT = ("count", "sum", "distinct")
 _NEEDED = ("grain", "time", "metric", "dimension", "member", "value", "events", "actors")
@@ -121,9 +119,8 @@ def hourly_series(
     yet, or not whole.
     """
     rows = _rows(model, metrics_days, "hour")
-    known = set(rows["day"].unique()).union(days or [])
-    if days is not None:
-        known = set(days)  # The rest of an hour that a midnight cuts is no day of its own.
+    # The rest of an hour that a midnight cuts has rows, and is no day of its own.
+    known = set(rows["day"].unique() if days is None else days)
     calendar = _calendar(known)
     if not calendar:
         return daily_series(model, metrics_days.clear(), [])
@@ -177,10 +174,12 @@ def _whole_hours(model: EventModel, rows: pl.DataFrame) -> pl.DataFrame:
     means = [name for name, rule in model.metrics.items() if rule.kind == "mean"]
     mean = (pl.col("value") * pl.col("events")).sum() / pl.col("events").sum()
     value = pl.when(pl.col("metric").first().is_in(means)).then(mean)
-    return rows.filter(pl.col("value").is_not_null()).group_by("place", *Key._fields).agg(
-        value=value.otherwise(pl.col("value").sum()), events=pl.col("events").sum(),
+    parts = rows.filter(pl.col("value").is_not_null()).group_by("place", *Key._fields)
+    return parts.agg(
+        value=value.otherwise(pl.col("value").sum()),
+        events=pl.col("events").sum(),
         actors=pl.col("actors").sum(),
-    )  # fmt: skip
+    )
 
 
 def _dense(

@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from stupid_dagster.compute.changes.baseline import Expectation, Floats, expectations, usual_days
+from stupid_dagster.compute.arrays import Floats
+from stupid_dagster.compute.changes.baseline import Expectation, expectations, usual_days
 from stupid_dagster.compute.changes.drivers import Driver, find_drivers
 from stupid_dagster.compute.changes.hours import Clock, hourly_expectations, usual_hours
 from stupid_dagster.compute.changes.series import Key, Series, daily_series, hourly_series
+from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import EventModel
 from stupid_dagster.tables import TABLES, TIME, conform
 
@@ -71,10 +73,12 @@ def daily_trends(
     `drivers` of the whole's notable days are by
     `stupid_dagster.compute.changes.drivers.find_drivers`.
 
-    Sorted by metric, dimension, member, time. Raises ComputeError when columns are missing.
+    Sorted by metric, dimension, member, time. Raises ComputeError when columns are missing, and
+    for `baseline_days` below 1.
     """
-    series = _checked(model, baseline_days) and daily_series(model, metrics_days, days)
-    if not series or not len(series.starts):
+    _check(baseline_days)
+    series = daily_series(model, metrics_days, days)
+    if not series.keys:
         return TABLES["trends"].empty()
     noise, least = _noise(model, series, partial(usual_days, baseline_days=baseline_days))
     usual = usual_days(series.events, baseline_days)
@@ -97,8 +101,9 @@ def hourly_trends(
     looked at alone, for members twice. Hours that the last day has not had yet have no rows
     (`stupid_dagster.compute.changes.series.hourly_series`).
     """
-    series = _checked(model, baseline_days) and hourly_series(model, metrics_days, days)
-    if not series or not len(series.starts):
+    _check(baseline_days)
+    series = hourly_series(model, metrics_days, days)
+    if not series.keys:
         return TABLES["trends"].empty()
     clock = Clock(series.day, series.hour)
     usual_of = partial(usual_hours, clock=clock, baseline_days=baseline_days)
@@ -186,10 +191,9 @@ def _run_starts(signs: NDArray[np.int64]) -> NDArray[np.int64]:
     return starts
 
 
-def _checked(model: EventModel, baseline_days: int) -> bool:
+def _check(baseline_days: int) -> None:
     if baseline_days < 1:
-        raise ValueError(f"baseline_days must be at least 1, not {baseline_days}")
-    return bool(model.metrics)
+        raise ComputeError(f"baseline_days is {baseline_days}; it must be at least 1")
 
 
 def _noise(

@@ -21,11 +21,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Bools, Floats, Ints
 from stupid_dagster.errors import ComputeError
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 NOISE = -1
 TOLERANCE = 1e-9

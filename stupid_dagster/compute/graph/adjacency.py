@@ -15,18 +15,16 @@ from stupid_dagster.errors import ComputeError
 
 @dataclass(frozen=True, eq=False)
 class Adjacency:
-    """A weighted graph of n nodes.
+    """A weighted, undirected graph of n nodes.
 
     `ids` and `types` are entity ids, ascending, and their entity types. `matrix` is [n, n] in
-    CSR form, float64, its columns sorted: the weight (in events) between two nodes, over all
-    edges that join them, whatever their types. It is symmetric unless `directed`; then rows
-    are sources and columns targets. The diagonal is empty.
+    CSR form, float64, symmetric, its columns sorted: the weight (in events) between two nodes,
+    over all edges that join them, whatever their types and directions. The diagonal is empty.
     """
 
     ids: pl.Series
     types: pl.Series
     matrix: sparse.csr_array
-    directed: bool = False
 
     @property
     def size(self) -> int:
@@ -35,27 +33,12 @@ class Adjacency:
 
     @property
     def strength(self) -> np.ndarray:
-        """Sum of the weights at each node, float64 [n]; of outgoing edges where directed."""
+        """Sum of the weights at each node, float64 [n]."""
         return np.asarray(self.matrix.sum(axis=1), dtype=np.float64).ravel()
 
     @classmethod
-    def from_tables(
-        cls,
-        nodes: pl.DataFrame,
-        edges: pl.DataFrame | pl.LazyFrame,
-        *,
-        directed: bool = False,
-        include_test: bool = False,
-    ) -> Adjacency:
-        """Return the graph of `graph_nodes` and `graph_edges`, in whatever row order.
-
-        What counts and what is refused is said by `number_graph` and `of`.
-        """
-        return cls.of(number_graph(nodes, edges, include_test=include_test), directed=directed)
-
-    @classmethod
-    def of(cls, graph: NumberedGraph, *, directed: bool = False) -> Adjacency:
-        """Return the matrix of a graph; undirected, the weights of opposite edges add up."""
+    def of(cls, graph: NumberedGraph) -> Adjacency:
+        """Return the matrix of a graph; the weights of opposite edges add up."""
         rows, columns, weights = (
             graph.edges[name].to_numpy() for name in ("source", "target", "weight")
         )
@@ -66,10 +49,9 @@ class Adjacency:
         size = graph.nodes.height
         # The conversion to CSR adds up the entries of parallel edges.
         matrix = sparse.coo_array((weights[used], (rows, columns)), shape=(size, size)).tocsr()
-        if not directed:
-            matrix = (matrix + matrix.T).tocsr()
-            matrix.sort_indices()
-        return cls(graph.nodes["entity_id"], graph.nodes["type"], matrix, directed)
+        matrix = (matrix + matrix.T).tocsr()
+        matrix.sort_indices()
+        return cls(graph.nodes["entity_id"], graph.nodes["type"], matrix)
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,10 +68,10 @@ def communities(
     smallest entity id. The algorithms' own columns are numbered in that order from 0.
     `key_members` is how many of each are listed, best PageRank first; `actor_type` is the entity
     type counted as actors. The same graph (in any row order), seed and previous members give the
-    same tables. Raises ComputeError for a directed graph, for nodes that `pagerank_table` lacks,
-    and for parameters out of range.
+    same tables. Raises ComputeError for nodes that `pagerank_table` lacks, and for parameters out
+    of range.
     """
-    _check(adjacency, algorithm, seed, key_members)
+    _check(algorithm, seed, key_members)
     louvain, leiden = louvain_and_leiden(adjacency, seed=seed)
     propagation = label_propagation(adjacency, seed=seed)
     found = {"louvain": louvain, "leiden": leiden, "label_propagation": propagation.labels}
@@ -174,9 +174,7 @@ def _weights(adjacency: Adjacency, labels: Labels) -> pl.DataFrame:
     )
 
 
-def _check(adjacency: Adjacency, algorithm: str, seed: int, key_members: int) -> None:
-    if adjacency.directed:
-        raise ComputeError("communities are found in the undirected graph: build it undirected")
+def _check(algorithm: str, seed: int, key_members: int) -> None:
     if algorithm not in get_args(Algorithm):
         raise ComputeError(
             f"algorithm is {algorithm!r}; it must be one of {', '.join(get_args(Algorithm))}"

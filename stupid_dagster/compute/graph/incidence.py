@@ -205,7 +205,7 @@ class View:
             entries, owners = entries[used], owners[used]
         return self.graph.ends[entries], owners
 
-    def neighbours(self, node: int) -> tuple[Numbers, Numbers]:
+    def neighbors(self, node: int) -> tuple[Numbers, Numbers]:
         """Return a node's neighbours, ascending, and the weight of all edges to each (int64)."""
         at = slice(self.graph.starts[node], self.graph.starts[node + 1])
         ends, weights = self.graph.ends[at], self.graph.weights[at]

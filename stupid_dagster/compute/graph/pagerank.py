@@ -42,10 +42,10 @@ def pagerank(
     by at most tolerance * damping / (1 - damping), all together), or after `max_iterations`.
     Equal scores are ranked by entity id. `previous` is the previous window's table (entity_id,
     score and type_rank are read), for the columns that compare with it. Raises ComputeError for
-    a directed graph and for parameters out of range. Source: Page, Brin, Motwani, Winograd: The
-    PageRank Citation Ranking, Stanford 1999.
+    parameters out of range. Source: Page, Brin, Motwani, Winograd: The PageRank Citation Ranking,
+    Stanford 1999.
     """
-    _check(adjacency, damping, tolerance, max_iterations)
+    _check(damping, tolerance, max_iterations)
     if not adjacency.size:
         return PageRankResult(_table(adjacency, np.zeros(0), previous), 0, True, 0.0)
     size, strength = adjacency.size, adjacency.strength
@@ -99,9 +99,7 @@ def _table(adjacency: Adjacency, scores: np.ndarray, previous: pl.DataFrame | No
     )
 
 
-def _check(adjacency: Adjacency, damping: float, tolerance: float, max_iterations: int) -> None:
-    if adjacency.directed:
-        raise ComputeError("PageRank is taken on the undirected graph: build it undirected")
+def _check(damping: float, tolerance: float, max_iterations: int) -> None:
     if not 0 <= damping < 1:
         raise ComputeError(f"damping is {damping}; it must be at least 0 and less than 1")
     if not tolerance > 0:

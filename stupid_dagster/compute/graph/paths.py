@@ -138,10 +138,10 @@ def _first_path(ahead: Levels, back: Levels, meeting: Numbers) -> list[int]:
             useful.append(np.unique(owners[there[ends]]))
     path = [source]
     for nodes in reversed(useful if ahead.depth else []):
-        ends, _ = view.neighbours(path[-1])
+        ends, _ = view.neighbors(path[-1])
         path.append(int(ends[np.isin(ends, nodes)][0]))
     while path[-1] != target:
-        ends, _ = view.neighbours(path[-1])
+        ends, _ = view.neighbors(path[-1])
         path.append(int(ends[back.level[ends] == back.level[path[-1]] - 1][0]))
     return path
 
@@ -199,7 +199,7 @@ class _Side:
     ) -> tuple[int, tuple[int, int] | None]:
         """Settle a node; return the best distance, and the edge of the path if it is a new one."""
         self.distance[node] = distance
-        ends, weights = self.view.neighbours(node)
+        ends, weights = self.view.neighbors(node)
         self.work += len(ends) / 128  # A step in Python takes as long as so many in NumPy.
         through = distance + _costs(weights)
         bridge = None
@@ -264,5 +264,5 @@ def _cost(weight: int) -> int:
 
 
 def _weight(view: View, node: int, end: int) -> int:
-    ends, weights = view.neighbours(node)
+    ends, weights = view.neighbors(node)
     return int(weights[np.searchsorted(ends, end)])

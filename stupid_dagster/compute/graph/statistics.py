@@ -55,8 +55,6 @@ def _by_type(statistic: str, counts: pl.DataFrame) -> list[tuple[str, str, float
 
 def _shape(adjacency: Adjacency) -> dict[str, float]:
     size, matrix = adjacency.size, adjacency.matrix
-    if adjacency.directed:
-        matrix = (matrix + matrix.T).tocsr()
     pairs = matrix.nnz / 2
     count, members = connected_components(matrix, directed=False)
     return {

@@ -150,7 +150,7 @@ def _depth_first(
 
 
 def _unseen(view: View, node: int, seen: NDArray[np.bool_]) -> list[int]:
-    ends, _ = view.neighbours(node)
+    ends, _ = view.neighbors(node)
     return ends[~seen[ends]].tolist()
 
 

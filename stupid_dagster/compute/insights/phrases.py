@@ -14,7 +14,6 @@ MONTHS = (
 )
 NEXT_TO_NOTHING = 0.05
 """Means below this say nothing to a reader: 0.001 cancellations."""
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def date_text(day: dt.date) -> str:
@@ -30,8 +29,8 @@ def hour_text(time: dt.datetime, model: EventModel) -> str:
 
 def duration(seconds: float) -> str:
     """Return such as "1 second", "2.5 hours": in the largest unit of which it is two, or one."""
-    unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
-    said = words.number(seconds / length)
+    value, unit = words.in_units(seconds)
+    said = words.number(value)
     return f"{said} {unit if said == '1' else words.plural(unit)}"
 
 

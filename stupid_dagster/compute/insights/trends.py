@@ -28,9 +28,9 @@ MAX_TRENDS = 10
 MAX_TIMES_TOLD, MAX_MEMBERS_TOLD = 3, 4
 """Days (or hours) of an episode, and members with one, that a text names."""
 MAX_ROWS = 50
-_GROUPS = {metric: (kind, word) for (kind, _, metric), word in zip(
-    SIZES.values(), ("segment", "community"), strict=True
-)}  # fmt: skip
+_GROUPS = {
+    metric: (kind, "segment" if kind == "cluster" else kind) for kind, _, metric in SIZES.values()
+}
 """Of each metric of sizes: the kind of group (a dimension), and what it is called."""
 
 

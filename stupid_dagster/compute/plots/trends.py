@@ -66,10 +66,10 @@ def trend_plot(trends: pl.DataFrame, metric: str, grain: str = "day") -> bytes:
         markersize=4 if grain == "day" else 2,
     )
     for severity, colour in SEVERITY_COLOURS.items():
-        marked = [(d, v) for d, v, s in zip(at, rows["value"], rows["severity"], strict=True)
-                  if s == severity]  # fmt: skip
-        if marked:
-            axes.scatter(*zip(*marked, strict=True), color=colour, s=36, zorder=3, label=severity)
+        marked = (rows["severity"] == severity).fill_null(value=False)
+        if marked.any():
+            here, values = at[marked.to_numpy()], floats(rows["value"].filter(marked))
+            axes.scatter(here, values, color=colour, s=36, zorder=3, label=severity)
     # Matplotlib's own date ticks warn about spans of a day or less.
     axes.set_xticks(date2num(ticks), [f"{day:%m-%d}" for day in ticks])
     axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=4)

@@ -21,23 +21,10 @@ MIN_LIFT, MIN_SHARE = 1.1, 0.1
 TOLD_TEXTS, TOLD_CHARACTERS = 20_000, 400
 """Texts of an event type, the most frequent, that fields are read from; longer ones are not."""
 MOST_VALUES, MOST_TOLD = 5, 120
-_LEADING = {
-    "from",
-    "to",
-    "in",
-    "the",
-    "at",
-    "on",
-    "by",
-    "with",
-    "of",
-    "via",
-    "for",
-    "a",
-    "an",
-    "and",
-}
-_UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+_LEADING = frozenset(
+    ["from", "to", "in", "the", "at", "on", "by", "with", "of", "via", "for", "a", "an", "and"]
+)
+"""Words that lead to the value after them."""
 
 
 def event_cluster_profiles(
@@ -132,8 +119,8 @@ def _pattern_figures(lift: float | None, seconds: float | None) -> Iterable[Figu
     if lift is not None and not 1 / MIN_LIFT < lift < MIN_LIFT:
         yield Figure("times as often as by chance", short(lift))
     if seconds is not None:
-        unit, length = next((u for u in _UNITS if seconds >= 2 * u[1]), _UNITS[-1])
-        yield Figure("median time", short(seconds / length), unit)
+        value, unit = words.in_units(seconds)
+        yield Figure("median time", short(value), words.plural(unit))
 
 
 def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:

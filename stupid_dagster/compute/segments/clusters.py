@@ -10,8 +10,9 @@ import polars as pl
 import structlog
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.compute.identity import Identity, centre_distances, match_groups
-from stupid_dagster.compute.segments.kmeans import Fit, Floats, k_means, nearest, silhouette_of
+from stupid_dagster.compute.segments.kmeans import Fit, k_means, nearest, silhouette_of
 from stupid_dagster.compute.segments.scaling import Scaling, scale_features
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model.schema import Features

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.compute.segments.silhouette import distance_matrix, mean_silhouette
-
-Floats = NDArray[np.float64]
 
 FIT_SAMPLE = 10_000
 """Points that the number of groups is chosen on, at most."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from stupid_dagster.compute.arrays import Floats
 
 CLIP = 4.0
 """Scaled values are cut here: together with the percentiles, so that no outlier takes a cluster."""

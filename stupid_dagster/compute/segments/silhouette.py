@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from stupid_dagster.compute.arrays import Floats
 
 
 def distance_matrix(points: Floats) -> Floats:

@@ -95,7 +95,7 @@ def find_entities(
         for column in sample.columns.values()
         if column.name not in {actor, *times} and not_an_entity(column) is None
     }
-    keys = _grouped(sample, dependencies, candidates)
+    keys = _grouped(dependencies, candidates)
     scored = []
     things = [key for key in keys if candidates[key].distinct > _FEW]
     things.sort(key=lambda key: -candidates[key].filled)
@@ -124,9 +124,7 @@ def _titles(sample: Sample, dependencies: Dependencies, actor: str) -> list[str]
     ]
 
 
-def _grouped(
-    sample: Sample, dependencies: Dependencies, candidates: dict[str, Column]
-) -> dict[str, list[str]]:
+def _grouped(dependencies: Dependencies, candidates: dict[str, Column]) -> dict[str, list[str]]:
     """Return key columns to the columns that name the same things."""
     order = sorted(
         candidates,

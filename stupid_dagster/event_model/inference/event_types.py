@@ -157,8 +157,8 @@ def _dependent_columns(
     """
     dependent: dict[str, None] = {}
     several = False
+    folded = {value: kind for kind, found in kinds.spellings.items() for value in found}
     for name, frame in samples.items():
-        folded = {value: kind for kind, found in kinds.spellings.items() for value in found}
         kind = kinds.spelt[name].replace_strict(folded, default=None, return_dtype=pl.String)
         others = frame.drop(kinds.column)
         groups = [

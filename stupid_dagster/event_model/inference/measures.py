@@ -11,9 +11,8 @@ from stupid_dagster.event_model.inference.dependence import Dependencies
 from stupid_dagster.event_model.inference.entities import Entity
 from stupid_dagster.event_model.inference.events import Event
 from stupid_dagster.event_model.inference.sample import Sample
-from stupid_dagster.tables import TABLES
+from stupid_dagster.event_model.references import OWN_FEATURES
 
-_TAKEN = {*TABLES["activity"].schema, *TABLES["features"].schema, "day"}
 _MOST_DISTINCT = 6
 _MOST_MEANS = 6
 _MOST_SHARES = 4
@@ -94,7 +93,7 @@ def draft_metrics(
 
 def _add(made: Measures, parts: list[str], measure: dict[str, Any]) -> str:
     wanted = names.snake(parts, "measure")
-    name = names.unused(wanted, {*made, *_TAKEN})
+    name = names.unused(wanted, {*made, *OWN_FEATURES})
     made[name] = measure
     return name
 

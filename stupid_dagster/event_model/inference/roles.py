@@ -33,14 +33,12 @@ def find_timestamp(sample: Sample, wanted: str | None = None) -> Found:
     there is none.
     """
     candidates = [c for c in sample.columns.values() if c.kind == "time"]
-    if wanted is not None:
-        chosen = _named(sample, wanted)
-        if chosen.kind != "time":
-            raise InferenceError(
-                f"the column {wanted!r} holds no times that can be read, such as "
-                f"{_examples(chosen)}; ISO 8601, epoch seconds and milliseconds can be"
-            )
-        candidates = [chosen, *(c for c in candidates if c is not chosen)]
+    chosen = None if wanted is None else _named(sample, wanted)
+    if chosen is not None and chosen.kind != "time":
+        raise InferenceError(
+            f"the column {wanted!r} holds no times that can be read, such as "
+            f"{_examples(chosen)}; ISO 8601, epoch seconds and milliseconds can be"
+        )
     if not candidates:
         raise InferenceError(
             "no column holds the events' times. Looked for values in ISO 8601, as dates with hours "
@@ -49,11 +47,9 @@ def find_timestamp(sample: Sample, wanted: str | None = None) -> Found:
             "Convert the time to ISO 8601, or write the event model by hand "
             "(docs/event-model.md)"
         )
-    spans = [c.times.span_days for c in candidates if c.times]
-    if wanted is None:
-        candidates.sort(key=lambda c: (-_time_score(sample, c, min(spans)), c.name))
-    best = candidates[0]
-    chosen_columns = [best]
+    shortest = min(c.times.span_days for c in candidates if c.times)
+    candidates.sort(key=lambda c: (-_time_score(sample, c, shortest), c.name))
+    chosen_columns = [chosen or candidates[0]]
     for event_type in sample.rows:
         if not any(c.filled_share(event_type) for c in chosen_columns):
             fitting = [c for c in candidates if c.filled_share(event_type)]

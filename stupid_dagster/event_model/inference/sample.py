@@ -12,9 +12,8 @@ from stupid_dagster.errors import InferenceError
 from stupid_dagster.event_model.expressions import cleaned
 from stupid_dagster.event_model.inference import names
 from stupid_dagster.event_model.inference.columns import Column, count_values
-from stupid_dagster.event_model.references import is_pattern
-from stupid_dagster.event_model.schema import LOCAL_HOUR, EventModel, JunkColumns
-from stupid_dagster.tables import TABLES
+from stupid_dagster.event_model.references import OWN_COLUMNS, is_pattern
+from stupid_dagster.event_model.schema import EventModel, JunkColumns
 
 DEFAULT_NULLS = EventModel.model_fields["nulls"].get_default()
 NULLS = frozenset(
@@ -22,8 +21,6 @@ NULLS = frozenset(
 )
 WEAK_NULLS = frozenset({"na", "-", "--", "?"})
 """These may be values, too: the sign `-`, the continent NA."""
-RESERVED = {*TABLES["documents"].schema, LOCAL_HOUR}
-"""Names that are the engine's own."""
 _JUNK_PARTS = ("\n", "\r", "\t", '{"')
 
 
@@ -97,15 +94,15 @@ def read_sample(samples: Mapping[str, pl.DataFrame]) -> Sample:
     known = list(dict.fromkeys(column for frame in frames.values() for column in frame.columns))
     junk, junk_parts = _junk(known)
     unusable = {*junk, *filter(is_pattern, known)}
-    good = [column for column in known if column.strip() and column not in unusable]
+    good = {column: None for column in known if column.strip() and column not in unusable}
     counts = {
         (event_type, column): count_values(frame[column])
         for event_type, frame in frames.items()
         for column in frame.columns
-        if column in set(good)
+        if column in good
     }
     nulls, checks = _found_nulls(counts)
-    columns = _columns(frames, good, counts, list(dict.fromkeys([*DEFAULT_NULLS, *nulls])))
+    columns = _columns(frames, list(good), counts, list(dict.fromkeys([*DEFAULT_NULLS, *nulls])))
     return Sample(
         event_types=event_types,
         rows={name: frame.height for name, frame in frames.items()},
@@ -209,26 +206,25 @@ def _columns(
     for group in groups.values():
         # The spelling that shows most words is the easiest to read.
         group.sort(key=lambda name: (-len(names.words(name)), -filled[name], name))
-        merged = [group[0]]
+        merged = columns[group[0]] = [group[0]]
         for other in group[1:]:
-            same = all(_agree(frames, merged_one, other, nulls) for merged_one in merged)
-            (merged if same else columns.setdefault(other, [other])).append(other)
-        columns[group[0]] = merged
+            if all(_agree(frames, spelling, other, nulls) for spelling in merged):
+                merged.append(other)
+            else:
+                columns[other] = [other]
     found = {}
     for name, spellings in columns.items():
         field_name = _field_name(name, {*good, *found})
-        found[field_name] = _column(
-            field_name, list(dict.fromkeys(spellings)), frames, clean, nulls
-        )
+        found[field_name] = _column(field_name, spellings, frames, clean, nulls)
     return found
 
 
 def _field_name(column: str, taken: set[str]) -> str:
     """Return the column's name, or another for one that can't be a field's or stand in a text."""
-    if column in RESERVED:
+    if column in OWN_COLUMNS:
         return names.unused(f"source_{column}", taken)
     odd = column != column.strip() or set(column) & set("{}:") or not column.isprintable()
-    return names.unused(names.snake([column], "column"), taken | RESERVED) if odd else column
+    return names.unused(names.snake([column], "column"), taken | OWN_COLUMNS) if odd else column
 
 
 def _column(

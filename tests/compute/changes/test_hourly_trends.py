@@ -35,6 +35,14 @@ def hours_of(zone: str, first: dt.date, days: int) -> list[dt.datetime]:
     return [start + n * HOUR for n in range(int((end - start) / HOUR))]
 
 
+def test_days_may_be_any_iterable() -> None:
+    values = {time: 10.0 for time in hours_of("UTC", FIRST, 6)}
+    days = [FIRST + dt.timedelta(n) for n in range(6)]
+    listed = hourly_trends(in_zone("UTC"), rows_of(values).lazy(), days=days)
+    assert listed.height > 100
+    assert hourly_trends(in_zone("UTC"), rows_of(values).lazy(), days=iter(days)).equals(listed)
+
+
 def rows_of(values: dict[dt.datetime, float], metric: str = "visits", **more: Any) -> pl.DataFrame:
     rows = [
         {"grain": "hour", "time": time, "metric": metric, "dimension": "", "member": "",

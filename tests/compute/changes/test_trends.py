@@ -195,7 +195,7 @@ def test_one_busy_actor_is_no_trend() -> None:
 def test_missing_columns_and_bad_windows_are_refused() -> None:
     with pytest.raises(ComputeError, match="metrics lack the columns value"):
         daily_trends(shop(), metric_rows([]).drop("value").lazy())
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ComputeError, match="at least 1"):
         trends_of([], baseline_days=0)
 
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from stupid_dagster.compute.graph.adjacency import Adjacency
 from stupid_dagster.compute.graph.communities import Algorithm, CommunityResult, communities
 from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import (
+    adjacency_of,
     graph_tables,
     graphs,
     networkx_graph,
@@ -31,7 +31,7 @@ def found(
     algorithm: Algorithm = "leiden",
     previous: CommunityResult | None = None,
 ) -> CommunityResult:
-    adjacency = Adjacency.from_tables(*tables)
+    adjacency = adjacency_of(*tables)
     return communities(
         adjacency,
         pagerank(adjacency).table,
@@ -198,7 +198,7 @@ def test_nodes_without_edges_are_in_no_community(nodes: list[str]) -> None:
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"algorithm": "guess"}, {"key_members": -1}])
 def test_parameters_out_of_range(wrong: dict[str, float]) -> None:
-    adjacency = Adjacency.from_tables(*graph_tables([], nodes=["a:1"]))
+    adjacency = adjacency_of(*graph_tables([], nodes=["a:1"]))
     table = pagerank(adjacency).table
     with pytest.raises(ComputeError, match=next(iter(wrong))):
         communities(adjacency, table, "a", **{"seed": 1, "algorithm": "leiden", **wrong})  # pyright: ignore[reportArgumentType]  # wrong on purpose
@@ -206,10 +206,7 @@ def test_parameters_out_of_range(wrong: dict[str, float]) -> None:
 
 def test_what_does_not_belong_together_is_refused() -> None:
     tables = graph_tables([("a:1", "b:1", "X", 2)])
-    directed = Adjacency.from_tables(*tables, directed=True)
-    adjacency = Adjacency.from_tables(*tables)
+    adjacency = adjacency_of(*tables)
     table = pagerank(adjacency).table
-    with pytest.raises(ComputeError, match="undirected"):
-        communities(directed, table, "a", algorithm="leiden", seed=1)
     with pytest.raises(ComputeError, match="1 nodes of the graph have no PageRank"):
         communities(adjacency, table.head(1), "a", algorithm="leiden", seed=1)

@@ -24,8 +24,8 @@ def incidence(nodes: pl.DataFrame, edges: pl.DataFrame) -> Incidence:
     return Incidence.of(number_graph(nodes, edges, include_test=True))
 
 
-def neighbours(view: View, entity_id: str) -> dict[str, int]:
-    ends, weights = view.neighbours(view.graph.number(entity_id))
+def neighbors(view: View, entity_id: str) -> dict[str, int]:
+    ends, weights = view.neighbors(view.graph.number(entity_id))
     assert np.all(np.diff(ends) > 0)
     return dict(zip(view.graph.ids.gather(ends), weights.tolist(), strict=True))
 
@@ -49,7 +49,7 @@ def test_neighbours_are_the_edges_other_ends(
                 expected[source][target] += weight
             if direction != "out":
                 expected[target][source] += weight
-    assert {entity: neighbours(view, entity) for entity in graph.ids} == expected
+    assert {entity: neighbors(view, entity) for entity in graph.ids} == expected
     # All at once, parallel edges apart, and seen from the other side.
     ends, owners = view.expand(np.arange(graph.size))
     assert {
@@ -61,27 +61,27 @@ def test_neighbours_are_the_edges_other_ends(
     }
     back = view.reversed()
     for entity in graph.ids:
-        assert set(neighbours(back, entity)) == {e for e, row in expected.items() if entity in row}
+        assert set(neighbors(back, entity)) == {e for e, row in expected.items() if entity in row}
     assert view.work(np.arange(graph.size)) == len(graph.ends)
 
 
 def test_more_weight_than_32_bits_hold() -> None:
     edges = [("a:1", "b:1", kind, 2**32 - 1) for kind in ("X", "Y", "Z")]
     graph = incidence(*graph_tables(edges))
-    assert neighbours(graph.view(), "b:1") == {"a:1": 3 * (2**32 - 1)}
+    assert neighbors(graph.view(), "b:1") == {"a:1": 3 * (2**32 - 1)}
 
 
 def test_kinds_beyond_a_byte() -> None:
     edges = [("a:1", "b:1", f"X{n:03}", n + 1) for n in range(200)]
     graph = incidence(*graph_tables(edges))
-    assert neighbours(graph.view(["X199"], "in"), "b:1") == {"a:1": 200}
-    assert neighbours(graph.view(["X199"], "out"), "b:1") == {}
+    assert neighbors(graph.view(["X199"], "in"), "b:1") == {"a:1": 200}
+    assert neighbors(graph.view(["X199"], "out"), "b:1") == {}
 
 
 def test_no_nodes_and_no_edges() -> None:
     assert incidence(*graph_tables([])).size == 0
     alone = incidence(*graph_tables([("a:1", "a:1", "X", 1)]))
-    assert neighbours(alone.view(), "a:1") == {}
+    assert neighbors(alone.view(), "a:1") == {}
 
 
 @pytest.mark.parametrize("entity_id", ["", "a", "a:0", "a:10", "b:1", "z"])

@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.compute.graph.adjacency import Adjacency
 from stupid_dagster.compute.graph.modularity_methods import louvain_and_leiden
 from stupid_dagster.compute.graph.partitions import modularity
-from tests.compute.graphs import graph_tables, graphs, networkx_graph, planted, unhurried
+from tests.compute.graphs import (
+    adjacency_of,
+    graph_tables,
+    graphs,
+    networkx_graph,
+    planted,
+    unhurried,
+)
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
@@ -26,7 +32,7 @@ def random_graph(seed: int) -> Tables:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_worse_than_networkx(seed: int) -> None:
     tables = random_graph(seed)
-    graph, adjacency = networkx_graph(*tables), Adjacency.from_tables(*tables)
+    graph, adjacency = networkx_graph(*tables), adjacency_of(*tables)
     greedy = nx.community.greedy_modularity_communities(graph, weight="weight")
     theirs = nx.community.louvain_communities(graph, seed=seed)
     louvain, leiden = (modularity(adjacency, x) for x in louvain_and_leiden(adjacency, seed=seed))
@@ -40,7 +46,7 @@ def test_no_worse_than_networkx(seed: int) -> None:
 @unhurried
 @given(graphs(), st.integers(0, 2**31))
 def test_no_worse_than_each_node_alone_or_all_together(tables: Tables, seed: int) -> None:
-    adjacency = Adjacency.from_tables(*tables)
+    adjacency = adjacency_of(*tables)
     least = max(
         modularity(adjacency, np.arange(adjacency.size)),
         modularity(adjacency, np.zeros(adjacency.size, dtype=np.int64)),
@@ -54,7 +60,7 @@ def test_networkit_s_threads_are_left_as_they_were() -> None:
     import networkit
 
     before = networkit.getMaxNumberOfThreads()
-    adjacency = Adjacency.from_tables(*graph_tables(planted(groups=3, size=10, seed=2)))
+    adjacency = adjacency_of(*graph_tables(planted(groups=3, size=10, seed=2)))
     results = []
     try:
         for threads in (2, 3):
@@ -69,7 +75,7 @@ def test_networkit_s_threads_are_left_as_they_were() -> None:
 def test_the_seed_counts_whatever_ran_before() -> None:
     ends = np.random.default_rng(0).integers(0, 400, (1500, 2))
     edges = {(f"a:{a}", f"a:{b}", "X", 1) for a, b in ends if a < b}
-    adjacency = Adjacency.from_tables(*graph_tables(edges))
+    adjacency = adjacency_of(*graph_tables(edges))
     first = louvain_and_leiden(adjacency, seed=3)
     others = [louvain_and_leiden(adjacency, seed=seed)[1] for seed in range(4, 10)]
     np.testing.assert_array_equal(first, louvain_and_leiden(adjacency, seed=3))

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stupid_dagster.compute.graph.adjacency import Adjacency
 from stupid_dagster.compute.graph.partitions import largest_first, modularity, split_disconnected
-from tests.compute.graphs import graph_tables, graphs, networkx_graph, unhurried
+from tests.compute.graphs import adjacency_of, graph_tables, graphs, networkx_graph, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
@@ -17,7 +16,7 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]
 @unhurried
 @given(graphs(), st.integers(0, 100))
 def test_modularity_of_any_partition_is_networkx_s(tables: Tables, seed: int) -> None:
-    adjacency = Adjacency.from_tables(*tables)
+    adjacency = adjacency_of(*tables)
     labels = np.random.default_rng(seed).integers(0, 4, adjacency.size)
     graph = networkx_graph(*tables)
     if graph.number_of_edges():
@@ -31,7 +30,7 @@ def test_modularity_of_any_partition_is_networkx_s(tables: Tables, seed: int) ->
 @unhurried
 @given(graphs(), st.integers(0, 100))
 def test_communities_in_pieces_are_taken_apart(tables: Tables, seed: int) -> None:
-    adjacency = Adjacency.from_tables(*tables)
+    adjacency = adjacency_of(*tables)
     labels = np.random.default_rng(seed).integers(0, 3, adjacency.size)
     split = split_disconnected(adjacency, labels)
     graph = networkx_graph(*tables)
@@ -51,7 +50,7 @@ def test_communities_in_pieces_are_taken_apart(tables: Tables, seed: int) -> Non
 
 def test_a_torn_community() -> None:
     edges = [("a:1", "a:2", "X", 1), ("a:3", "a:4", "X", 1), ("a:4", "a:5", "X", 1)]
-    adjacency = Adjacency.from_tables(*graph_tables(edges))
+    adjacency = adjacency_of(*graph_tables(edges))
     torn = np.array([0, 1, 1, 0, 0])
     np.testing.assert_array_equal(split_disconnected(adjacency, torn), [0, 1, 2, 3, 3])
 

@@ -4,24 +4,23 @@ import networkx as nx
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from stupid_dagster.compute.graph.adjacency import Adjacency, number_graph
 from stupid_dagster.compute.graph.degrees import degrees
 from stupid_dagster.compute.graph.statistics import graph_statistics
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.tables import TABLES
-from tests.compute.graphs import graph_tables, graphs, networkx_graph, unhurried
+from tests.compute.graphs import adjacency_of, graph_tables, graphs, networkx_graph, unhurried
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
 @unhurried
-@given(graphs(), st.booleans())
-def test_numbers_are_networkx_s(tables: Tables, directed: bool) -> None:
+@given(graphs())
+def test_numbers_are_networkx_s(tables: Tables) -> None:
     nodes, edges = tables
     numbered = number_graph(nodes, edges)
-    table = graph_statistics(numbered, Adjacency.of(numbered, directed=directed))
+    table = graph_statistics(numbered, Adjacency.of(numbered))
     assert dict(table.schema) == TABLES["graph_statistics"].schema
     overall = dict(table.filter(pl.col("type") == "").select("statistic", "value").iter_rows())
 
@@ -86,6 +85,6 @@ def test_smallest_graphs(nodes: list[str]) -> None:
 
 def test_an_adjacency_of_another_graph_is_refused() -> None:
     graph = number_graph(*graph_tables([("a:1", "b:1", "X", 2)]))
-    other = Adjacency.from_tables(*graph_tables([("a:1", "c:1", "X", 2)]))
+    other = adjacency_of(*graph_tables([("a:1", "c:1", "X", 2)]))
     with pytest.raises(ComputeError, match="another graph"):
         graph_statistics(graph, other)

@@ -114,6 +114,16 @@ def test_an_event_type_with_another_time_adds_it() -> None:
     assert sorted(draft.timestamp_fields) == ["doneAt", "time"]
 
 
+def test_what_a_named_time_lacks_is_taken_from_the_best_of_the_others() -> None:
+    born = [f"{2000 + n % 20}-05-05T00:00:00Z" for n in range(ROWS)]
+    other = {"birthDate": born, **orders(2)}
+    other["doneAt"] = other.pop("time")
+    samples = {"Order": strings(orders()), "Refund": strings(other)}
+
+    assert infer_model(samples, "x").timestamp_fields == ["doneAt", "time"]
+    assert infer_model(samples, "x", timestamp="time").timestamp_fields == ["time", "doneAt"]
+
+
 def test_amounts_of_money_are_measures_though_a_few_cells_hold_words() -> None:
     rows = 200
     frame = pl.DataFrame(

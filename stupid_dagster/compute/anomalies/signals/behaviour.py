@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.anomalies.signals.evidence import Evidence, Floats, columns_of
+from stupid_dagster.compute.anomalies.signals.evidence import Evidence, columns_of
 from stupid_dagster.compute.anomalies.signals.surprise import against_own_usual
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.event_model import EventModel
 
 HISTORY_DAYS = 7

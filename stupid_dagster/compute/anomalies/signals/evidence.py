@@ -11,11 +11,9 @@ from typing import Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from stupid_dagster.compute.arrays import Floats
 from stupid_dagster.compute.segments.scaling import NORMAL_IQR, SKEWED, skewness
-
-Floats = NDArray[np.float64]
 
 LEVELS = (0.1, 0.01)
 """Shares of the actors at which a tail is measured; what fewer than 1 % do doesn't bend it."""

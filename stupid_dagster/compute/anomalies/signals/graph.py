@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from stupid_dagster.compute.anomalies.signals.behaviour import DAYS
-from stupid_dagster.compute.anomalies.signals.evidence import Evidence, Floats, columns_of, compared
+from stupid_dagster.compute.anomalies.signals.evidence import Evidence, columns_of, compared
 from stupid_dagster.compute.anomalies.signals.links import WindowLinks, by_relation
 from stupid_dagster.compute.anomalies.signals.surprise import (
     TRIMMED,
@@ -14,6 +14,7 @@ from stupid_dagster.compute.anomalies.signals.surprise import (
     against_others,
     against_own_usual,
 )
+from stupid_dagster.compute.arrays import Floats
 
 _Items = dict[str, tuple[Floats, ...]]
 

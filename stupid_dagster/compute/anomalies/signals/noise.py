@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.anomalies.signals.evidence import (
-    Evidence,
-    Floats,
-    columns_of,
-    full_rarity,
-)
+from stupid_dagster.compute.anomalies.signals.evidence import Evidence, columns_of, full_rarity
 from stupid_dagster.compute.anomalies.signals.surprise import against_others
+from stupid_dagster.compute.arrays import Floats
 
 CONFIDENCE = 1.96
 """Normal quantile of a two-sided 95 % interval."""

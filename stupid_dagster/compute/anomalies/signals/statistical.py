@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from stupid_dagster.compute.anomalies.signals.evidence import Evidence, Floats, columns_of, compared
+from stupid_dagster.compute.anomalies.signals.evidence import Evidence, columns_of, compared
+from stupid_dagster.compute.arrays import Floats
 
 
 def statistical_evidence(

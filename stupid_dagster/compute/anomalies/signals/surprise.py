@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc, gammainc
 
-from stupid_dagster.compute.anomalies.signals.evidence import Floats, tail_rarity
+from stupid_dagster.compute.anomalies.signals.evidence import tail_rarity
+from stupid_dagster.compute.arrays import Floats
 
 TRIMMED = 0.01
 """Share of the actors, those farthest off, that don't tell what is usual."""

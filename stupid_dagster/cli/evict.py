@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.errors import DamagedError, MissingVersionError
 from stupid_dagster.settings import Settings
 

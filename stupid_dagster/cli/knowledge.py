@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.settings import Settings
 
 SHOWN = 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.cli.knowledge import shown_value
 from stupid_dagster.settings import Settings
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.cli.words import tell_words
 from stupid_dagster.errors import ComputeError, SettingsError
 from stupid_dagster.settings import Settings

@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 from fastapi import Response
 
-from stupid_dagster.api.media import ARROW, CSV, JSON, Wanted
+from stupid_dagster.api.media import ARROW, CSV, JSON, AnswerForm
 from stupid_dagster.query import Page, SnapshotReader
 
 
@@ -35,11 +35,11 @@ class Answers:
     def __init__(
         self,
         reader: SnapshotReader,
-        wanted: Wanted | None = None,
+        wanted: AnswerForm | None = None,
         served: Callable[[int], Any] = lambda rows: None,
     ) -> None:
         self.reader = reader
-        self.wanted = wanted or Wanted()
+        self.wanted = wanted or AnswerForm()
         self._served = served
 
     def data(self, **parts: Any) -> Response:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from stupid_dagster import __version__
 from stupid_dagster.api.answers import Answers
 from stupid_dagster.api.errors import NotModified
-from stupid_dagster.api.media import Wanted, choose, entity_tag, matches
+from stupid_dagster.api.media import AnswerForm, choose, entity_tag, matches
 from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.deadline import deadline
 from stupid_dagster.errors import InvalidQueryError, hint
@@ -183,7 +183,7 @@ def _step_seconds(request: Request) -> float:
     return request.app.state.project.settings.step_seconds
 
 
-def wanted(request: Request) -> Wanted:
+def wanted(request: Request) -> AnswerForm:
     """Return the form that a request wants its answer in; refuses (406) what the route hasn't.
 
     What the OpenAPI page lists is what there is.
@@ -197,7 +197,7 @@ def wanted(request: Request) -> Wanted:
         raise HTTPException(
             406, f"Accept: {(accept or '')[:200]}: this answer comes as {' or '.join(offers)}"
         )
-    return Wanted(
+    return AnswerForm(
         media,
         # What it differs by beside is `api.packing`'s.
         (("Vary", "Accept"), ("Cache-Control", "no-cache")),
@@ -205,7 +205,7 @@ def wanted(request: Request) -> Wanted:
     )
 
 
-def _answers(request: Request, reader: SnapshotReader, form: Wanted) -> Answers:
+def _answers(request: Request, reader: SnapshotReader, form: AnswerForm) -> Answers:
     return Answers(reader, form, metrics_of(request.app).rows.inc)
 
 

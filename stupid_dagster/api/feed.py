@@ -9,7 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from stupid_dagster.errors import StoreError
 from stupid_dagster.query import KeptSnapshots
-from stupid_dagster.query.insights import InsightEvent, Told, Wanted, first_events, next_events
+from stupid_dagster.query.insights import (
+    InsightEvent,
+    InsightFilter,
+    SnapshotInsights,
+    first_events,
+    next_events,
+)
 
 REMEMBERED = 8
 """Snapshots whose insights are kept, so that who lost the connection hears what has changed."""
@@ -23,7 +29,7 @@ class InsightFeed:
 
     def __init__(self, snapshots: KeptSnapshots) -> None:
         self.snapshots = snapshots
-        self._told: dict[str, Told] = {}
+        self._told: dict[str, SnapshotInsights] = {}
         """By snapshot, the newest last."""
         self._changed = asyncio.Event()
         self._stopped = False
@@ -39,11 +45,11 @@ class InsightFeed:
         self._stopped = True
         self._announce()
 
-    async def current(self) -> Told:
+    async def current(self) -> SnapshotInsights:
         """Return what the published snapshot tells; raises StoreError."""
         with self.snapshots.use() as reader:
             if reader.id not in self._told:
-                self._told[reader.id] = await run_in_threadpool(Told.of, reader)
+                self._told[reader.id] = await run_in_threadpool(SnapshotInsights.of, reader)
             # Published again, it's the newest again.
             told = self._told[reader.id] = self._told.pop(reader.id)
             for snapshot in list(self._told)[:-REMEMBERED]:
@@ -51,7 +57,7 @@ class InsightFeed:
             return told
 
     async def events(
-        self, wanted: Wanted, last_id: str | None
+        self, wanted: InsightFilter, last_id: str | None
     ) -> AsyncIterator[InsightEvent | StoreError]:
         """Yield what there is, then what changes, until the server stops.
 
@@ -61,7 +67,7 @@ class InsightFeed:
         one that isn't known any more, all is told again. Raises StoreError when nothing can be
         told at first.
         """
-        sent: Told | None = None
+        sent: SnapshotInsights | None = None
         changed = self._changed
         now = await self.current()
         while not self._stopped:
@@ -80,7 +86,7 @@ class InsightFeed:
             except StoreError as error:
                 yield error
 
-    def _reached(self, last_id: str | None) -> tuple[Told, str] | None:
+    def _reached(self, last_id: str | None) -> tuple[SnapshotInsights, str] | None:
         snapshot, _, insight_id = (last_id or "").partition("/")
         told = self._told.get(snapshot)
         return (told, insight_id) if told and insight_id in told.insights else None

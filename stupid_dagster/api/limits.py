@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stupid_dagster.api import sending
-from stupid_dagster.api.errors import problem
+from stupid_dagster.api.errors import NOT_ALLOWED, problem
 
 MOST_BODY = 1 << 20
 """Bytes of a request's body."""
@@ -222,7 +222,7 @@ async def _refuse(
     headers: dict[str, str] | None = None,
 ) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": detail[:100]})
+        await send({"type": "websocket.close", "code": NOT_ALLOWED, "reason": detail[:100]})
         return
     # What is left of a body isn't read.
     closing = {"Connection": "close"} if status in (408, 413) else {}

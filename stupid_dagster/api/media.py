@@ -14,7 +14,7 @@ TABULAR = (JSON, CSV, ARROW)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AnswerForm:
     """What a request wants of its answer: a media type, and the headers that go with it.
 
     `query` has the request's parameters, for the link to the next page.

@@ -140,7 +140,8 @@ def _late(arrivals: Arrivals, now: float) -> list[str]:
     if waiting := arrivals.waiting:
         oldest = min(waiting, key=lambda path: waiting[path].since)
         seconds = now - waiting[oldest].since
-        late.append(f"files new or still changing: {len(waiting)} ({oldest} for {seconds:.0f} s)")
+        since = f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
+        late.append(f"files new or still changing: {len(waiting)} ({oldest} for {since})")
     if arrivals.unread:
         late.append(f"files left to be read at the next look: {len(arrivals.unread)}")
     return late

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def ask(
     ):
         for question in questions:
             console.print(f"[bold]{escape(question)}[/]")
-            told = _Told(show_plan)
+            told = _Printer(show_plan)
             with console.status("planning ..."):
                 asking.ask(reader, question, session=session.id, on_event=told.event)
 
@@ -96,7 +96,7 @@ def _show_prompts(reader: SnapshotReader, questions: tuple[str, ...]) -> None:
     click.echo(f"For {to}. Results are sent by the same rules. Nothing was sent.")
 
 
-class _Told:
+class _Printer:
     """Prints what happens to a question as it does."""
 
     def __init__(self, show_plan: bool) -> None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from stupid_dagster import connect
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.compute.words import first_few
 from stupid_dagster.event_model import EventModel, load_event_model
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
@@ -150,7 +151,7 @@ def show_rejects(rejects: pl.DataFrame) -> None:
 
 
 @click.command()
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.argument("day", type=DAY)
 @click.pass_obj
 def rejects(settings: Settings, day: datetime) -> None:
     """Show what was set aside of a day that was made, and why."""

@@ -23,7 +23,9 @@ def errors_to(stream: TextIO) -> Iterator[None]:
     try:
         yield
     except StupidError as error:
-        Console(file=stream, highlight=False).print(f"[red]error:[/] {escape(str(error))}")
+        # In a file or a pipe a message is one line: it is searched for, and paths are copied.
+        shown = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+        shown.print(f"[red]error:[/] {escape(str(error))}")
         raise SystemExit(1) from error
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from stupid_dagster.cli.console import console
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.samples.flights import write_flights
 from stupid_dagster.settings import Settings
-
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.command()

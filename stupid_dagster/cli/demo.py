@@ -19,8 +19,9 @@ QUESTION = "cancelled flight from Newark in the evening"
 @click.pass_obj
 def demo(settings: Settings) -> None:
     """Make the sample's days and window, and print what they show."""
-    from stupid_dagster.cli.findings import show_findings, show_search
+    from stupid_dagster.cli.findings import show_findings
     from stupid_dagster.cli.run import run_days_and_window
+    from stupid_dagster.cli.search import show_search
     from stupid_dagster.project import Project, days_between
 
     first, last = settings.partitions_start, settings.partitions_end

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.errors import EmbedderError
 from stupid_dagster.settings import Settings
 

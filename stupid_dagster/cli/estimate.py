@@ -126,6 +126,7 @@ def _environment(
         name: value
         for name in SETTINGS
         if name in settings.sources
+        and name not in ("inbox", "window_anchor")
         and not name.startswith(("llm", "api_", *(["embedder"] if bundled else [])))
         and (value := getattr(settings, name)) not in (None, ())
     }
@@ -141,7 +142,6 @@ def _environment(
         "kept_windows": 1,
         "garbage_minutes": 0,
     }
-    told = {name: value for name, value in told.items() if name not in {"inbox", "window_anchor"}}
     variables = {
         f"STUPID_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
         for name, value in told.items()

@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.errors import DamagedError, MissingVersionError
 from stupid_dagster.settings import Settings
 
@@ -53,6 +53,7 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
         with existing_instance(project) as instance:
             records = stale_records(instance, eviction) if instance else {}
         _show_plan(project, eviction, left, records)
+        _show_outdated(project, eviction)
         return
     with open_instance(project) as instance:
         _show_plan(project, eviction, left, stale_records(instance, eviction))
@@ -108,11 +109,15 @@ def _show_waiting(left: Leftovers) -> None:
 
 
 def _show_windows(project: Project, eviction: Eviction) -> None:
-    from stupid_dagster.stages.evict import evicted_of_published
-
     going = eviction.stale.get("catalog", ())
     windows = [day for day in project.lake.partitions("catalog") if day not in going]
     console.print(f"windows that remain: {', '.join(windows) or 'none'}")
+
+
+def _show_outdated(project: Project, eviction: Eviction) -> None:
+    """Print whether the published window is made of days that would go; else the audit does."""
+    from stupid_dagster.stages.evict import evicted_of_published
+
     if days := evicted_of_published(project, eviction):
         console.print(
             f"[yellow]the published window is made of {len(days)} of the evicted days[/] "

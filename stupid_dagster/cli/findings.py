@@ -1,19 +1,15 @@
-"""Print what a snapshot knows."""
+"""What a run of the demo found, printed: segments, communities, ranks, trends, insights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import polars as pl
 from rich.markup import escape
 from rich.padding import Padding
 
-from stupid_dagster.cli.as_of import snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.deadline import deadline
 from stupid_dagster.project import Project
-from stupid_dagster.query.reader import SnapshotReader
 from stupid_dagster.stores.snapshots import Snapshot, open_snapshot
 
 
@@ -36,26 +32,6 @@ def show_findings(project: Project, *, ranked: Sequence[str], most: int = 8) -> 
         )
     _show_trends(snapshot, project.model.timezone)
     _show_insights(snapshot)
-
-
-def show_search(
-    project: Project,
-    text: str,
-    *,
-    limit: int = 10,
-    event_types: Sequence[str] = (),
-    mode: str = "vector",
-    as_of: datetime | None = None,
-) -> None:
-    """Print the texts of the published window, or that `as_of` a day, nearest to a text."""
-    seconds = project.settings.step_seconds
-    with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader, deadline(seconds):
-        found = reader.search(text, mode=mode, event_types=event_types or None, limit=limit)
-    show_table(
-        f"Nearest to {text!r}",
-        ["score", "events", "text", "example"],
-        found.select(pl.col("score").round(3), "count", "text", "example").iter_rows(),
-    )
 
 
 def _show_counts(snapshot: Snapshot) -> None:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from stupid_dagster.errors import InferenceError
 from stupid_dagster.event_model.inference import Draft, infer_model
 from stupid_dagster.ingest.sampling import sample_landing
 
@@ -55,8 +56,13 @@ def infer(
     if out is None:
         click.echo(draft.yaml, nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(draft.yaml, encoding="utf-8")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(draft.yaml, encoding="utf-8")
+        except OSError as error:
+            raise InferenceError(
+                f"{out} can't be written ({error.strerror}); give another file with --out"
+            ) from error
     _summarise(draft, folder, out)
 
 

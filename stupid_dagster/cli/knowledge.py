@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.settings import Settings
 
 SHOWN = 20
@@ -48,7 +48,7 @@ def knowledge(
 ) -> None:
     """Show a knowledge table of the window, or which there are."""
     from stupid_dagster.project import Project
-    from stupid_dagster.query import SnapshotReader, parse_filter
+    from stupid_dagster.query import SnapshotReader
     from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
     from stupid_dagster.tables import TABLES
 
@@ -60,9 +60,8 @@ def knowledge(
         show_table("Knowledge tables", ["table", "rows", "what"], rows)
         return
     with SnapshotReader(project, snapshot) as reader:
-        filters = [parse_filter(text) for text in where]
         wanted = columns.split(",") if columns else [*FIRST_COLUMNS.get(table, ())] or None
-        page = reader.knowledge(table, filters=filters, sort=sort, limit=limit, columns=wanted)
+        page = reader.knowledge(table, filters=where, sort=sort, limit=limit, columns=wanted)
     found = page.rows
     if table == "digest" and not columns:
         for row in found.iter_rows(named=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def label(
     from stupid_dagster.errors import MissingVersionError
     from stupid_dagster.llm.digest import asking
     from stupid_dagster.llm.labelling.checks import LabelAnswer
-    from stupid_dagster.llm.labelling.prompts import again
+    from stupid_dagster.llm.labelling.prompts import repair_messages
     from stupid_dagster.llm.privacy import has_pseudonym_key
-    from stupid_dagster.llm.provider import again as asked_again
+    from stupid_dagster.llm.provider import form_repair_messages
     from stupid_dagster.llm.schemas import schema_text, strict_schema
     from stupid_dagster.project import Project
     from stupid_dagster.stages.digest import digest_prompt
@@ -51,13 +51,13 @@ def label(
         asked = digest_prompt(project, last_day)
         prompts = [("digest", asked)] if asked else []
         schema = strict_schema(asking.DigestAnswer)
-        repair = again(wrong, asking.DigestAnswer(sentences=[]))
+        repair = repair_messages(wrong, asking.DigestAnswer(sentences=[]))
     else:
         found = label_prompts(project, last_day)
         prompts = [(f"{profile.kind} {profile.subject}", asked) for profile, asked in found]
         schema = strict_schema(LabelAnswer)
         empty = LabelAnswer.model_construct(label="...", description="...", distinguishing=[])
-        repair = again(wrong, empty)
+        repair = repair_messages(wrong, empty)
     for title, messages in prompts[:most]:
         click.secho(f"== {title}", bold=True)
         _print(messages)
@@ -67,7 +67,7 @@ def label(
         _heading("What follows an answer that isn't right, once: the answer itself, and why")
         _print(repair)
         _heading("What follows an answer that isn't of the schema's form, once")
-        _print(asked_again("...", "what is wrong with it", schema))
+        _print(form_repair_messages("...", "what is wrong with it", schema))
     characters = sum(len(m.content) for _, messages in prompts for m in messages)
     characters += len(prompts) * len(schema_text(schema))
     to = ", ".join(settings.llm) or "nobody: the setting llm names no provider"

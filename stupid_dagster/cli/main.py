@@ -71,6 +71,7 @@ def _register() -> None:
         mcp,
         plan,
         run,
+        search,
         serve,
         status,
     )
@@ -90,7 +91,7 @@ def _register() -> None:
         label.label,
         plan.plan,
         ask.ask,
-        serve.search,
+        search.search,
         serve.serve,
         serve.dev,
         mcp.mcp,

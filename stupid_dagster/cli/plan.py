@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from stupid_dagster.cli.as_of import as_of_option, snapshot_as_of
 from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.cli.knowledge import shown_value
 from stupid_dagster.settings import Settings
 
@@ -38,7 +38,10 @@ def plan(
     limit: int,
     as_of: datetime | None,
 ) -> None:
-    """Run a query plan: a JSON or YAML file, or - for standard input."""
+    """Run a query plan: a JSON or YAML file, or - for standard input.
+
+    Ends with 1 when the step that it shows has no result.
+    """
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader
     from stupid_dagster.query.plans import explain_plan, run_plan, validate_plan
@@ -51,11 +54,12 @@ def plan(
             _show_valid(checked.model_dump(mode="json"), as_json)
         elif only_explain:
             _show_explained(explain_plan(reader, checked), as_json)
-        elif as_json:
-            click.echo(_as_json(run_plan(reader, checked)))
         else:
-            result = run_plan(reader, checked, on_step=_show_step)
-            _show_rows(result, limit)
+            result = run_plan(reader, checked, on_step=None if as_json else _show_step)
+            if as_json:
+                click.echo(_as_json(result))
+            else:
+                _show_rows(result, limit)
             if result.rendered.rows is None:
                 raise SystemExit(1)
 
@@ -140,16 +144,6 @@ def _show_explained(explained: ExplainedPlan, as_json: bool) -> None:
 
 
 def _as_json(result: PlanResult) -> str:
-    steps = ",".join(_step_json(one) for one in result.steps.values())
+    steps = ",".join(one.as_json(one.rows) for one in result.steps.values())
     render = result.render.model_dump_json()
     return f'{{"render":{render},"seconds":{result.seconds:.4f},"steps":[{steps}]}}'
-
-
-def _step_json(one: StepResult) -> str:
-    told = {
-        **{"id": one.id, "op": one.op, "status": one.status, "truncated": one.truncated},
-        **{"partial": one.partial, "seconds": round(one.seconds, 4), "error": one.error},
-        "notes": one.notes,
-    }
-    rows = "null" if one.rows is None else one.rows.write_json()
-    return f'{json.dumps(told, ensure_ascii=False)[:-1]},"rows":{rows}}}'

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stupid_dagster.cli.console import console, show_table
-from stupid_dagster.cli.data import DAY
+from stupid_dagster.cli.days import DAY
 from stupid_dagster.cli.words import tell_words
 from stupid_dagster.errors import ComputeError, SettingsError
 from stupid_dagster.settings import Settings
@@ -22,7 +22,23 @@ if TYPE_CHECKING:
     from stupid_dagster.project import Project
 
 
-@click.command()
+class _Run(click.Command):
+    """Tells who gives a day as an argument how days are given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options; raises UsageError for an argument."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest:
+            raise click.UsageError(
+                f"run takes no argument, and {rest[0]!r} is one: give days by --from and --to, or "
+                "a window's last day by --window",
+                ctx,
+            )
+        return rest
+
+
+@click.command(cls=_Run)
 @click.option("--from", "first", type=DAY, help="First day; default: the first partition.")
 @click.option("--to", "last", type=DAY, help="Last day; default: the last partition.")
 @click.option(
@@ -113,8 +129,9 @@ def _check_window(project: Project, last_day: date, days: Sequence[str]) -> None
     first, last = project.partition_range
     if not first <= last_day <= last:
         raise SettingsError(
-            f"the window's last day, {last_day}, is not within the partitions, {first} to {last}; "
-            "set `partitions_start` and `partitions_end` in stupid.toml"
+            f"the window's last day, {last_day}, is not within the days that this project has, "
+            f"{first} to {last}; set `partitions_start` and `partitions_end` in stupid.toml to "
+            "have others"
         )
     begin = max(first, last_day - timedelta(days=project.settings.window_days - 1))
     if not {*days} & {*days_between(begin, last_day)} and not project.window_days(last_day):
@@ -203,9 +220,10 @@ def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
     if first > last:
         raise SettingsError(f"the first day, {first}, comes after the last, {last}")
     if not start <= first <= last <= end:
+        asked = f"{first} is" if first == last else f"{first} to {last} are"
         raise SettingsError(
-            f"days {first} to {last} are not within the partitions, {start} to {end}; set "
-            "`partitions_start` and `partitions_end` in stupid.toml"
+            f"{asked} not within the days that this project has, {start} to {end}; set "
+            "`partitions_start` and `partitions_end` in stupid.toml to have others"
         )
     return days_between(first, last)
 

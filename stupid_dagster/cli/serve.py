@@ -1,16 +1,14 @@
-"""`serve`, `search` and `dev`: the kept snapshots, and Dagster's UI."""
+"""`serve` and `dev`: the query API, and Dagster's UI."""
 
 from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
 
 from stupid_dagster.cli.address import address_options, addressed
-from stupid_dagster.cli.as_of import as_of_option
 from stupid_dagster.settings import Settings
 
 
@@ -24,32 +22,6 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 
     loaded = addressed(settings, host, port)
     serve_api(Project(loaded), lambda url: click.echo(f"query API: {url}/docs"))
-
-
-@click.command()
-@click.argument("text")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--type", "event_types", multiple=True, help="Only texts of this event type.")
-@click.option(
-    "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True
-)
-@as_of_option
-@click.pass_obj
-def search(
-    settings: Settings,
-    text: str,
-    limit: int,
-    event_types: tuple[str, ...],
-    mode: str,
-    as_of: datetime | None,
-) -> None:
-    """Find the window's texts that are nearest in meaning."""
-    from stupid_dagster.cli.findings import show_search
-    from stupid_dagster.project import Project
-
-    show_search(
-        Project(settings), text, limit=limit, event_types=event_types, mode=mode, as_of=as_of
-    )
 
 
 @click.command()

@@ -17,7 +17,7 @@ from stupid_dagster.settings import SETTINGS, Settings
 @click.option("--settings", "show_settings", is_flag=True, help="Show each setting instead.")
 @click.pass_obj
 def status(settings: Settings, show_settings: bool) -> None:
-    """Show the published snapshot and the partitions of each table."""
+    """Show the partitions of each table, and the published snapshot."""
     if show_settings:
         show_table(
             f"Settings of {settings.root}",
@@ -58,16 +58,22 @@ def status(settings: Settings, show_settings: bool) -> None:
             )
         )
     show_table(f"Lake {lake.url}", ["table", "partitions", "first", "last", "rows", "bytes"], rows)
+    # What is served, and what is wrong with it, comes last: a terminal shows the end.
     if published_id(lake) is None:
         console.print("nothing is published yet: run `stupid-dagster run`")
         return
     manifest = open_snapshot(lake).manifest
-    console.print(
-        f"published: {manifest.id}, window {manifest.first_day} to {manifest.last_day} "
-        f"({len(manifest.days)} days with events), {len(snapshot_ids(lake))} snapshots kept"
-    )
     windows = [day for day in kept_windows(lake) if day != manifest.last_day]
+    console.print(
+        f"published: the window {manifest.first_day} to {manifest.last_day} "
+        f"({len(manifest.days)} days with events), snapshot {manifest.id}"
+    )
     if windows:
-        console.print(f"earlier windows, for --as-of: ending on {', '.join(windows)}")
+        console.print(f"kept beside it, for --as-of: windows ending on {', '.join(windows)}")
+    if replaced := len(snapshot_ids(lake)) - 1 - len(windows):
+        console.print(
+            f"on disk besides: {replaced} snapshot(s) that were replaced (settings kept_snapshots "
+            "and garbage_minutes say how long they stay)"
+        )
     tell_words(project, manifest.last_day)
     tell_odd_days(project, date.fromisoformat(manifest.last_day))

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from stupid_dagster.embed.remote import RemoteEmbedder, Reply
+from stupid_dagster.embed.remote import ODD_ANSWER, RemoteEmbedder, Reply
 from stupid_dagster.providers import RequestFailed, key_for, openai_failures
 from stupid_dagster.stopping import STOPPED_WITH_WORK
 
@@ -43,7 +43,7 @@ class OpenAIEmbedder(RemoteEmbedder):
         # A server that isn't one of embeddings may answer anything.
         data = getattr(answer, "data", None)
         if not isinstance(data, list):
-            raise RequestFailed("answered what are no embeddings; is embedder_url right?")
+            raise RequestFailed(ODD_ANSWER)
         given = {getattr(one, "index", None): getattr(one, "embedding", None) for one in data}
         if [*sorted(given, key=str)] != sorted(range(len(texts)), key=str):
             raise RequestFailed(f"gave {len(data)} vectors for {len(texts)} texts")

@@ -31,7 +31,7 @@ REQUEST_BYTES = 300_000
 """OpenAI takes 300,000 tokens a request, and no token of a text is shorter than a byte."""
 PATIENCE = 120.0
 _MISSING = "is embedder_model right, is the model pulled, and embedder_url?"
-_ODD = "answered what are no embeddings; is embedder_url right?"
+ODD_ANSWER = "answered what are no embeddings; is embedder_url right?"
 _NEAR = 0.05
 """Seconds before a deadline in which a failure is its doing."""
 _THEN = "What was embedded is kept: run it again when the server answers, and only the rest is sent"
@@ -184,7 +184,7 @@ class RemoteEmbedder(ABC):
         """Return what turns the client's exceptions into RequestFailed."""
 
     def _terms(self) -> Terms:
-        return Terms(self.remote.seconds, "embedder_seconds", _MISSING, _ODD)
+        return Terms(self.remote.seconds, "embedder_seconds", _MISSING, ODD_ANSWER)
 
     @abstractmethod
     def _place(self) -> str:

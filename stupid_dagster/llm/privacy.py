@@ -194,7 +194,7 @@ class Pseudonyms:
             for field in (*chain.from_iterable(_keys(model, name)), *self.names[name])
             if field not in shown
         }
-        self.named = {
+        self.secret_prefixes = {
             rule.prefix for name, rule in model.entities.items() if self._names_secret(name)
         }
         """Prefixes of the types whose entities' names are hidden."""
@@ -209,16 +209,16 @@ class Pseudonyms:
 
     def of(self, entity_type: str, key: str) -> str:
         """Return the pseudonym of an entity: `member-7f3a91c02b`."""
-        return self._named(self._model.entities[entity_type].prefix, key)
+        return self._pseudonym(self._model.entities[entity_type].prefix, key)
 
     def value(self, field: str, value: str) -> str:
         """Return a field's value as it may be shown: keys and names of hidden types not."""
         kind = self._kinds.get(field)
-        return self._named(kind, value) if kind else self.hide(value)
+        return self._pseudonym(kind, value) if kind else self.hide(value)
 
     def name(self, said: str) -> str:
         """Return the pseudonym of words whose type nobody knows: `name-7f3a91c02b`."""
-        return self._named("name", said)
+        return self._pseudonym("name", said)
 
     def has(self, field: str) -> bool:
         """Return whether a field holds keys or names of a hidden type, or is hidden itself."""
@@ -252,7 +252,7 @@ class Pseudonyms:
             return self.between(
                 part,
                 lambda rest: _LOOKS_PERSONAL.sub(
-                    lambda match: self._named(match.lastgroup or "value", match.group()), rest
+                    lambda match: self._pseudonym(match.lastgroup or "value", match.group()), rest
                 ),
             )
 
@@ -347,7 +347,7 @@ class Pseudonyms:
         values = tuple(self.value(field, value) for value in feature.values)
         return dataclasses.replace(feature, values=values)
 
-    def _named(self, kind: str, value: str) -> str:
+    def _pseudonym(self, kind: str, value: str) -> str:
         digest = hmac.new(self._key, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
         pseudonym = ""
         with self._lock:

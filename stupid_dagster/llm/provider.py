@@ -147,7 +147,7 @@ class Provider(ABC):
                 return Completion(value, self.model_id, usage)
             except ValidationError as error:
                 problems = _problems(error)
-            conversation += again(reply.text, problems, wanted)
+            conversation += form_repair_messages(reply.text, problems, wanted)
         raise ProviderError(
             f"{self.model_id} gave no answer of the form that it was asked for, asked twice: "
             f"{problems}; use a model that follows JSON schemas",
@@ -284,7 +284,7 @@ class _Connected:
     ended: bool = False
 
 
-def again(said: str, problems: str, schema: Mapping[str, Any]) -> list[Message]:
+def form_repair_messages(said: str, problems: str, schema: Mapping[str, Any]) -> list[Message]:
     """Return what a model is told whose answer isn't of the form that it was asked for."""
     told = f"That is not right: {problems}. {schema_words(schema)}"
     return [Message("assistant", said or "-"), Message("user", told)]

@@ -16,7 +16,7 @@ _NOT_COMPARED = ("rank", "status", "since")
 
 
 @dataclass(frozen=True)
-class Told:
+class SnapshotInsights:
     """What a snapshot tells: its insights by id, the most important first, as plain JSON."""
 
     snapshot: str
@@ -24,7 +24,7 @@ class Told:
     insights: Mapping[str, Row]
 
     @classmethod
-    def of(cls, reader: SnapshotReader) -> Told:
+    def of(cls, reader: SnapshotReader) -> SnapshotInsights:
         """Return what a reader's snapshot tells; raises SnapshotError and MissingVersionError."""
         rows = json.loads(reader.knowledge("insights", sort="rank").rows.write_json())
         manifest = reader.manifest
@@ -47,7 +47,7 @@ class InsightEvent:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InsightFilter:
     """Which kinds and severities are told; all where none is named."""
 
     kinds: frozenset[str] = field(default_factory=frozenset)
@@ -60,7 +60,7 @@ class Wanted:
 
 
 def first_events(
-    now: Told, wanted: Wanted, last: tuple[Told, str] | None
+    now: SnapshotInsights, wanted: InsightFilter, last: tuple[SnapshotInsights, str] | None
 ) -> Iterator[InsightEvent]:
     """Yield what somebody who begins, or comes back, is told.
 
@@ -83,19 +83,23 @@ def first_events(
             yield InsightEvent("insight", row, f"{now.snapshot}/{name}")
 
 
-def next_events(before: Told, now: Told, wanted: Wanted) -> Iterator[InsightEvent]:
+def next_events(
+    before: SnapshotInsights, now: SnapshotInsights, wanted: InsightFilter
+) -> Iterator[InsightEvent]:
     """Yield what is told when one snapshot takes the place of another."""
     yield _snapshot(now, wanted)
     yield from _changes(before.insights, now, wanted)
 
 
-def _snapshot(now: Told, wanted: Wanted) -> InsightEvent:
+def _snapshot(now: SnapshotInsights, wanted: InsightFilter) -> InsightEvent:
     names = [name for name, row in now.insights.items() if wanted.has(row)]
     data = {"snapshot": now.snapshot, "window": now.window, "insights": names}
     return InsightEvent("snapshot", data)
 
 
-def _changes(before: Mapping[str, Row], now: Told, wanted: Wanted) -> Iterator[InsightEvent]:
+def _changes(
+    before: Mapping[str, Row], now: SnapshotInsights, wanted: InsightFilter
+) -> Iterator[InsightEvent]:
     for name, row in now.insights.items():
         former = before.get(name)
         # One that left the wanted severities has changed for who follows them.

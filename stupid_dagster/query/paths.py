@@ -92,7 +92,7 @@ def find_path(
     )
 
 
-def drawn(
+def find_subgraph(
     graph: SnapshotGraph,
     catalog: Mapping[str, Any],
     starts: str | Sequence[str],

@@ -24,7 +24,7 @@ from stupid_dagster.query.graph import SnapshotGraph, check_choice
 from stupid_dagster.query.knowledge import KnowledgeReader
 from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Page, row_limit
-from stupid_dagster.query.paths import FoundPath, drawn, find_path, walk
+from stupid_dagster.query.paths import FoundPath, find_path, find_subgraph, walk
 from stupid_dagster.query.search import SOUGHT, SearchQuery, SnapshotSearch
 from stupid_dagster.query.segments import segments
 from stupid_dagster.query.timeline import TimelineQuery, actor_timeline, check_actor, warm_timelines
@@ -291,7 +291,7 @@ class SnapshotReader:
         `limit` is the most nodes, the heaviest edges' first. Raises NotFoundError and
         InvalidQueryError.
         """
-        return drawn(
+        return find_subgraph(
             self._graph,
             self._catalog,
             entity_ids,

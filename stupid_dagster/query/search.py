@@ -15,8 +15,9 @@ from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import EmbedderError, InvalidQueryError
 from stupid_dagster.project import Project
 from stupid_dagster.query.days import snapshot_days
-from stupid_dagster.query.documents import DocumentReader
+from stupid_dagster.query.documents import DocumentReader, doc_ids
 from stupid_dagster.query.frames import hex_ids, scanned
+from stupid_dagster.query.graph import check_choice
 from stupid_dagster.query.paging import Page
 from stupid_dagster.stores.documents import scan_event_type
 from stupid_dagster.stores.snapshots import Snapshot
@@ -159,16 +160,16 @@ class SnapshotSearch:
     def _of_day(self, day: str, texts: pl.DataFrame, per_text: int) -> list[pl.DataFrame]:
         """Return a day's documents with these texts, each event type's newest first."""
         version = self.snapshot.day("documents", day)
+        if version is None:
+            return []
         scans: list[pl.LazyFrame] = []
-        for (event_type,), some in texts.group_by("event_type") if version else ():
-            scan = version and scan_event_type(self.snapshot.lake, version, str(event_type))
+        for (event_type,), some in texts.group_by("event_type"):
+            scan = scan_event_type(self.snapshot.lake, version, str(event_type))
             if scan is not None:
-                row = pl.col("row").cast(pl.String)
-                doc_id = pl.concat_str(pl.lit(f"{day}/{event_type}/"), row).alias("doc_id")
                 of_text = scan.filter(pl.col("text_id").is_in(some["text_id"].implode()))
-                ordered = of_text.select(doc_id, "timestamp", "actor", "text_id").sort(
-                    "timestamp", "doc_id", descending=[True, False]
-                )
+                ordered = of_text.select(
+                    doc_ids(day, str(event_type)), "timestamp", "actor", "text_id"
+                ).sort("timestamp", "doc_id", descending=[True, False])
                 scans.append(ordered.group_by("text_id", maintain_order=True).head(per_text))
         return scanned(scans)
 
@@ -180,10 +181,7 @@ class SnapshotSearch:
                 f"search by exactly one of text, document and vector, not by "
                 f"{' and '.join(named) or 'none of them'}"
             )
-        if query.mode not in SEARCH_MODES:
-            raise InvalidQueryError(
-                f"mode {query.mode[:80]!r}: use one of {', '.join(SEARCH_MODES)}"
-            )
+        check_choice("mode", query.mode, SEARCH_MODES)
         if query.text is None and query.mode != "vector":
             raise InvalidQueryError(f"mode {query.mode!r} needs a text: a {named[0]} has no words")
         if query.text is not None and not (query.text.strip() and len(query.text) <= MOST_TEXT):

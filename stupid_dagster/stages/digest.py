@@ -138,7 +138,7 @@ def _hidden_names(window: Window, rows: Rows, pseudonyms: Pseudonyms) -> dict[st
         .select(pl.col("key_members").alias("entity_id").explode()),
     ]
     linked = pl.concat([one.select("entity_id") for one in of_groups]).drop_nulls().collect()
-    prefixes = tuple(f"{prefix}:" for prefix in pseudonyms.named)
+    prefixes = tuple(f"{prefix}:" for prefix in pseudonyms.secret_prefixes)
     named = {entity for entity in linked["entity_id"] if entity.startswith(prefixes)}
     named = sorted(named | hidden_entities(rows, pseudonyms))
     nodes = window.scan("graph_nodes").filter(pl.col("entity_id").is_in(named)).collect()

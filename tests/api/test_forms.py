@@ -17,7 +17,16 @@ from polars.testing import assert_frame_equal
 
 from stupid_dagster.api import create_app
 from stupid_dagster.api.answers import Answers
-from stupid_dagster.api.media import ARROW, CSV, JSON, TABULAR, Wanted, choose, entity_tag, matches
+from stupid_dagster.api.media import (
+    ARROW,
+    CSV,
+    JSON,
+    TABULAR,
+    AnswerForm,
+    choose,
+    entity_tag,
+    matches,
+)
 from stupid_dagster.project import Project
 from stupid_dagster.query import Page, SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
@@ -148,8 +157,8 @@ def test_nested_and_odd_values(flights_project: Project) -> None:
     page = Page(frame, 10, truncated=False)
     with SnapshotReader(flights_project, open_snapshot(flights_project.lake)) as reader:
         served: list[int] = []
-        csv = Answers(reader, Wanted(CSV), served.append).page(page, entity_id="x").body
-        arrow = Answers(reader, Wanted(ARROW), served.append).page(page).body
+        csv = Answers(reader, AnswerForm(CSV), served.append).page(page, entity_id="x").body
+        arrow = Answers(reader, AnswerForm(ARROW), served.append).page(page).body
         Answers(reader, served=served.append).page(page)
         Answers(reader, served=served.append).data(status="ready")
 

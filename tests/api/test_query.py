@@ -298,6 +298,7 @@ def test_without_a_model_it_is_told_what_to_set(client: TestClient) -> None:
         ({"question": "Who?", "sesion": "x"}, 422),
         ({"question": "Who?", "session": "nobody's"}, 404),
         ({"question": "Who?", "as_of": "2013-01-01"}, 404),
+        ({"question": "Who?", "as_of": 86_400}, 422),  # A number is no day, in seconds of 1970.
     ],
 )
 def test_bad_questions(flights_project: Project, body: dict[str, Any], status: int) -> None:

@@ -49,3 +49,9 @@ def test_hits_are_a_frame(client: TestClient, of: str) -> None:
         assert frame.columns == [*told["rows"][0]]
         assert frame["text"].to_list() == [row["text"] for row in told["rows"]]
         assert answer.headers["x-truncated"] == "true"
+
+
+def test_an_empty_text_beside_a_document_is_told_as_both(client: TestClient) -> None:
+    answer = client.get("/search?text=&document=2013-02-08/Departure/17")
+    assert answer.status_code == 422
+    assert "not by both" in answer.json()["detail"]

@@ -54,7 +54,8 @@ def test_status_shows_the_snapshot_and_each_table(flights_project: Project) -> N
     result = call(*of(flights_project), "status")
 
     assert result.exit_code == 0
-    assert "window 2013-01-11 to 2013-02-09 (4 days with events)" in result.output
+    assert "published: the window 2013-01-11 to 2013-02-09 (4 days with events)" in result.output
+    assert "on disk besides" not in result.output
     for table in flights_project.lake.tables():
         assert f"\n{table} " in result.output
 
@@ -194,11 +195,20 @@ def test_sample_writes_landing_files(tmp_path: Path) -> None:
     ]
 
 
+def test_all_mistakes_in_conditions_are_told_at_once(flights_project: Project) -> None:
+    wrong = ("--where", "nonsense", "--where", "rank:gx:3")
+    result = call(*of(flights_project), "knowledge", "pagerank", *wrong)
+
+    assert result.exit_code == 1
+    assert "'nonsense' isn't field:operator:value" in result.output
+    assert "no operator is named 'gx'" in result.output
+
+
 def test_days_outside_the_partitions_are_refused(flights_project: Project) -> None:
     result = call(*of(flights_project), "run", "--from", "2012-01-01", "--to", "2012-01-02")
 
     assert result.exit_code == 1
-    assert "are not within the partitions" in result.output
+    assert "2012-01-01 to 2012-01-02 are not within the days that this project has" in result.output
 
 
 def test_a_project_with_nothing_published_says_what_to_do(own_project: Project) -> None:

@@ -127,3 +127,13 @@ def test_event_types_told_by_a_column_run_through_the_engine(tmp_path: Path) -> 
     }
     assert made.rows_rejected == 1
     assert set(made.documents["login"]["browser"]) == {"firefox", "opera"}
+
+
+def test_a_file_that_can_t_be_written_is_told(landing: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    result = call("infer", str(landing), "--out", str(tmp_path / "file" / "model.yaml"))
+
+    assert result.exit_code == 1
+    assert "model.yaml can't be written (" in result.stderr
+    assert "give another file with --out" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from stupid_dagster.api.examples.plans import PLAN_BODY
@@ -71,3 +72,15 @@ def test_every_mistake_is_printed(flights_project: Project) -> None:
     assert "did you mean 'departures'?" in told
     for text in ("{", "[" * 20_000, "- &a [*a]", "x: !!python/object:os.system {}", ""):
         assert call(flights_project, "-", given=text).exit_code == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_plan_whose_shown_step_fails_ends_with_one(
+    flights_project: Project, monkeypatch: pytest.MonkeyPatch, form: list[str]
+) -> None:
+    monkeypatch.setenv("STUPID_STEP_SECONDS", "0.000001")
+
+    result = call(flights_project, "-", *form, given=YAML)
+
+    assert result.exit_code == 1
+    assert "step_seconds" in result.output

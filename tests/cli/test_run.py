@@ -89,7 +89,7 @@ def test_windows_that_can_t_be_made_are_refused(own_project: Project, tmp_path: 
         assert result.exit_code != 0
         return " ".join((result.output + result.stderr).split())
 
-    assert "is not within the partitions, 2013-01-11 to 2013-02-09" in refused(
+    assert "is not within the days that this project has, 2013-01-11 to 2013-02-09" in refused(
         "--window", "2013-02-10"
     )
     nothing = refused("--window", "2013-02-09")
@@ -100,3 +100,17 @@ def test_windows_that_can_t_be_made_are_refused(own_project: Project, tmp_path: 
     assert "would be made of nothing" in refused(*days, "--window", "2013-02-08")
     assert "contradict" in refused("--window", "2013-02-08", "--no-window")
     assert not own_project.lake.tables()
+
+
+def test_a_day_as_an_argument_is_told_how_days_are_given(own_project: Project) -> None:
+    result = call(*of(own_project), "run", "1999-01-01")
+
+    assert result.exit_code == 2
+    assert "'1999-01-01' is one: give days by --from and --to" in result.stderr
+
+
+def test_an_error_in_a_pipe_is_one_line(own_project: Project) -> None:
+    result = call(*of(own_project), "run", "--from", "1999-01-01", "--to", "1999-01-01")
+
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: 1999-01-01 is not within the days that this project")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stupid_dagster.cli.findings import show_search
+from stupid_dagster.cli.search import show_search
 from stupid_dagster.errors import TimedOutError
 from stupid_dagster.project import Project
 from tests.api.test_silent_embedder import SECONDS, searched_by

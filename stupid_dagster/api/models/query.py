@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stupid_dagster.api.dependencies import Day
 from stupid_dagster.api.models.shapes import Answer, Page, Shape
 
 
@@ -25,7 +26,7 @@ class Question(BaseModel):
         max_length=100,
         description="Id of a session: the question may refer to those that were asked in it.",
     )
-    as_of: date | None = Field(
+    as_of: Day | None = Field(
         default=None,
         description="Answer from the window that ended on this day; `/snapshot` lists them.",
     )
@@ -97,7 +98,10 @@ class SessionTurn(Shape):
 
 
 class Session(Shape):
-    """A conversation; it ends when it isn't used for an hour, or with the process."""
+    """A conversation; it ends when it isn't used for an hour, or, held in memory, with the process.
+
+    Servers of a lake in a bucket share theirs, which outlive them.
+    """
 
     id: str
     created: datetime

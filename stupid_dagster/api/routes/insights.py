@@ -20,7 +20,7 @@ from stupid_dagster.api.dependencies import is_key
 from stupid_dagster.api.errors import NOT_ALLOWED, failure, problem, status_of
 from stupid_dagster.api.feed import InsightFeed
 from stupid_dagster.errors import StoreError
-from stupid_dagster.query.insights import InsightEvent, Wanted
+from stupid_dagster.query.insights import InsightEvent, InsightFilter
 
 SECONDS_FOR_THE_KEY = 10
 
@@ -136,7 +136,7 @@ async def insights_socket(
 
 
 async def _events(
-    connection: HTTPConnection, feed: InsightFeed, wanted: Wanted, last_id: str | None
+    connection: HTTPConnection, feed: InsightFeed, wanted: InsightFilter, last_id: str | None
 ) -> AsyncIterator[InsightEvent]:
     """Yield the feed's events; what goes wrong as `error`, with what an answer would say."""
     try:
@@ -199,5 +199,5 @@ def _member(text: str, name: str) -> Any:
     return tree.get(name) if isinstance(tree, dict) else None
 
 
-def _wanted(kinds: Sequence[str] | None, severities: Sequence[str] | None) -> Wanted:
-    return Wanted(frozenset(kinds or ()), frozenset(severities or ()))
+def _wanted(kinds: Sequence[str] | None, severities: Sequence[str] | None) -> InsightFilter:
+    return InsightFilter(frozenset(kinds or ()), frozenset(severities or ()))

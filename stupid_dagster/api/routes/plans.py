@@ -13,7 +13,7 @@ from stupid_dagster.api.answers import Written
 from stupid_dagster.api.dependencies import SnapshotAnswers
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.plans import PLAN_BODY
-from stupid_dagster.api.media import JSON, Wanted
+from stupid_dagster.api.media import JSON, AnswerForm
 from stupid_dagster.api.models.plans import ExplainAnswer, PlanAnswer, ValidationAnswer
 from stupid_dagster.deadline import check, deadline
 from stupid_dagster.errors import InvalidPlanError, QueryError
@@ -26,7 +26,6 @@ from stupid_dagster.query.plans import (
     validate_plan,
 )
 from stupid_dagster.query.plans.model import Plan
-from stupid_dagster.query.questions.asking import step_told
 
 router = APIRouter(prefix="/plans", tags=["plans"])
 
@@ -118,7 +117,7 @@ MOST_ROWS_A_STEP = 1_000
 MOST_BYTES_A_STEP = 1 << 20
 
 
-def check_rows(result: PlanResult, wanted: Wanted) -> None:
+def check_rows(result: PlanResult, wanted: AnswerForm) -> None:
     """Raise QueryError where an answer that can have nothing but rows would have none."""
     shown = result.rendered
     if shown.rows is None and wanted.media != JSON:
@@ -127,14 +126,13 @@ def check_rows(result: PlanResult, wanted: Wanted) -> None:
 
 def _step(one: StepResult, *, whole: bool) -> str:
     """Return a step as JSON; raises TimedOutError."""
-    text = json.dumps(step_told(one), ensure_ascii=False)
     if not whole:
-        return text
+        return json.dumps(one.as_dict(), ensure_ascii=False)
     check()
     rows = one.rows
     if rows is not None:
         rows = _fitting(rows.head(MOST_ROWS_A_STEP), MOST_BYTES_A_STEP)
-    return f'{text[:-1]},"rows":{"null" if rows is None else rows.write_json()}}}'
+    return one.as_json(rows)
 
 
 def _fitting(rows: pl.DataFrame, most_bytes: int) -> pl.DataFrame:

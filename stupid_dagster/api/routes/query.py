@@ -20,7 +20,7 @@ from stupid_dagster.api.errors import failure
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.examples.query import EVENTS
 from stupid_dagster.api.limits import MOST_QUESTIONS
-from stupid_dagster.api.media import Wanted
+from stupid_dagster.api.media import AnswerForm
 from stupid_dagster.api.metrics import metrics_of
 from stupid_dagster.api.models.query import (
     QueryAnswer,
@@ -31,7 +31,7 @@ from stupid_dagster.api.models.query import (
 from stupid_dagster.api.routes.plans import check_rows
 from stupid_dagster.deadline import Stop, Stopped, stoppable
 from stupid_dagster.errors import StupidError
-from stupid_dagster.query.questions.asking import Questions, plan_told, step_told
+from stupid_dagster.query.questions.asking import Questions, plan_told
 from stupid_dagster.query.questions.sessions import MOST_SESSIONS
 
 log = structlog.get_logger(__name__)
@@ -97,7 +97,7 @@ async def _stop_when_it_leaves(request: Request, stop: Stop) -> None:
 
 
 def _answer(
-    request: Request, form: Wanted, questions: Questions, asked: Question, stop: Stop
+    request: Request, form: AnswerForm, questions: Questions, asked: Question, stop: Stop
 ) -> Response:
     try:
         with kept_snapshots(request).use(asked.as_of) as reader:
@@ -114,7 +114,7 @@ def _answer(
                 question=asked.question,
                 **done.summary(),
                 **plan_told(done.planned),
-                steps=[step_told(one) for one in done.result.steps.values()],
+                steps=[one.as_dict() for one in done.result.steps.values()],
                 render=done.result.render.model_dump(),
             )
     except (Stopped, StupidError):

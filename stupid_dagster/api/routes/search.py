@@ -49,9 +49,10 @@ def search(
 ) -> Response:
     """Find the window's distinct texts, or its documents, that are nearest, best first."""
     if (text is None) == (document is None):
+        given = "none" if text is None else "both"
         raise InvalidQueryError(
-            f"search by exactly one of text and document, not by {'both' if text else 'none'}; "
-            "POST /search takes a vector too"
+            f"search by exactly one of text and document, not by {given}; POST /search takes a "
+            "vector too"
         )
     request = SearchRequest.model_construct(
         text=text,

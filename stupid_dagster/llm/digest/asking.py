@@ -20,7 +20,7 @@ from stupid_dagster.llm.digest.rule import Sentence, rule_sentences
 from stupid_dagster.llm.ending import Ending
 from stupid_dagster.llm.grounding import Evidence
 from stupid_dagster.llm.labelling.checks import MARKUP, PUNCTUATION, SPELLED, few, is_known
-from stupid_dagster.llm.labelling.prompts import again
+from stupid_dagster.llm.labelling.prompts import repair_messages
 from stupid_dagster.llm.numbers import DIGITS, is_number_word
 from stupid_dagster.llm.privacy import PSEUDONYM
 from stupid_dagster.llm.protocol import CallError, LanguageModel, Message, Usage
@@ -241,7 +241,7 @@ def _ask(
                     for one in done.value.sentences
                 )
                 return Written(sentences, model_id, usage)
-            messages = [*messages, *again(wrong, done.value)]
+            messages = [*messages, *repair_messages(wrong, done.value)]
     except LanguageModelError as error:
         if isinstance(error, CallError):
             usage += error.usage

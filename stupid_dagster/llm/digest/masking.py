@@ -64,7 +64,7 @@ def hidden_entities(rows: Sequence[Mapping[str, Any]], pseudonyms: Pseudonyms) -
         text
         for row in rows
         for text in _strings(row)
-        if text.partition(":")[0] in pseudonyms.named and text.partition(":")[2]
+        if text.partition(":")[0] in pseudonyms.secret_prefixes and text.partition(":")[2]
     }
 
 

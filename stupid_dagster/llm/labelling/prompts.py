@@ -62,7 +62,7 @@ def label_messages(asked: Asked, examples: Sequence[Profile]) -> list[Message]:
     return [*messages, Message("user", _block(tree))]
 
 
-def again(problems: Sequence[str], answer: BaseModel) -> list[Message]:
+def repair_messages(problems: Sequence[str], answer: BaseModel) -> list[Message]:
     """Return what a model is told whose answer can't be used."""
     said = f"That can't be used: {'; '.join(problems)}. Answer again, by the rules."
     return [Message("assistant", answer.model_dump_json()), Message("user", said)]

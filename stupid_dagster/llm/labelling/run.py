@@ -22,7 +22,7 @@ from stupid_dagster.llm.budget import BudgetExhaustedError
 from stupid_dagster.llm.ending import Ending
 from stupid_dagster.llm.labelling.checks import LabelAnswer, problems
 from stupid_dagster.llm.labelling.kept import Former, asked_hash, template_of, traits_hash
-from stupid_dagster.llm.labelling.prompts import VERSION, Asked, again, label_messages
+from stupid_dagster.llm.labelling.prompts import VERSION, Asked, label_messages, repair_messages
 from stupid_dagster.llm.labelling.reading import Reading
 from stupid_dagster.llm.phrases import revealed
 from stupid_dagster.llm.privacy import Pseudonyms
@@ -296,7 +296,7 @@ class Labeller:
                 wrong = problems(answer, reading, self.vocabulary)
                 if not wrong or ending.over:
                     break
-                messages = [*messages, *again(wrong, answer)]
+                messages = [*messages, *repair_messages(wrong, answer)]
         except LanguageModelError as error:
             if isinstance(error, CallError):
                 usage += error.usage

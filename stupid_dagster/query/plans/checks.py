@@ -14,6 +14,7 @@ from stupid_dagster.compute.graph.paths import STEP_SCHEMA
 from stupid_dagster.compute.graph.traversal import TRAVERSAL_SCHEMA
 from stupid_dagster.errors import MissingVersionError, NotFoundError
 from stupid_dagster.query.days import day_of, snapshot_days, utc
+from stupid_dagster.query.documents import row_count
 from stupid_dagster.query.frames import shown_schema
 from stupid_dagster.query.knowledge import KNOWLEDGE_TABLES
 from stupid_dagster.query.paths import MOST_DEPTH
@@ -50,7 +51,7 @@ def _documents_scan(p: model.DocumentsScan, c: StepContext) -> Schema | None:
 
 def _days(first: date | None, last: date | None, c: StepContext) -> None:
     c.attempt(
-        "first_day" if first else "last_day", lambda: snapshot_days(_manifest(c), first, last)
+        "first_day" if first else "last_day", lambda: snapshot_days(c.reader.manifest, first, last)
     )
 
 
@@ -63,14 +64,10 @@ def _times(p: model.DocumentsScan, c: StepContext) -> None:
         return
     # The last moment that is included is just before `until`.
     ends = {"since": since, "until": until and until - timedelta(milliseconds=1)}
-    first, last = _manifest(c).first_day, _manifest(c).last_day
+    first, last = c.reader.manifest.first_day, c.reader.manifest.last_day
     for part, moment in ends.items():
         if moment and not first <= day_of(moment, zone) <= last:
             c.add(part, f"{moment.isoformat()} isn't within the window, {first} to {last}")
-
-
-def _manifest(c: StepContext) -> Any:
-    return c.reader.manifest
 
 
 def _vectors_search(p: model.VectorsSearch, c: StepContext) -> Schema:
@@ -98,8 +95,7 @@ def _document(doc_id: str, c: StepContext) -> None:
         c.add("document", str(error))
         return
     version = c.reader.snapshot.day("documents", day)
-    counts = version.metadata.get("event_types", {}) if version else {}
-    if row >= counts.get(event_type, {}).get("rows", 0):
+    if version is None or row >= row_count(version, event_type):
         c.add("document", f"the snapshot has no document {quoted(doc_id)}")
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from stupid_dagster.query.days import day_of, snapshot_days, utc
+from stupid_dagster.query.documents import row_count
 from stupid_dagster.query.filters import Filter, condition
 from stupid_dagster.query.frames import is_hash, reading
 from stupid_dagster.query.plans import model
@@ -20,6 +20,7 @@ from stupid_dagster.query.plans.model import Plan, Step
 from stupid_dagster.query.plans.run import render_of
 from stupid_dagster.query.plans.validate import output_schemas
 from stupid_dagster.query.reader import SnapshotReader
+from stupid_dagster.stores.documents import file_of
 from stupid_dagster.stores.lake import LakeFile
 from stupid_dagster.stores.version import Version
 
@@ -27,7 +28,7 @@ _STORES = {
     "documents": "Parquet, a file per day and event type",
     "knowledge": "Parquet, a file per table",
     "vectors": "LanceDB",
-    "graph": "Kuzu, and the edges in memory",
+    "graph": "arrays of edges, mapped into memory",
     "table": "memory",
 }
 GUESSED = {"eq": 0.1, "ne": 0.9, "contains": 0.1, "starts_with": 0.1}
@@ -157,12 +158,12 @@ def _documents(
     made.pushed_down = _given(p, ("first_day", "last_day", "actor")) + _conditions(wanted)
     if p.columns:
         made.pushed_down.append(f"columns {_shown(', '.join(p.columns))}")
-    name = f"{quote(p.event_type, safe=' ')}.parquet"
-    versions = [v for v in _versions(p, reader) if name in v.files]
-    made.files = len(versions)
-    made.bytes = sum(version.files[name].size for version in versions)
-    made.stored_rows = sum(v.metadata["event_types"][p.event_type]["rows"] for v in versions)
-    files = [reader.project.lake.file(version, name) for version in versions]
+    lake, versions = reader.project.lake, _versions(p, reader)
+    found = [(v, file) for v in versions if (file := file_of(lake, v, p.event_type))]
+    files = [file for _, file in found]
+    made.files = len(files)
+    made.bytes = sum(version.files[file.name].size for version, file in found)
+    made.stored_rows = sum(row_count(version, p.event_type) for version, _ in found)
     expected = _estimated(files, wanted, schema, done)
     if p.actor is not None:
         # All have as many documents as each other, as far as is known.

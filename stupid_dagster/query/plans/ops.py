@@ -198,13 +198,11 @@ def _graph_path(p: model.GraphPath, run: StepRun) -> Page:
 def _knowledge_read(p: model.KnowledgeRead, run: StepRun) -> Page:
     filters, limit = run.filters(p.filters), run.limit(p.limit)
     if _met_by_none(filters):
-        page = _none(shown_schema(run.reader.knowledge_schema(p.table)), limit)
-    else:
-        page = run.reader.knowledge(p.table, filters=filters, sort=p.sort, limit=limit)
-    if p.columns is None:
-        return page
-    rows = page.rows.select(list(dict.fromkeys(p.columns)))
-    return Page(rows, limit, page.truncated, page.total)
+        schema = shown_schema(run.reader.knowledge_schema(p.table))
+        return _none({name: schema[name] for name in p.columns or schema}, limit)
+    return run.reader.knowledge(
+        p.table, filters=filters, sort=p.sort, limit=limit, columns=p.columns
+    )
 
 
 def _table_filter(p: model.TableFilter, run: StepRun) -> Page:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 import structlog
 
+from stupid_dagster.catalog.knowledge import type_name
 from stupid_dagster.deadline import current_stop, deadline
 from stupid_dagster.errors import StupidError
 from stupid_dagster.query.plans.model import Plan, Render, Step
@@ -47,6 +49,30 @@ class StepResult:
     seconds: float = 0.0
     error: str | None = None
     notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return how it ended as plain data: its rows' columns and types, without the rows."""
+        columns = None
+        if self.rows is not None:
+            columns = {name: type_name(dtype) for name, dtype in self.rows.schema.items()}
+        return {
+            "id": self.id,
+            "op": self.op,
+            "status": self.status,
+            "count": None if self.rows is None else self.rows.height,
+            "total": self.total,
+            "truncated": self.truncated,
+            "partial": self.partial,
+            "seconds": round(self.seconds, 4),
+            "error": self.error,
+            "notes": self.notes,
+            "columns": columns,
+        }
+
+    def as_json(self, rows: pl.DataFrame | None) -> str:
+        """Return the same as a JSON object, with `rows`, of its own those that are given."""
+        told = json.dumps(self.as_dict(), ensure_ascii=False)
+        return f'{told[:-1]},"rows":{"null" if rows is None else rows.write_json()}}}'
 
 
 @dataclass(frozen=True)

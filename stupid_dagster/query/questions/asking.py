@@ -9,19 +9,18 @@ from typing import Any, Literal
 
 import polars as pl
 
-from stupid_dagster.catalog.knowledge import type_name
 from stupid_dagster.errors import LanguageModelError
 from stupid_dagster.llm.budget import Budget
 from stupid_dagster.llm.chain import Chain
 from stupid_dagster.llm.protocol import Usage
 from stupid_dagster.project import Project
 from stupid_dagster.query.paging import Page
-from stupid_dagster.query.plans import PlanResult, StepResult, run_plan
+from stupid_dagster.query.plans import PlanResult, run_plan
 from stupid_dagster.query.questions.cache import PlanCache
 from stupid_dagster.query.questions.planner import Planned, make_plan
 from stupid_dagster.query.questions.privacy import Screen
 from stupid_dagster.query.questions.sessions import MemorySessions, Sessions, Turn, found_columns
-from stupid_dagster.query.questions.telling import Told, tell
+from stupid_dagster.query.questions.telling import AnswerText, tell
 from stupid_dagster.query.reader import SnapshotReader
 
 MOST_SHOWN = 1000
@@ -38,7 +37,7 @@ class Answered:
     session: str | None
     planned: Planned
     result: PlanResult
-    told: Told
+    told: AnswerText
     seconds: dict[str, float]
 
     @property
@@ -135,7 +134,7 @@ class Questions:
         watch.lap("plan")
         on_event("plan", plan_told(planned))
         result = run_plan(
-            reader, planned.plan, on_step=lambda one: on_event("progress", step_told(one))
+            reader, planned.plan, on_step=lambda one: on_event("progress", one.as_dict())
         )
         watch.lap("run")
         page = shown_page(result)
@@ -165,26 +164,6 @@ def plan_told(planned: Planned) -> dict[str, Any]:
         "model": planned.model_id,
         "repairs": planned.repairs,
         "cached": planned.cached,
-    }
-
-
-def step_told(one: StepResult) -> dict[str, Any]:
-    """Return how a step ended as plain data: its rows' columns and types, without the rows."""
-    columns = None
-    if one.rows is not None:
-        columns = {name: type_name(dtype) for name, dtype in one.rows.schema.items()}
-    return {
-        "id": one.id,
-        "op": one.op,
-        "status": one.status,
-        "count": None if one.rows is None else one.rows.height,
-        "total": one.total,
-        "truncated": one.truncated,
-        "partial": one.partial,
-        "seconds": round(one.seconds, 4),
-        "error": one.error,
-        "notes": one.notes,
-        "columns": columns,
     }
 
 

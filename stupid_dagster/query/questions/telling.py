@@ -25,7 +25,7 @@ _MOST_CELL, _MOST_READ = 120, 2000
 
 
 @dataclass(frozen=True)
-class Told:
+class AnswerText:
     """An answer in words; `by` is the model's id, or `rule`."""
 
     text: str
@@ -41,7 +41,7 @@ def tell(
     result: PlanResult,
     on_text: Callable[[str, bool], None],
     screen: Screen,
-) -> Told:
+) -> AnswerText:
     """Return a result in words, telling each sentence as soon as it is known to hold.
 
     `on_text` is called with a text and whether it stands instead of all before. Where the model
@@ -79,11 +79,11 @@ def tell(
         # What it said until then stands; an unfinished sentence doesn't.
         log.warning("no summary", problem=str(error))
     if any(not _announces(sentence) for sentence in kept):
-        return Told("".join(kept).strip(), stream.model_id, stream.usage, removed)
+        return AnswerText("".join(kept).strip(), stream.model_id, stream.usage, removed)
     told = [{**_cut(_told(one, _ROWS)), "step": None} for one in result.steps.values()]
     text = rule_text(result, Evidence.of(_json(asked), _json(told)))
     on_text(text, True)
-    return Told(text, "rule", stream.usage, removed)
+    return AnswerText(text, "rule", stream.usage, removed)
 
 
 def _announces(sentence: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,7 +19,7 @@ from stupid_dagster.llm.privacy import Pseudonyms
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.plans.run import PlanResult, StepResult
 from stupid_dagster.query.questions.lookup import Known
-from stupid_dagster.query.questions.privacy import Screen
+from stupid_dagster.query.questions.privacy import _TOKEN, Screen
 from stupid_dagster.query.questions.prompts import _conversation
 from stupid_dagster.query.questions.sessions import Turn
 from stupid_dagster.query.questions.telling import results_text
@@ -288,3 +290,9 @@ def test_parts_of_a_hidden_key_are_hidden() -> None:
     assert "4227" not in told and "EV" in told
     number = re.search(r"field_flight-[0-9a-f]+", told)
     assert number and one.reveal(where("flight", "eq", number[0]))["filters"][0]["value"] == "4227"
+
+
+def test_no_mark_is_left_out_of_words() -> None:
+    marks = {chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c))[0] == "M"}
+    assert len(marks) > 2_000
+    assert {mark for mark in marks if not _TOKEN.fullmatch(f"a{mark}")} == set()

@@ -14,7 +14,7 @@ from stupid_dagster.llm.privacy import Pseudonyms
 from stupid_dagster.query.plans.model import Plan
 from stupid_dagster.query.plans.run import PlanResult, StepResult
 from stupid_dagster.query.questions.privacy import Screen
-from stupid_dagster.query.questions.telling import Told, rule_text, tell
+from stupid_dagster.query.questions.telling import AnswerText, rule_text, tell
 from tests.llm.servers import Say, model_server
 
 NAMES = Pseudonyms(b"k", load_event_model("flights"), ["Aircraft"])
@@ -22,7 +22,7 @@ SCREEN = Screen(NAMES, lambda words, any_case: {}, texts=False)
 QUESTION = "Which of the 900 carriers cancelled over 60 flights, 777 in all, as in 2011?"
 
 
-def told(summary: str, **render: Any) -> Told:
+def told(summary: str, **render: Any) -> AnswerText:
     """Return what is told of three carriers' cancellations, of a model's summary."""
     plan = Plan.model_validate(
         {

@@ -1,4 +1,4 @@
-"""`--as-of`: the published window, or an earlier one that is kept."""
+"""How commands are given days; `--as-of`: the published window, or an earlier one that is kept."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stupid_dagster.cli.data import DAY
-
 if TYPE_CHECKING:
     from stupid_dagster.stores.lake import Lake
     from stupid_dagster.stores.snapshots import Snapshot
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 as_of_option = click.option(
     "--as-of",

@@ -9,6 +9,7 @@ NAMES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OLLAMA_API_KEY")
 
 def provider_key(name: str) -> str | None:
     """Return a key without the white space around it that files leave; None if there is none."""
+    assert name in NAMES, f"add {name} to keys.NAMES, so that it is kept out of every text"
     return os.environ.get(name, "").strip() or None
 
 

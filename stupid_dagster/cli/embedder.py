@@ -90,8 +90,8 @@ def compare(
 ) -> None:
     """Compare two embedders: are the same texts alike to both, how fast are they, how large?
 
-    A and B are `bundled`, `onnx:DIR`, `openai:MODEL` or `ollama:MODEL`; with `@cls` behind it onnx
-    pools so, with `@256` the others give vectors of that length.
+    A and B are `bundled`, `onnx:DIR`, or a server's as `openai:MODEL`; with `@cls` behind it onnx
+    pools so, with `@256` servers give vectors of that length.
     """
     from stupid_dagster.embed.choose import embedder_of
     from stupid_dagster.embed.compare import compare

@@ -22,13 +22,13 @@ from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import load_event_model
 from stupid_dagster.ingest import LandingIndex, index_landing
 from stupid_dagster.settings import SETTINGS, Settings
+from stupid_dagster.settings.table import REMOTE_BACKENDS
 from stupid_dagster.stores.lake import Lake
 from stupid_dagster.tables import TABLES, Grain
 
 _GIB, _MB = 1 << 30, 1e6
 _FEWEST = 3
 """Points that a line is laid through."""
-_REMOTE = ("openai", "ollama")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def estimate(settings: Settings, landing: str, model: str | None, most: int) -> 
             )
             for length in range(1, len(days) + 1)
         ]
-    if settings.embedder_backend in _REMOTE:
+    if settings.embedder_backend in REMOTE_BACKENDS:
         console.print(
             f"[yellow]texts were embedded by the bundled embedder[/], not by "
             f"{settings.embedder_backend}: its time is not in this"
@@ -121,7 +121,7 @@ def _environment(
     settings: Settings, folder: Path, landing: str, model: str, days: Sequence[str]
 ) -> dict[str, str]:
     """Return the environment of runs by the project's settings, in a folder of their own."""
-    bundled = settings.embedder_backend in _REMOTE
+    bundled = settings.embedder_backend in REMOTE_BACKENDS
     kept = {
         name: value
         for name in SETTINGS

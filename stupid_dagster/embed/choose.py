@@ -13,9 +13,10 @@ from stupid_dagster.embed.protocol import Embedder
 from stupid_dagster.embed.remote import Remote
 from stupid_dagster.errors import SettingsError, hint
 from stupid_dagster.settings import Settings
+from stupid_dagster.settings.table import BACKENDS, REMOTE_BACKENDS
 
-_REMOTE = {"openai": OpenAIEmbedder, "ollama": OllamaEmbedder}
-BACKENDS = ("bundled", "onnx", *_REMOTE)
+REMOTE = {"openai": OpenAIEmbedder, "ollama": OllamaEmbedder}
+"""The embedders of `REMOTE_BACKENDS`."""
 
 
 def make_embedder(settings: Settings) -> Embedder:
@@ -29,7 +30,7 @@ def make_embedder(settings: Settings) -> Embedder:
     model = settings.embedder_model or ""
     if settings.embedder_backend == "onnx":
         return _onnx(settings, model)
-    return _REMOTE[settings.embedder_backend](
+    return REMOTE[settings.embedder_backend](
         Remote(
             model,
             settings.embedder_url,
@@ -52,9 +53,10 @@ def embedder_of(spec: str, settings: Settings) -> Embedder:
     """
     backend, _, rest = spec.partition(":")
     if backend not in BACKENDS:
+        named = ", ".join(f"{name}:MODEL" for name in REMOTE_BACKENDS)
         raise SettingsError(
             f"{spec!r} is no embedder{hint(backend, BACKENDS)}: name one as bundled, onnx:DIR, "
-            "openai:MODEL or ollama:MODEL"
+            f"{named}"
         )
     if (backend == "bundled") != (not rest):
         raise SettingsError(
@@ -68,7 +70,7 @@ def embedder_of(spec: str, settings: Settings) -> Embedder:
     model, at, option = rest.rpartition("@")
     if at and backend == "onnx" and option in ("mean", "cls"):
         changes["embedder_pooling"] = option
-    elif at and backend in _REMOTE and option.isascii() and option.isdigit() and int(option):
+    elif at and backend in REMOTE and option.isascii() and option.isdigit() and int(option):
         changes["embedder_dimensions"] = int(option)
     else:
         model = rest

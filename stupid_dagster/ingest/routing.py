@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 
 from stupid_dagster.errors import hint
 from stupid_dagster.event_model import EventModel
+from stupid_dagster.ingest.readers import without_kind
 
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d{2})\2(\d{2})")
 _FOLDERS = re.compile(
     r"(?:^|/)(?:\w+=)?((?:19|20)\d\d)/(?:\w+=)?(\d{1,2})/(?:\w+=)?(\d{1,2})(?=/|$)"
 )
-_KIND = re.compile(r"\.(parquet|[ct]sv|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 
 
 def match_event_type(model: EventModel, name: str) -> str | None:
@@ -69,7 +69,7 @@ def _names(path: str) -> Iterator[str]:
         name = folder.rpartition("=")[2]
         if any(character.isalpha() for character in name):
             yield name
-    name = _KIND.sub("", file.name)
+    name = without_kind(file.name)
     dated = _DATE.search(name)
     # What stands before the date, or behind it where nothing does.
     parts = [name[: dated.start()], name[dated.end() :]] if dated else [name]

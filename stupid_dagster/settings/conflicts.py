@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stupid_dagster.settings.table import PROVIDERS, Settings
+from stupid_dagster.settings.table import PROVIDERS, REMOTE_BACKENDS, Settings
 
 
 def conflicts(settings: Settings) -> list[str]:
@@ -93,7 +93,7 @@ _EMBEDDER_USES = {
     "bundled": set(),
     "onnx": {"model", "pooling", "execution", "max_tokens", "batch"},
     **dict.fromkeys(
-        ("openai", "ollama"),
+        REMOTE_BACKENDS,
         {"model", "url", "dimensions", "max_tokens", "batch", "concurrency", "per_minute"}
         | {"seconds"},
     ),

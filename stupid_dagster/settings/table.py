@@ -31,6 +31,11 @@ def _parted(value: Any) -> Any:
 
 LanguageModel = Literal["openai", "anthropic", "ollama"]
 PROVIDERS: tuple[str, ...] = get_args(LanguageModel)
+RemoteBackend = Literal["openai", "ollama"]
+"""Embedders that are asked over HTTP: a class each in `embed/`, which `embed/choose.py` names."""
+EmbedderBackend = Literal["bundled", "onnx", RemoteBackend]
+REMOTE_BACKENDS: tuple[str, ...] = get_args(RemoteBackend)
+BACKENDS: tuple[str, ...] = get_args(EmbedderBackend)
 LanguageModels = Annotated[tuple[LanguageModel, ...], BeforeValidator(_parted)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parted)]
 
@@ -143,7 +148,7 @@ class Settings:
         "4096.",
         64,
     )
-    embedder_backend: Literal["bundled", "onnx", "openai", "ollama"] = _setting(
+    embedder_backend: EmbedderBackend = _setting(
         "bundled", "What turns texts into vectors; see docs/embedders.md."
     )
     embedder_model: str | None = _setting(
@@ -153,7 +158,7 @@ class Settings:
         None, "URL of the embedder's server; unset: OpenAI's own, or OLLAMA_HOST."
     )
     embedder_dimensions: int | None = _setting(
-        None, "Length of vectors that openai or ollama is asked for; unset: the model's own.", 1
+        None, "Length of vectors that a server is asked for; unset: the model's own.", 1
     )
     embedder_pooling: Literal["mean", "cls"] = _setting(
         "mean", "How onnx makes one vector of a text's tokens; the model's card says which."
@@ -162,10 +167,10 @@ class Settings:
         (), "ONNX Runtime's execution providers in order of preference; unset: the CPU."
     )
     embedder_max_tokens: int | None = _setting(
-        None, "How much of a text counts; unset: 256 tokens (onnx), 8192 bytes (openai, ollama).", 8
+        None, "How much of a text counts; unset: 256 tokens for onnx, 8192 bytes for servers.", 8
     )
     embedder_batch: int | None = _setting(
-        None, "Most texts at once; unset: 32 for onnx, 512 for openai, 64 for ollama.", 1, 2048
+        None, "Most texts at once; unset: 32 for onnx, for servers see docs/embedders.md.", 1, 2048
     )
     embedder_concurrency: int = _setting(
         4, "Requests to the embedder's server that run at a time.", 1, 64

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from stupid_dagster.api import create_app, routes
+from stupid_dagster.project import Project
+from stupid_dagster.settings import Settings
 from tests.api.urls import OTHERS, POSTS, QUESTIONS, STREAMS, URLS
 
 # Ids of what is computed depend on the window; `URLS` has those of the tests' sample.
@@ -64,4 +69,14 @@ def test_all_examples_at_once_are_answered(client: TestClient, app: FastAPI, pat
 
 
 def test_the_routes_of_the_page_are_those_that_are_tried(app: FastAPI) -> None:
-    assert set(app.openapi()["paths"]) == set(_PATHS) | set(POSTS) | QUESTIONS | STREAMS | OTHERS
+    tried = set(_PATHS) | set(POSTS) | QUESTIONS | STREAMS | OTHERS
+    assert set(app.openapi()["paths"]) == tried, "tests/api/urls.py names one of each route"
+
+
+@pytest.mark.parametrize("module", [one.name for one in iter_modules(routes.__path__)])
+def test_each_file_of_routes_is_served(module: str) -> None:
+    router = import_module(f"{routes.__name__}.{module}").router
+    served = create_app(Project(Settings())).openapi()["paths"]
+    told = [route.path for route in router.routes if getattr(route, "include_in_schema", True)]
+    missing = [path for path in told if path.replace(":path}", "}") not in served]
+    assert not missing, f"create_app in api/app.py doesn't include {module}"

@@ -85,6 +85,7 @@ def embedding_server(
 
     None of them answers as it should. Each answer takes `seconds`.
     """
+    assert protocol in PATHS, f"give {protocol} a path in PATHS here, and an answer in _answer"
     lock = threading.Lock()
     working = 0
 

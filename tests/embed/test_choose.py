@@ -13,12 +13,13 @@ import pytest
 
 from benchmarks.distil.quality import event_texts, full_model
 from stupid_dagster.embed import OnnxEmbedder, bundled_embedder
-from stupid_dagster.embed.choose import embedder_of, make_embedder
+from stupid_dagster.embed.choose import REMOTE, embedder_of, make_embedder
 from stupid_dagster.embed.compare import compare, model_bytes
 from stupid_dagster.embed.onnx import CPU
 from stupid_dagster.embed.remote import RemoteEmbedder
 from stupid_dagster.errors import EmbedderError, SettingsError
 from stupid_dagster.settings import Settings, load_settings
+from stupid_dagster.settings.table import REMOTE_BACKENDS
 from tests.embed.hub import hub_of
 from tests.embed.tiny import write_model
 
@@ -82,7 +83,13 @@ def test_execution_providers(tmp_path: Path) -> None:
         made("CPUExecutionProvder").embed(["red"])
 
 
-@pytest.mark.parametrize("backend", ["openai", "ollama"])
+def test_each_remote_backend_has_its_embedder() -> None:
+    missing = {*REMOTE_BACKENDS} ^ {*REMOTE}
+    assert not missing, "settings/table.py (RemoteBackend) and embed/choose.py (REMOTE) differ"
+    assert {name: made.name for name, made in REMOTE.items()} == {name: name for name in REMOTE}
+
+
+@pytest.mark.parametrize("backend", REMOTE_BACKENDS)
 def test_servers(tmp_path: Path, backend: str) -> None:
     made = make_embedder(
         settings(

@@ -1,4 +1,4 @@
-"""OpenAI's and Ollama's clients against servers on loopback that speak their protocols."""
+"""Every embedder behind HTTP against a server on loopback that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from stupid_dagster.deadline import deadline
 from stupid_dagster.embed import Embedder
-from stupid_dagster.embed.ollama import OllamaEmbedder
+from stupid_dagster.embed.choose import REMOTE
 from stupid_dagster.embed.openai import OpenAIEmbedder
 from stupid_dagster.embed.remote import Remote, RemoteEmbedder
 from stupid_dagster.errors import EmbedderError, TimedOutError, retry_helps
@@ -32,10 +32,9 @@ from tests.embed.servers import (
 )
 
 TEXTS = [f"Departure to {n} " + "far " * (n % 7) for n in range(50)]
-KINDS: dict[Protocol, type[RemoteEmbedder]] = {"openai": OpenAIEmbedder, "ollama": OllamaEmbedder}
 
 
-@pytest.fixture(params=["openai", "ollama"])
+@pytest.fixture(params=[*REMOTE])
 def protocol(request: pytest.FixtureRequest) -> Protocol:
     return request.param
 
@@ -50,7 +49,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def embedder(protocol: Protocol, served: Served, **options: Any) -> RemoteEmbedder:
     remote = {"concurrency": 2, "max_batch": 10, "patience": 5.0, "seconds": 5.0} | options
-    return KINDS[protocol](Remote("some-model", served.url, **remote))
+    return REMOTE[protocol](Remote("some-model", served.url, **remote))
 
 
 def expected(texts: list[str], dimensions: int = DIMENSIONS) -> np.ndarray:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from stupid_dagster.event_model import parse_event_model
+from stupid_dagster.ingest.readers import READERS
+from stupid_dagster.ingest.readers.delimited import DelimitedReader
 from stupid_dagster.ingest.routing import (
     date_of_path,
     event_type_candidate,
@@ -105,3 +107,13 @@ def test_names_that_differ_in_case_or_punctuation_only_are_told_apart() -> None:
 def test_nothing_is_named_by_nothing() -> None:
     assert [match_event_type(MODEL, name) for name in ("", "--", "雪")] == [None] * 3
     assert "'Logn' (did you mean 'Login'?)" in unknown_event_type(MODEL, "Logn/2025-03-02.csv")
+
+
+@pytest.mark.parametrize("kind", [".log", *READERS])
+def test_what_says_the_kind_of_a_file_is_no_event_type_s_name(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setitem(READERS, ".log", DelimitedReader)
+    for name in ("Login", "login-2025-03-02-part-7", "2025-03-02_LOGIN"):
+        assert event_type_candidate(f"{name}{kind}").casefold() == "login"
+        assert event_type_of_path(MODEL, f"{name}{kind.upper()}") == "Login"

@@ -7,6 +7,7 @@ from functools import partial
 import polars as pl
 import pytest
 
+from assets.graph import KNOWLEDGE
 from stupid_dagster.compute.graph import ranges
 from stupid_dagster.compute.graph.pagerank import pagerank
 from stupid_dagster.project import Project
@@ -25,10 +26,6 @@ from stupid_dagster.tables import TABLES
 from tests.compute.graphs import adjacency_of, graph_tables
 
 DAYS = ["2013-02-06", "2013-02-07"]
-KNOWLEDGE = [
-    *("graph_statistics", "degrees", "pagerank", "communities", "community_members"),
-    *("community_methods", "community_changes", "community_moves"),
-]
 Windows = tuple[Project, dict[str, dict[str, Written]]]
 
 

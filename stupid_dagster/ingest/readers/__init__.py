@@ -7,7 +7,7 @@ from stupid_dagster.ingest.readers.json_lines import JsonLinesReader
 from stupid_dagster.ingest.readers.parquet import ParquetReader
 from stupid_dagster.ingest.source import Source
 
-__all__ = ["READERS", "BadRecord", "Reader", "open_file", "reader_of"]
+__all__ = ["READERS", "BadRecord", "Reader", "open_file", "reader_of", "without_kind"]
 
 READERS: dict[str, type[Reader]] = {
     ".parquet": ParquetReader,
@@ -24,7 +24,12 @@ READERS: dict[str, type[Reader]] = {
 
 def reader_of(path: str) -> type[Reader] | None:
     """Return the reader for files of this name, None for a kind that can't be read."""
-    return next((kind for suffix, kind in READERS.items() if path.lower().endswith(suffix)), None)
+    return READERS.get(_suffix(path))
+
+
+def without_kind(path: str) -> str:
+    """Return a file's name without what says of which kind it is."""
+    return path[: len(path) - len(_suffix(path))]
 
 
 def open_file(source: Source, path: str) -> Reader:
@@ -38,3 +43,8 @@ def open_file(source: Source, path: str) -> Reader:
             f"{path}: files of this kind can't be read (known kinds: {', '.join(READERS)})"
         )
     return kind(source, path)
+
+
+def _suffix(path: str) -> str:
+    """Return the longest of the known suffixes that a name ends with; empty for none."""
+    return max((suffix for suffix in READERS if path.lower().endswith(suffix)), key=len, default="")

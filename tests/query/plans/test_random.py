@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from stupid_dagster.errors import InvalidPlanError
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.query.plans import explain_plan, run_plan, validate_plan
+from stupid_dagster.query.plans.context import Schema
 from stupid_dagster.query.plans.model import Plan
+from stupid_dagster.query.plans.tables import measure_name
 from stupid_dagster.query.plans.validate import output_schemas
 from tests.query.plans.random_plans import mutated, plans
 
@@ -33,6 +35,17 @@ def check_runs(reader: SnapshotReader, plan: Plan) -> None:
         assert one.truncated or one.total in (None, one.rows.height)
         assert one.rows.height <= explained[one.id].most_rows
         assert explained[one.id].columns == one.rows.columns
+    check_names(plan, schemas)
+
+
+def check_names(plan: Plan, schemas: dict[str, Schema]) -> None:
+    """Fail where a column is new by name alone: the fields that models don't see go by names."""
+    for step in plan.steps:
+        if step.op.startswith("table.") and step.op != "table.contrast":
+            known = {name for before in step.depends_on for name in schemas[before]}
+            known |= {measure_name(one) for one in getattr(step.params, "measures", ())}
+            new = {name.removesuffix("_right") for name in schemas[step.id]} - known
+            assert not new, f"query/questions/origins.py must know what {step.op} makes these of"
 
 
 @quick

@@ -28,10 +28,20 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 
 @click.command()
 @click.argument("text")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Texts to find, at most.",
+)
 @click.option("--type", "event_types", multiple=True, help="Only texts of this event type.")
 @click.option(
-    "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True
+    "--mode",
+    type=click.Choice(["vector", "text", "hybrid"]),
+    default="vector",
+    show_default=True,
+    help="By meaning, by words, or by both.",
 )
 @as_of_option
 @click.pass_obj
@@ -53,7 +63,7 @@ def search(
 
 
 @click.command()
-@click.option("--port", type=int, default=3000, show_default=True)
+@click.option("--port", type=int, default=3000, show_default=True, help="Port of the UI.")
 @click.pass_obj
 def dev(settings: Settings, port: int) -> None:
     """Start Dagster's UI and daemon for this project."""

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from pydantic import TypeAdapter
 
 from stupid_dagster import keys
+from stupid_dagster.cli.main import main
 from stupid_dagster.event_model.checked import Strict
 from stupid_dagster.event_model.schema import EventModel
 from stupid_dagster.settings.variables import VARIABLES
@@ -74,6 +76,21 @@ def test_everything_in_a_reference_page_has_a_meaning(page: Path) -> None:
     for row in rows:
         cells = re.split(r"(?<!\\)\|", row)[1:-1]
         assert cells[-1].strip(), row
+
+
+def options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """Yield the name of each command below one and each of its options."""
+    for param in command.params:
+        if isinstance(param, click.Option):
+            yield command.name or "", param
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            yield from options(inner)
+
+
+def test_every_option_has_a_meaning() -> None:
+    missing = [f"{name} {option.opts[0]}" for name, option in options(main) if not option.help]
+    assert not missing
 
 
 def test_variables_that_are_read_are_described() -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stupid_dagster.client import Client
+from stupid_dagster.event_model import parse_event_model
 from stupid_dagster.project import Project
 from tests.api.serving import served
 
@@ -55,3 +56,9 @@ def test_the_plans_of_the_plans_page_run(url: str) -> None:
             answer = api.plan(plan)
             assert [step["status"] for step in answer.steps] == ["ok"] * len(plan["steps"])
             assert not answer.rows.is_empty()
+
+
+def test_the_event_model_of_its_page_is_right() -> None:
+    (text,) = blocks("event-model.md", "yaml")
+
+    assert parse_event_model(text).actor == "Visitor"

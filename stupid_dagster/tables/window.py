@@ -29,7 +29,7 @@ WINDOW = (
     Table(
         "search_index",
         "window",
-        "LanceDB index of the window's distinct texts.",
+        "Index of the window's distinct texts: vector, words, count and days of each.",
         algorithm=(
             "LanceDB: exact for few texts, inverted lists (IVF_FLAT; Jégou et al. 2011) for many; "
             "full text by BM25 (Robertson et al. 1994)."

@@ -41,10 +41,9 @@ def words_of(line: str) -> list[str]:
     return words[: min(ends, default=len(words))]
 
 
-def parse(words: list[str]) -> None:
+def parse(words: list[str], command: click.Command = main) -> None:
     """Parse a command line as click does, without running it; raises UsageError."""
-    command: click.Command = main
-    name: str | None = "stupid-dagster"
+    name = command.name
     parent: click.Context | None = None
     while True:
         context = command.make_context(name, words, parent=parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,3 +63,14 @@ def test_the_event_model_of_its_page_is_right() -> None:
     (text,) = blocks("event-model.md", "yaml")
 
     assert parse_event_model(text).actor == "Visitor"
+
+
+def test_the_picture_of_the_readme_is_drawn(two_windows: Project, tmp_path: Path) -> None:
+    draw = runpy.run_path(str(DOCS / "pictures.py"))["main"]
+
+    draw(two_windows.settings.root, tmp_path)
+
+    for file in (tmp_path, DOCS / "images"):
+        picture = (file / "cancellations.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 150_000

@@ -164,7 +164,11 @@ def _automation(table: Table, deps: Sequence[str]) -> dg.AutomationCondition | N
 def _column_schema(columns: Iterable[Column]) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(column.name, str(column.dtype), description=column.description)
+            dg.TableColumn(column.name, str(column.dtype), description=_meaning(column))
             for column in columns
         ]
     )
+
+
+def _meaning(column: Column) -> str:
+    return f"{column.description} [{column.unit}]" if column.unit else column.description

@@ -12,6 +12,8 @@ import polars as pl
 
 from stupid_dagster.event_model.schema import EventModel
 from stupid_dagster.settings import SETTINGS, Settings
+from stupid_dagster.settings.load import CONFIG_FILE
+from stupid_dagster.settings.variables import PREFIX, ROOT, VARIABLES
 from stupid_dagster.tables import TABLES, Table
 
 FOLDER = Path(__file__).parent / "reference"
@@ -41,9 +43,11 @@ def _settings() -> Iterator[str]:
     yield "# Settings"
     yield ""
     yield (
-        "Each can be set in `stupid.toml` by its name, or in the environment as `STUPID_` and the "
-        "name in capitals, which wins. `stupid-dagster status --settings` shows what is set, and "
-        "by what."
+        f"Each can be set in `{CONFIG_FILE}` by its name, or in the environment as `{PREFIX}` and "
+        "the name in capitals, which wins. `stupid-dagster status --settings` shows what is set, "
+        f"and by what. The file is that of the project's folder: `stupid-dagster --root FOLDER …`, "
+        f"else the variable `{ROOT}`, else the folder that the command is started in. Relative "
+        "paths are relative to that folder."
     )
     yield ""
     rows = []
@@ -54,6 +58,8 @@ def _settings() -> Iterator[str]:
         default = f"`{_plain(of.default)}`" if of.default not in (None, (), {}) else ""
         rows.append((f"`{name}`", default, " ".join(bounds), of.metadata["help"]))
     yield from _table(("setting", "default", "range", "meaning"), rows)
+    yield from ("", "## Variables", "", "What only the environment says.", "")
+    yield from _table(("variable", "meaning"), [(f"`{k}`", v) for k, v in VARIABLES.items()])
 
 
 def _plain(value: Any) -> str:
@@ -78,13 +84,12 @@ def _described(table: Table) -> Iterator[str]:
     yield from ("", f"### {table.name}", "", table.description)
     if table.outlives:
         yield "Kept when its days are evicted."
-    if table.algorithm:
-        yield from ("", f"How: {table.algorithm}")
+    yield from ("", f"How: {table.algorithm}")
     if table.columns:
         yield ""
         yield from _table(
-            ("column", "type", "meaning"),
-            [(f"`{c.name}`", _type(c.dtype), c.description) for c in table.columns],
+            ("column", "type", "unit", "meaning"),
+            [(f"`{c.name}`", _type(c.dtype), c.unit or "", c.description) for c in table.columns],
         )
     if table.model_columns:
         yield from ("", f"And the event model's columns. {table.model_columns}")
@@ -151,7 +156,11 @@ def _commands() -> Iterator[str]:
     from stupid_dagster.cli.main import main as cli
 
     yield "# Commands"
-    context = click.Context(cli, info_name="stupid-dagster", terminal_width=80)
+    yield from ("", "`stupid-dagster [OPTIONS] COMMAND …`; these options stand before the command:")
+    context = click.Context(
+        cli, info_name="stupid-dagster", terminal_width=80, **cli.context_settings
+    )
+    yield from ("", *_options(cli, context))
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
@@ -162,15 +171,21 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield from ("", f"## {context.command_path}", "", "```text")
     usage = command.get_usage(context)
     yield from (usage, "```", "", *_unwrapped(command.help or ""))
-    options = [of.get_help_record(context) for of in command.params]
-    if rows := [(f"`{record[0]}`", record[1]) for record in options if record and record[1]]:
-        yield ""
-        yield from _table(("option", "meaning"), rows)
+    if told := [*_options(command, context)]:
+        yield from ("", *told)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None
             yield from _command(inner, click.Context(inner, parent=context, info_name=name))
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the table of a command's options; what all have, `--help`, only of the whole."""
+    params = command.get_params(context) if context.parent is None else command.params
+    records = [of.get_help_record(context) for of in params]
+    if rows := [(f"`{record[0]}`", record[1]) for record in records if record and record[1]]:
+        yield from _table(("option", "meaning"), rows)
 
 
 def _unwrapped(text: str) -> Iterator[str]:
@@ -238,7 +253,8 @@ def _routes() -> Iterator[str]:
     rows = []
     for path, methods in create_app(Project(Settings())).openapi()["paths"].items():
         for method, of in methods.items():
-            rows.append((f"`{method.upper()} {path}`", of.get("summary", "")))
+            first = of.get("description", "").split("\n\n")[0]
+            rows.append((f"`{method.upper()} {path}`", first))
     yield from _table(("route", "what it answers"), rows)
 
 

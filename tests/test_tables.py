@@ -18,9 +18,12 @@ def test_every_table_but_the_audit_is_a_day_s_or_a_window_s() -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_tables_and_columns_are_described(table: Table) -> None:
     assert table.description.endswith(".")
+    assert table.algorithm and table.algorithm.endswith("."), "how it is made"
     assert len(table.schema) == len(table.columns), "no column twice"
     for column in table.columns:
         assert column.description.endswith("."), column.name
+        numbers = column.dtype.inner if isinstance(column.dtype, pl.List) else column.dtype
+        assert bool(column.unit) == numbers.is_numeric(), f"{column.name}: numbers have a unit"
     assert table.empty().schema == pl.Schema(table.schema)
     assert table.empty().is_empty()
 

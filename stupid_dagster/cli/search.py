@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("text")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Texts to find, at most.",
+)
 @click.option("--type", "event_types", multiple=True, help="Only texts of this event type.")
 @click.option(
-    "--mode", type=click.Choice(["vector", "text", "hybrid"]), default="vector", show_default=True
+    "--mode",
+    type=click.Choice(["vector", "text", "hybrid"]),
+    default="vector",
+    show_default=True,
+    help="By meaning, by words, or by both.",
 )
 @as_of_option
 @click.pass_obj

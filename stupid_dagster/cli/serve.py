@@ -25,7 +25,7 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, default=3000, show_default=True)
+@click.option("--port", type=int, default=3000, show_default=True, help="Port of the UI.")
 @click.pass_obj
 def dev(settings: Settings, port: int) -> None:
     """Start Dagster's UI and daemon for this project."""

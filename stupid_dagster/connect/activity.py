@@ -8,7 +8,7 @@ import polars as pl
 
 from stupid_dagster.event_model import EventModel, measured_event_types
 from stupid_dagster.event_model.expressions import matches, text_of
-from stupid_dagster.event_model.schema import Feature
+from stupid_dagster.event_model.measures import Feature
 from stupid_dagster.tables import TABLES, conform
 
 

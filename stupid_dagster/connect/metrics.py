@@ -8,7 +8,7 @@ import polars as pl
 
 from stupid_dagster.event_model import EventModel, measured_event_types
 from stupid_dagster.event_model.expressions import matches, text_of
-from stupid_dagster.event_model.schema import Metric
+from stupid_dagster.event_model.measures import Metric
 from stupid_dagster.tables import TABLES, conform
 
 

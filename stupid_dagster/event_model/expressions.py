@@ -7,15 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 import xxhash
 
+from stupid_dagster.event_model.checked import FieldType
 from stupid_dagster.event_model.references import available_fields, needed_fields
-from stupid_dagster.event_model.schema import (
-    LOCAL_HOUR,
-    Derived,
-    EventModel,
-    EventType,
-    FieldRule,
-    FieldType,
-)
+from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, FieldRule
 from stupid_dagster.event_model.templates import Piece, parse_template
 from stupid_dagster.event_model.values import FALSE, TRUE
 

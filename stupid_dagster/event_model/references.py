@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from stupid_dagster.errors import hint
-from stupid_dagster.event_model.schema import (
-    LOCAL_HOUR,
-    Derived,
-    EventModel,
-    EventType,
-    Location,
-    Measure,
-    Ratio,
-)
+from stupid_dagster.event_model.measures import Measure, Ratio
+from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, Location
 from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.event_model.values import find_bad_values
 from stupid_dagster.tables import TABLES

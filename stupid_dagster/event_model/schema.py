@@ -1,88 +1,60 @@
 """The shape of an event model: what a YAML file may say about a domain's events.
 
-The engine knows no field name of any domain; all of them come from an `EventModel`.
+The engine knows no field name of any domain; all of them come from an `EventModel`. Each key has
+a description, of which docs/reference/event-model.md is made.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
+from pydantic import ConfigDict, Field, model_validator
+
+from stupid_dagster.event_model.checked import (
+    FieldType,
+    Identifier,
+    Names,
+    Strict,
+    Template,
+    Timezone,
 )
+from stupid_dagster.event_model.measures import Features, Metric
+from stupid_dagster.event_model.patterns import Patterns, Symbol
 
-from stupid_dagster.event_model.templates import parse_template
-
-FieldType = Literal["string", "integer", "float", "boolean"]
 Location = tuple[str | int, ...]
 """A place in the YAML: keys and positions, from the outermost on."""
 LOCAL_HOUR = "local_hour"
 """A field that every event has: the hour (0-23) of its timestamp in the model's timezone."""
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _distinct(names: list[str]) -> list[str]:
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{', '.join(map(repr, repeated))} must stand there only once")
-    return names
-
-
-def _parsable(template: str) -> str:
-    if not parse_template(template):
-        raise ValueError("the template must not be empty")
-    return template
-
-
-def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is not a timezone; use an IANA name such as 'Asia/Bangkok'")
-    return name
-
-
-def _identifier(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"{name!r} must be a letter followed by letters, digits or _")
-    return name
-
-
-Names = Annotated[list[str], BeforeValidator(_listed), AfterValidator(_distinct)]
-Template = Annotated[str, AfterValidator(_parsable)]
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
-
-
-class Strict(BaseModel):
-    """A part of the event model: immutable, and no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class TimestampRule(Strict):
     """Where an event's time stands."""
 
-    fields: Names = Field(description="Columns to look in, in this order; the first value wins.")
+    fields: Names = Field(
+        description="Columns to look in, in this order; the first value wins: "
+        '`fields: ["@timestamp", received_at]`.'
+    )
     formats: list[str] = Field(
         default=[],
-        description="strptime formats tried before ISO 8601 and epoch (milli)seconds.",
+        description="strptime formats tried before ISO 8601 and epoch (milli)seconds: "
+        '`formats: ["%d/%m/%Y %H:%M:%S"]`.',
     )
-    timezone: Timezone = Field(default="UTC", description="Zone of times that state none.")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="Zone of times that state none, an IANA name: `timezone: Asia/Bangkok`.",
+    )
 
 
 class JunkColumns(Strict):
     """Which columns are quarantined for their names."""
 
-    containing: list[str] = Field(default=["<"], description="Any of these in the name.")
-    longer_than: int = Field(default=120, description="Characters that a name may have.")
+    containing: list[str] = Field(
+        default=["<"], description="A name with any of these in it is junk."
+    )
+    longer_than: int = Field(
+        default=120, description="A name of more characters than these is junk."
+    )
 
     def why(self, column: str) -> str | None:
         """Return why the rule takes a column of this name for junk; None if it doesn't."""
@@ -99,12 +71,25 @@ class JunkColumns(Strict):
 class FieldRule(Strict):
     """Type and meaning of a column; a column without a rule is a string."""
 
-    type: FieldType = "string"
-    unit: str | None = None
-    case: Literal["keep", "lower", "upper"] = Field(
-        default="keep", description="What is done to the letters of its values."
+    type: FieldType = Field(
+        default="string",
+        description="What its values are read as; one that can't be is left empty, and told in "
+        "`rejects`. Booleans: true, 1, yes, and their contraries, in any letters.",
     )
-    description: str | None = None
+    unit: str | None = Field(
+        default=None,
+        description="Unit of its values, for the catalog and language models; nothing is "
+        "converted: `unit: milliseconds`.",
+    )
+    case: Literal["keep", "lower", "upper"] = Field(
+        default="keep",
+        description="What is done to the letters of a string: with `lower`, `Web` and `WEB` are "
+        "one value, `web`.",
+    )
+    description: str | None = Field(
+        default=None,
+        description="What it means, for readers of the catalog and for language models.",
+    )
 
     @model_validator(mode="after")
     def _case_of_strings(self) -> FieldRule:
@@ -116,15 +101,36 @@ class FieldRule(Strict):
 class Derived(Strict):
     """A field computed from others, in exactly one way."""
 
-    template: Template | None = Field(default=None, description="Such as `{origin}-{dest}`.")
-    field: str | None = Field(default=None, description="Input of all but `template`.")
-    bands: dict[str, float | None] | None = Field(
-        default=None, description="Label to exclusive upper bound, ascending; null is the rest."
+    template: Template | None = Field(
+        default=None,
+        description='Fields put together: `template: "{origin}-{dest}"`; without one of them it '
+        "is empty. `{error:.100}` is cut to 100 characters.",
     )
-    map: dict[str, str] | None = Field(default=None, description="Value to value.")
-    otherwise: str | None = Field(default=None, description="For values that `map` lacks.")
-    scale: float | None = Field(default=None, description="Factor on a number.")
-    one_of: Names | None = Field(default=None, description="Values that make it true.")
+    field: str | None = Field(
+        default=None,
+        description="The field that `bands`, `map`, `scale` or `one_of` reads: a kept column, a "
+        "derived field above this one, or `local_hour`.",
+    )
+    bands: dict[str, float | None] | None = Field(
+        default=None,
+        description="Names for ranges of a number: label to exclusive upper bound, ascending; "
+        "null is the rest: `bands: {on time: 15, late: 60, very late: null}`.",
+    )
+    map: dict[str, str] | None = Field(
+        default=None,
+        description="Value, as it is stored, to another: `map: {PC: desktop, Phone: mobile}`.",
+    )
+    otherwise: str | None = Field(
+        default=None, description="For values that `map` lacks; unset: empty."
+    )
+    scale: float | None = Field(
+        default=None, description="Factor that a number is multiplied by: `scale: 1.609344`."
+    )
+    one_of: Names | None = Field(
+        default=None,
+        description="Values, as they are stored, that make it true; others make it false: "
+        "`one_of: [android, ios]`.",
+    )
 
     _kinds = ("template", "bands", "map", "scale", "one_of")
 
@@ -146,15 +152,30 @@ class Derived(Strict):
 class EntityType(Strict):
     """A kind of thing that events speak of."""
 
-    prefix: Identifier = Field(description="First half of its ids: `<prefix>:<key>`.")
-    key: Names = Field(default=[], description="Fields that name it; the first value wins.")
+    prefix: Identifier = Field(
+        description="First half of its ids, `<prefix>:<key>`; no other type has it: "
+        "`prefix: member` makes `member:anna`."
+    )
+    key: Names = Field(
+        default=[],
+        description="Fields that name it; of an event the first that has a value: "
+        "`key: [gameUid, game]`.",
+    )
     roles: dict[Identifier, Names] = Field(
-        default={}, description="Instead of `key`: key fields per role, cited as Type.role."
+        default={},
+        description="Instead of `key`, where an event speaks of several: role to key fields, "
+        "`roles: {origin: origin, destination: dest}`; cited as `Airport.origin`.",
     )
     normalise: Literal["none", "lower", "upper", "hash"] = Field(
-        default="none", description="What is done to the key; `hash` for long texts."
+        default="none",
+        description="What is done to the key: its letters changed, or, for long texts such as "
+        "errors, 16 hex digits of its hash in its place.",
     )
-    properties: Names = Field(default=[], description="Fields kept as its last known values.")
+    properties: Names = Field(
+        default=[],
+        description="Fields whose last known values are kept with it: "
+        "`properties: [manufacturer, seats]`.",
+    )
 
     @model_validator(mode="after")
     def _key_or_roles(self) -> EntityType:
@@ -167,8 +188,10 @@ class EdgeType(Strict):
     """A kind of connection between two entities of one event."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    source: str = Field(alias="from", description="Entity type, or Type.role.")
-    target: str = Field(alias="to", description="Entity type, or Type.role.")
+    source: str = Field(alias="from", description="Entity type that it starts at, or `Type.role`.")
+    target: str = Field(
+        alias="to", description="Entity type that it leads to, or `Type.role`: `Airport.origin`."
+    )
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -176,181 +199,130 @@ class EdgeType(Strict):
         return self.source.partition(".")[0], self.target.partition(".")[0]
 
 
-class Symbol(Strict):
-    """What an event adds to its actor's sequence: `code`, or `code:<value of field>`."""
-
-    code: str
-    field: str | None = None
-
-
 class EventType(Strict):
     """A kind of event: one landing folder of that name (or of one of its aliases)."""
 
-    description: str = ""
-    aliases: Names = []
+    description: str = Field(
+        default="",
+        description="What it means, for readers of the catalog and for language models.",
+    )
+    aliases: Names = Field(
+        default=[],
+        description="Other names of it in folders, files or `event_type_column`; letters' case "
+        "doesn't matter: `aliases: [PopUpModule]`.",
+    )
     fields: Names = Field(description="Columns that are kept; all others are dropped, counted.")
-    entities: Names = Field(default=[], description="Entity types, or Type.role, it speaks of.")
-    edges: Names = []
-    text: Template = Field(description="What is embedded; parts whose field is empty are left out.")
-    symbol: Symbol | None = None
-
-
-class Measure(Strict):
-    """An aggregate of events: exactly one of the aggregates, over `of`, filtered by `where`."""
-
-    count: bool | Names | None = Field(
-        default=None, description="Number of events; may name the event types instead of `of`."
+    entities: Names = Field(
+        default=[],
+        description="Entity types it speaks of, or `Type.role`: "
+        "`entities: [Aircraft, Airport.origin]`.",
     )
-    sum: str | None = None
-    mean: str | None = None
-    distinct: str | None = Field(default=None, description="Number of distinct values.")
-    of: Names = Field(default=[], description="Event types; all that have the field if empty.")
-    where: dict[str, Names] = Field(default={}, description="Field to its accepted values.")
-
-    _kinds = ("count", "sum", "mean", "distinct")
-
-    @model_validator(mode="after")
-    def _one_aggregate(self) -> Measure:
-        self.kind  # noqa: B018  raises when there is not exactly one
-        return self
-
-    @property
-    def kind(self) -> str:
-        """The aggregate: count, sum, mean or distinct (features have more)."""
-        given = [kind for kind in self._kinds if getattr(self, kind) not in (None, False)]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(self._kinds)}")
-        return given[0]
-
-    @property
-    def field(self) -> str | None:
-        """The field that is aggregated; None for counts and sessions."""
-        value = getattr(self, self.kind)
-        return value if isinstance(value, str) else None
-
-    @property
-    def event_types(self) -> list[str]:
-        """The event types that it names; empty: all that have its fields."""
-        return self.count if isinstance(self.count, list) else self.of
-
-
-class Ratio(Strict):
-    """One metric or feature divided by another; a feature's may be `events`."""
-
-    numerator: str
-    denominator: str
-
-
-class Feature(Measure):
-    """One column of an actor's features."""
-
-    last: str | None = Field(default=None, description="Last known value, as `encode` has it.")
-    encode: dict[str, float] = Field(default={}, description="Numbers for the values of `last`.")
-    sessions: Literal["count", "mean_gap_hours", "mean_minutes"] | None = None
-    ratio: Ratio | None = Field(
-        default=None, description="Of two counts, sums or numbers of distinct values."
+    edges: Names = Field(
+        default=[],
+        description="Edge types that an event of it shows, where it has keys for both ends; these "
+        "must be among its `entities`.",
     )
-    unit: str | None = None
-
-    _kinds = ("count", "sum", "mean", "distinct", "last", "sessions", "ratio")
-
-    @property
-    def field(self) -> str | None:
-        """The field that is aggregated; None for counts, sessions and ratios."""
-        return None if self.kind in ("sessions", "ratio") else super().field
-
-
-class Metric(Measure):
-    """A number followed over time, hour by hour."""
-
-    ratio: Ratio | None = None
-    by: Names = Field(default=[], description="Fields whose values are followed apart as well.")
-    unit: str | None = None
-    description: str | None = None
-
-    _kinds = ("count", "sum", "mean", "distinct", "ratio")
-
-    @property
-    def field(self) -> str | None:
-        """The field that is aggregated; None for counts and ratios."""
-        return None if self.kind == "ratio" else super().field
-
-
-class Features(Strict):
-    """What an actor's behaviour is described by."""
-
-    window_days: int = Field(default=7, ge=1, description="Days that features are taken over.")
-    segment_by: Names = Field(default=[], description="Features that part segments; empty: all.")
-    segment_min_events: int = Field(
-        default=1, ge=1, description="Actors of fewer events are put to segments, but shape none."
+    text: Template = Field(
+        description="What is embedded and searched, without ids and times; words (parted by white "
+        'space) whose field is empty are left out: `text: "Login by {method} on {platform}"`.'
     )
-    columns: dict[Identifier, Feature] = Field(min_length=1)
-
-
-class Silence(Strict):
-    """A symbol for what didn't happen: none of some event types for some hours."""
-
-    code: str
-    of: Names = Field(min_length=1, description="Event types that fell silent.")
-    hours: float = Field(gt=0, description="After the last of them, within what is known.")
-
-
-class PatternCategory(Strict):
-    """A kind of frequent sequence; parts are `code`, or `code:value` of a symbol."""
-
-    name: str
-    contains: list[str] = Field(
-        default=[], description="Parts in this order, others may lie between them."
-    )
-    without: Names = Field(default=[], description="None of these is in it.")
-
-
-class Patterns(Strict):
-    """How frequent sequences of symbols are found and named."""
-
-    silence: Silence | None = None
-    categories: list[PatternCategory] = Field(
-        default=[], description="The first that fits names a pattern; none: `Other`."
+    symbol: Symbol | None = Field(
+        default=None,
+        description="Its symbol in actors' sequences, which patterns are found in; unset: it is "
+        "in none. `symbol: {code: L, field: success}`.",
     )
 
 
 class EventModel(Strict):
     """All that the engine knows of a domain."""
 
-    name: Identifier
-    description: str = ""
-    timezone: Timezone = Field(default="UTC", description="Zone whose midnights part the days.")
-    actor: str = Field(description="The entity type whose behaviour is studied.")
-    timestamp: TimestampRule
+    name: Identifier = Field(
+        description="A short name of the domain; snapshots tell it: `name: gaming`."
+    )
+    description: str = Field(
+        default="",
+        description="What the events are, in a sentence, for readers of the catalog and for "
+        "language models.",
+    )
+    timezone: Timezone = Field(
+        default="UTC",
+        description="Zone whose midnights part the days, and whose hour `local_hour` is; an IANA "
+        "name: `timezone: America/New_York`.",
+    )
+    actor: str = Field(
+        description="The entity type, with a `key`, whose behaviour is studied: `actor: Member`."
+    )
+    timestamp: TimestampRule = Field(
+        description="Where events' times stand: `timestamp: {fields: scheduled_at}`."
+    )
     event_type_column: str | None = Field(
         default=None,
-        description="Column that names each row's event type; unset: its folder's or file's name.",
+        description="Column that names each row's event type; unset, or in a file without it: the "
+        "folder's or file's name does.",
     )
     nulls: list[str] = Field(
         default=["", "None", "null", "undefined"],
         description="Spellings of a missing value; white space around values is dropped.",
     )
-    aliases: dict[str, Names] = Field(default={}, description="Field to other spellings of it.")
-    junk_columns: JunkColumns = JunkColumns()
-    fields: dict[str, FieldRule] = {}
-    derived: dict[Identifier, Derived] = {}
+    aliases: dict[str, Names] = Field(
+        default={},
+        description="Column to other spellings of its name; of a row the first value counts, "
+        "its own before theirs: `aliases: {affiliateId: [affiliateid, affiliateID]}`.",
+    )
+    junk_columns: JunkColumns = Field(
+        default=JunkColumns(),
+        description="Which columns are set aside in `rejects` for their names, such as those "
+        "that are HTML pages.",
+    )
+    fields: dict[str, FieldRule] = Field(
+        default={},
+        description="Kept column to its rule, where it isn't a plain string: "
+        "`seats: {type: integer}`.",
+    )
+    derived: dict[Identifier, Derived] = Field(
+        default={},
+        description="New field to how it is made of others, in order; an event has it that has "
+        'those: `route: {template: "{origin}-{dest}"}`.',
+    )
     test_flag: str | None = Field(
-        default=None, description="Boolean field that marks test actors: kept, but not computed on."
+        default=None,
+        description="Boolean column that marks events of test accounts: these are kept and "
+        "tagged, but left out of knowledge: `test_flag: isTestAccount`.",
     )
     duplicate_key: Names = Field(
         default=[],
-        description="Fields that make two events of one moment one, where their type has all of "
-        "them; else, and when empty, all kept fields do.",
+        description="Fields that make two events of one type and moment one, where the type has "
+        "all of them; else, and when empty, all kept fields do: `duplicate_key: event_id`.",
     )
-    session_gap_minutes: float = Field(default=30, gt=0)
-    entities: dict[Identifier, EntityType]
-    edges: dict[Identifier, EdgeType] = {}
-    events: dict[str, EventType] = Field(min_length=1)
-    features: Features
-    metrics: dict[Identifier, Metric] = {}
-    patterns: Patterns = Patterns()
+    session_gap_minutes: float = Field(
+        default=30, gt=0, description="A longer pause parts an actor's sessions."
+    )
+    entities: dict[Identifier, EntityType] = Field(
+        description="Name to entity type, the graph's nodes: "
+        "`Member: {prefix: member, key: memberCode}`."
+    )
+    edges: dict[Identifier, EdgeType] = Field(
+        default={},
+        description="Name to edge type, how entities of one event are linked: "
+        "`OpenedGame: {from: Member, to: Game}`.",
+    )
+    events: dict[str, EventType] = Field(
+        min_length=1, description="Name to event type; the name is that of its landing folder."
+    )
+    features: Features = Field(
+        description="What is known of each actor, and which of it parts segments."
+    )
+    metrics: dict[Identifier, Metric] = Field(
+        default={},
+        description="Name to what is followed over time: `logins: {count: Login, by: platform}`.",
+    )
+    patterns: Patterns = Field(
+        default=Patterns(), description="How frequent sequences of symbols are named."
+    )
     cooccurrence: list[tuple[str, str]] = Field(
-        default=[], description="Pairs of entity types that actors are linked to."
+        default=[],
+        description="Pairs of entity types: which of their entities have actors in common more "
+        "often than chance: `[[Game, Platform], [Game, Game]]`.",
     )
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from stupid_dagster.event_model.schema import EventModel, Location, Measure
+from stupid_dagster.event_model.measures import Measure
+from stupid_dagster.event_model.schema import EventModel, Location
 
 TRUE = ("true", "1", "yes", "y", "t")
 FALSE = ("false", "0", "no", "n", "f")

@@ -18,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 from stupid_dagster.errors import SettingsError, hint
 from stupid_dagster.settings.conflicts import conflicts
 from stupid_dagster.settings.table import SETTINGS, Settings
+from stupid_dagster.settings.variables import PREFIX, ROOT
 
 CONFIG_FILE = "stupid.toml"
-ENVIRONMENT_PREFIX = "STUPID_"
 _TABLES = ("llm_prices",)
 """Settings that are tables of TOML themselves: their names are no prefixes."""
 _SECRET = ("api_key",)
@@ -37,7 +37,7 @@ def load_settings(
     Raises SettingsError, listing every unknown name and unusable value at once.
     """
     environment = os.environ if environment is None else environment
-    folder = Path(root or environment.get(f"{ENVIRONMENT_PREFIX}ROOT", ".")).resolve()
+    folder = Path(root or environment.get(ROOT, ".")).resolve()
     if not folder.is_dir():
         raise SettingsError(f"the project's folder {folder} does not exist")
     layers = [
@@ -99,9 +99,5 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    names = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
-    return {
-        name.removeprefix(ENVIRONMENT_PREFIX).lower(): environment[name]
-        for name in names
-        if name != f"{ENVIRONMENT_PREFIX}ROOT"
-    }
+    names = (name for name in environment if name.startswith(PREFIX) and name != ROOT)
+    return {name.removeprefix(PREFIX).lower(): environment[name] for name in names}

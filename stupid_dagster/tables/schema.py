@@ -20,7 +20,7 @@ STRINGS = pl.List(pl.String)
 
 @dataclass(frozen=True)
 class Column:
-    """A column: name, Polars type, meaning (with its unit), and what its values refer to.
+    """A column: name, Polars type, meaning, what its values refer to, and of numbers the unit.
 
     Days and times are known by their type. Other texts without a mark are names: what looks like
     a day, a document or an entity among them is taken for one (see `stages/audit.py`).
@@ -30,6 +30,7 @@ class Column:
     dtype: Any
     description: str
     refers: Refers | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Table:
     columns: tuple[Column, ...] = ()
     model_columns: str | None = None
     algorithm: str | None = None
-    """How it is computed, and after whom; settings by their names."""
+    """How it is computed, and after whom; settings by their names. Every table has it."""
     outlives: bool = False
     """Kept when its days are evicted; holds counts, and no ids."""
     optional: bool = False
@@ -84,12 +85,26 @@ def group_changes(name: str, groups: str) -> Table:
                 "born, continued, split (off others), merged (of others) or died.",
             ),
             Column("previous_ids", STRINGS, "Groups of the previous window that it comes from."),
-            Column("size", pl.UInt32, "Members now; 0 for one that died."),
-            Column("previous_size", pl.UInt32, "Members of its id in the previous window, or 0."),
-            Column("kept", pl.UInt32, "Members of its id in both windows."),
-            Column("overlap", pl.Float64, "kept over the members in either: 1 is the same."),
+            Column("size", pl.UInt32, "Members now; 0 for one that died.", unit="members"),
+            Column(
+                "previous_size",
+                pl.UInt32,
+                "Members of its id in the previous window, or 0.",
+                unit="members",
+            ),
+            Column("kept", pl.UInt32, "Members of its id in both windows.", unit="members"),
+            Column(
+                "overlap",
+                pl.Float64,
+                "kept over the members in either: 1 is the same.",
+                unit="share, 0 to 1",
+            ),
         ),
-        algorithm="One-to-one matching of most members in common (and, for segments, of centres).",
+        algorithm=(
+            "One-to-one matching of most likeness, by members in common (Jaccard; Greene et al. "
+            "2010) and, for segments, centres; splits and merges by the share of members "
+            "(Spiliopoulou et al. 2006)."
+        ),
     )
 
 
@@ -102,7 +117,12 @@ def group_moves(name: str, groups: str, members: str) -> Table:
         (
             Column("from_id", pl.String, "Group in the previous window; null: in none."),
             Column("to_id", pl.String, "Group in this window; null: in none."),
-            Column("members", pl.UInt32, "Members."),
+            Column(
+                "members",
+                pl.UInt32,
+                "Members that were in the one and are in the other.",
+                unit="members",
+            ),
         ),
         algorithm="Counted from the members of both windows.",
     )

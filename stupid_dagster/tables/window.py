@@ -15,14 +15,26 @@ WINDOW = (
         "window",
         "Exactly which versions of the days' tables the window is made of.",
         (
-            Column("day", pl.String, "Day.", "day"),
+            Column("day", pl.String, "Day of the window.", "day"),
             Column("table", pl.String, "Table of the day."),
-            Column("version", pl.String, "Version of it."),
-            Column("rows", pl.UInt64, "Its rows."),
-            Column("bytes", pl.UInt64, "Its bytes on the disk."),
+            Column("version", pl.String, "Name of that table's version, a folder of the lake."),
+            Column("rows", pl.UInt64, "Rows of that version.", unit="rows"),
+            Column("bytes", pl.UInt64, "Size of its files.", unit="bytes"),
+        ),
+        algorithm=(
+            "The days of the last `window_days` that are complete, as they are when the window is "
+            "begun."
         ),
     ),
-    Table("search_index", "window", "LanceDB index of the window's distinct texts."),
+    Table(
+        "search_index",
+        "window",
+        "Index of the window's distinct texts: vector, words, count and days of each.",
+        algorithm=(
+            "LanceDB: exact for few texts, inverted lists (IVF_FLAT; Jégou et al. 2011) for many; "
+            "full text by BM25 (Robertson et al. 1994)."
+        ),
+    ),
     *GRAPH,
     *BEHAVIOUR,
     *FINDINGS,
@@ -30,5 +42,9 @@ WINDOW = (
         "catalog",
         "window",
         "What the snapshot holds: event types and fields, entity types, knowledge tables.",
+        algorithm=(
+            "Put together of the days' `field_statistics`, nodes, edges and the versions of all "
+            "tables."
+        ),
     ),
 )

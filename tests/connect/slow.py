@@ -11,7 +11,7 @@ import polars as pl
 import xxhash
 
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.event_model.schema import Measure
+from stupid_dagster.event_model.measures import Measure
 
 Event = dict[str, Any]
 Documents = dict[str, list[Event]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from stupid_dagster.client import Client
+from stupid_dagster.event_model import parse_event_model
 from stupid_dagster.project import Project
 from tests.api.serving import served
 
@@ -55,3 +57,20 @@ def test_the_plans_of_the_plans_page_run(url: str) -> None:
             answer = api.plan(plan)
             assert [step["status"] for step in answer.steps] == ["ok"] * len(plan["steps"])
             assert not answer.rows.is_empty()
+
+
+def test_the_event_model_of_its_page_is_right() -> None:
+    (text,) = blocks("event-model.md", "yaml")
+
+    assert parse_event_model(text).actor == "Visitor"
+
+
+def test_the_picture_of_the_readme_is_drawn(two_windows: Project, tmp_path: Path) -> None:
+    draw = runpy.run_path(str(DOCS / "pictures.py"))["main"]
+
+    draw(two_windows.settings.root, tmp_path)
+
+    for file in (tmp_path, DOCS / "images"):
+        picture = (file / "cancellations.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 150_000

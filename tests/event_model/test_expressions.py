@@ -9,6 +9,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stupid_dagster.event_model.checked import FieldType
 from stupid_dagster.event_model.expressions import (
     cleaned,
     distinct_hashes,
@@ -21,7 +22,7 @@ from stupid_dagster.event_model.expressions import (
     typed_values,
     with_derived,
 )
-from stupid_dagster.event_model.schema import FieldRule, FieldType
+from stupid_dagster.event_model.schema import FieldRule
 from tests.gaming import gaming_model
 
 

@@ -16,7 +16,7 @@ from stupid_dagster.compute.profiles.traits import (
     short,
 )
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.event_model.schema import Feature
+from stupid_dagster.event_model.measures import Feature
 
 REDUNDANT = 0.8
 """Features whose rank correlation over all actors is at least this tell the same story."""

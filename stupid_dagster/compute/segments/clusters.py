@@ -15,7 +15,7 @@ from stupid_dagster.compute.identity import Identity, centre_distances, match_gr
 from stupid_dagster.compute.segments.kmeans import Fit, k_means, nearest, silhouette_of
 from stupid_dagster.compute.segments.scaling import Scaling, scale_features
 from stupid_dagster.errors import ComputeError
-from stupid_dagster.event_model.schema import Features
+from stupid_dagster.event_model.measures import Features
 from stupid_dagster.tables import TABLES, conform
 
 DOUBT = 3.0

@@ -6,7 +6,7 @@ import polars as pl
 
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import EventModel
-from stupid_dagster.event_model.schema import Feature
+from stupid_dagster.event_model.measures import Feature
 from stupid_dagster.tables import conform
 
 _HOUR_MS = 3_600_000

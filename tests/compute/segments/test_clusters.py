@@ -16,7 +16,7 @@ from stupid_dagster.compute.segments.clusters import ClusterResult, Earlier
 from stupid_dagster.compute.segments.clusters import cluster_actors as _cluster_actors
 from stupid_dagster.compute.segments.scaling import scale_features
 from stupid_dagster.errors import ComputeError
-from stupid_dagster.event_model.schema import Feature, Features
+from stupid_dagster.event_model.measures import Feature, Features
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import unhurried
 

@@ -79,9 +79,9 @@ def arrivals_sensor(context: dg.SensorEvaluationContext, project: ProjectResourc
                 now=now,
                 stable_seconds=settings.arrival_stable_seconds,
             )
+        stale = find_stale_days(loaded, arrivals)
     except (IngestError, StoreError) as error:
         return dg.SkipReason(str(error))
-    stale = find_stale_days(loaded, arrivals)
     told = {sha256(notice.encode()).hexdigest()[:8]: notice for notice in stale.notices}
     for digest, notice in told.items():
         if digest not in before.told:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from stupid_dagster.automation.away import skipped_while_away
 from stupid_dagster.automation.in_progress import run_in_progress
 from stupid_dagster.automation.needs import RETENTION_NEEDS, op_tags, run_tags
 from stupid_dagster.automation.resources import ProjectResource
@@ -156,6 +157,7 @@ def garbage_job() -> None:
     description="Evict days that have left the kept windows, all in one run; without any, remove "
     "the files whose grace is over.",
 )
+@skipped_while_away
 def eviction_sensor(context: dg.SensorEvaluationContext, project: ProjectResource):
     """Ask for one eviction run when any table or record is past its time, one after the other.
 

@@ -8,6 +8,7 @@ from datetime import UTC, date
 import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from stupid_dagster.automation.away import skipped_while_away
 from stupid_dagster.automation.in_progress import (
     days_are_being_made,
     days_in_progress,
@@ -72,6 +73,7 @@ def _outside_partitions(project: Project, day: date) -> dg.SkipReason | None:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Make and publish the newest window when any of its days has changed.",
 )
+@skipped_while_away
 def newest_window_sensor(context: dg.SensorEvaluationContext, project: ProjectResource):
     """Ask for the newest window unless the published one was made of the same days.
 

@@ -13,7 +13,14 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from stupid_dagster.errors import IngestError, StoreError
-from stupid_dagster.stores.files import Entry, Files, StorageOptions, checked_key, open_files
+from stupid_dagster.stores.files import (
+    Entry,
+    Files,
+    StorageOptions,
+    checked_key,
+    folders_of,
+    open_files,
+)
 
 # What file systems call a file's fingerprint or time of change; the most telling first.
 _STAMPS = (
@@ -118,9 +125,9 @@ class Bucket:
     stored: Files
 
     def files(self) -> list[SourceFile]:
-        found = [entry for entry in self.stored.below("") if entry.key]
+        found = [entry for entry in self.stored.everything() if entry.key]
         # What S3's console makes for a folder. One without files is told as a file: it is empty.
-        folders = {parent for entry in found for parent in _parents(entry.key)}
+        folders = {parent for entry in found for parent in folders_of(entry.key)}
         if not found:
             raise FileNotFoundError(self.stored.url)
         return [_stored_file(entry) for entry in found if entry.size or entry.key not in folders]
@@ -181,8 +188,3 @@ def _remote_file(path: str, info: dict[str, Any]) -> SourceFile:
     size = info.get("size")
     stamp = next((str(info[key]) for key in _STAMPS if info.get(key)), "")
     return SourceFile(path, -1 if size is None else int(size), stamp)
-
-
-def _parents(key: str) -> list[str]:
-    parts = key.split("/")
-    return ["/".join(parts[:end]) for end in range(1, len(parts))]

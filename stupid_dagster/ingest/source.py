@@ -102,4 +102,6 @@ class Source:
 
 
 def _hidden(path: str) -> bool:
-    return any(part.startswith((".", "_")) for part in path.split("/"))
+    # `.` and `..` hide nothing: in a bucket they are names, of files that are refused.
+    parts = (part for part in path.split("/") if part not in {".", ".."})
+    return any(part.startswith((".", "_")) for part in parts)

@@ -68,6 +68,7 @@ class KeptSnapshots:
         self._manifests: Mapping[str, Manifest] = {}
         self._seen: list[str] = []
         self._state: str | None = None
+        self._named: str | None = None
         self._windows: Mapping[str, Manifest] = {}
         self._watchers: list[Callable[[], object]] = []
         self._problem = "no snapshot is open: call start() first, and nothing after close()"
@@ -137,8 +138,7 @@ class KeptSnapshots:
         with self._refreshing:
             published: str | None = ""  # Not known, which isn't None: nothing is published.
             try:
-                published = published_id(self.project.lake)
-                self._look()
+                published = self._look()
                 if self._published and published == self._published.id:
                     return
                 reader = SnapshotReader(self.project, open_snapshot(self.project.lake, published))
@@ -149,12 +149,14 @@ class KeptSnapshots:
             self._replace(reader)
             log.info("snapshot opened", snapshot=reader.id, window=reader.manifest.last_day)
 
-    def _look(self) -> None:
+    def _look(self) -> str | None:
+        """Look which windows are kept, and return which snapshot is published."""
         lake = self.project.lake
         # Where it is told, whether anything changed, and all else would be hundreds of requests.
         state = lake.ledger.state
         if state is not None and state == self._state:
-            return
+            return self._named
+        named = published_id(lake)
         ids = snapshot_ids(lake)
         if ids != self._seen:
             self._manifests = read_manifests(lake, self._manifests)
@@ -162,8 +164,9 @@ class KeptSnapshots:
         windows = kept_windows(lake, self._manifests)
         with self._lock:
             self._windows = {day: self._manifests[name] for day, name in windows.items()}
-        self._state = state
+        self._named, self._state = named, state
         self._close_unwanted()
+        return named
 
     def _find(self, as_of: date | None) -> SnapshotReader:
         """Return the reader to lend; the lock must be held."""

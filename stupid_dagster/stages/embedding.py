@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -19,12 +20,11 @@ import structlog
 
 from stupid_dagster.embed import Embedder
 from stupid_dagster.embed.packing import pack_vectors
-from stupid_dagster.errors import ComputeError, DamagedError
+from stupid_dagster.errors import ComputeError, StoreError, UnavailableError
 from stupid_dagster.project import EMBEDDER, Project
 from stupid_dagster.stages.embedding_scratch import Scratch, scratch_of
 from stupid_dagster.stages.window import Window
-from stupid_dagster.stores.lake import Lake
-from stupid_dagster.stores.version import VERSION_FILE, Version
+from stupid_dagster.stores.version import Version
 
 _BATCHES_A_CLAIM = 64
 """Few enough for runs of other days to share the work, and many for a server's requests."""
@@ -169,23 +169,38 @@ class _Making:
 
     def _made_before(self) -> Iterator[pl.DataFrame]:
         """Yield vectors of the missing texts from the days that have some, the newest day first."""
-        for day in reversed(self._lake.partitions("vectors")):
-            for version in _kept_versions(self._lake, day):
+        if self.found.missing().is_empty():
+            return
+        days = reversed(self._lake.partitions("vectors"))
+        for versions in self._lake.each(partial(self._lake.kept, "vectors"), days):
+            for version in versions:
                 missing = self.found.missing().select("text_id")
-                if version.metadata.get(EMBEDDER) != self._embedder.model_id:
-                    continue
                 look = (version.address, self.found.drops)
-                if look in self._looked_at or missing.is_empty():
+                if version.metadata.get(EMBEDDER) != self._embedder.model_id or missing.is_empty():
+                    continue
+                if look in self._looked_at:
                     continue
                 self._looked_at.add(look)
-                with suppress(OSError):
-                    if not self._lake.damaged(version, checksums=True):
-                        yield (
-                            self._lake.scan_versions([version])
-                            .select("text_id", "vector")
-                            .join(missing.lazy(), on="text_id", how="semi")
-                            .collect()
-                        )
+                if (frame := self._vectors_of(version, missing)) is not None:
+                    yield frame
+
+    def _vectors_of(self, version: Version, texts: pl.DataFrame) -> pl.DataFrame | None:
+        """Return a version's vectors of some texts; None where it is damaged, or collected now.
+
+        What a bucket has of it is fetched, which checks it.
+        """
+        try:
+            with self._lake.lent(version) as folder:
+                if self._lake.files.folder and self._lake.damaged(version, checksums=True):
+                    return None
+                files = [folder / name for name in version.files if name.endswith(".parquet")]
+                rows = pl.scan_parquet(files, glob=False).select("text_id", "vector")
+                return rows.join(texts.lazy(), on="text_id", how="semi").collect()
+        except UnavailableError:  # Which says nothing of what is there.
+            raise
+        except (StoreError, OSError) as error:
+            log.info("vectors are passed over", version=version.address, problem=str(error))
+            return None
 
 
 class _Found:
@@ -271,17 +286,6 @@ class _Found:
             how="left",
             maintain_order="left",
         )
-
-
-def _kept_versions(lake: Lake, day: str) -> Iterator[Version]:
-    """Yield a day's versions of `vectors` that are on the disk: the live one, then the newest."""
-    folder = lake.partition_path("vectors", day)
-    names = sorted((file.parent.name for file in folder.glob(f"*/{VERSION_FILE}")), reverse=True)
-    for name in (None, *names):
-        # What is damaged, or evicted at this moment, is made again.
-        with suppress(DamagedError):
-            if version := lake.find("vectors", day, name):
-                yield version
 
 
 def _width(schema: pl.Schema) -> int:

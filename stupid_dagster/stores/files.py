@@ -136,6 +136,10 @@ class Files(Protocol):
         """Yield all objects below a prefix, in no order: a hint, nothing may rest on it."""
         ...
 
+    def everything(self) -> list[Entry]:
+        """Return all objects, in no order, also those with keys that no other method takes."""
+        ...
+
     def names(self, prefix: str) -> list[str]:
         """Return the folders directly below a prefix, ascending: a hint."""
         ...
@@ -171,23 +175,33 @@ def open_files(location: str | Path, options: StorageOptions = DEFAULT_OPTIONS) 
     return LocalFiles(Path(location))
 
 
-def checked_key(key: str) -> str:
-    """Return a key that every storage can hold; raises StoreError for any other."""
+def is_key(key: str) -> bool:
+    """Return whether every storage can hold a key."""
     parts = key.split("/")
-    usable = (
+    return (
         not _UNUSABLE.search(key)
         and not any(part in {"", ".", ".."} for part in parts)
         and not any(TEMPORARY.fullmatch(part) for part in parts)
         and all(len(part.encode()) <= _PART_BYTES for part in parts)
         and len(key.encode()) <= _KEY_BYTES
     )
-    if not usable:
+
+
+def checked_key(key: str) -> str:
+    """Return a key that every storage can hold; raises StoreError for any other."""
+    if not is_key(key):
         raise StoreError(
             f"{key!r} can't be a file's key: it needs names with `/` between them, each of at most "
             f"{_PART_BYTES} bytes, {_KEY_BYTES} together, without control "
             "characters and backslashes"
         )
     return key
+
+
+def folders_of(key: str) -> list[str]:
+    """Return the folders that a key is in, the outermost first; not the root."""
+    parts = key.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def checked_prefix(prefix: str) -> str:
@@ -274,6 +288,9 @@ class LocalFiles:
             if not TEMPORARY.fullmatch(file.name):
                 with suppress(FileNotFoundError):
                     yield _entry(file.relative_to(self.folder).as_posix(), file)
+
+    def everything(self) -> list[Entry]:
+        return [*self.below("")]
 
     def names(self, prefix: str) -> list[str]:
         folder = self.folder / checked_prefix(prefix)

@@ -240,6 +240,24 @@ class Lake:
             )
         return version
 
+    def kept(self, table: str, partition: str) -> list[Version]:
+        """Return the versions of a partition that weren't collected yet, the newest first.
+
+        A hint: any but the live one may go at any moment. Left out are damaged ones.
+        """
+        names = sorted(self._kept_names(table, partition), reverse=True)
+
+        def find(name: str) -> Version | None:
+            with suppress(DamagedError):
+                return self.find(table, partition, name)
+            return None
+
+        return [version for version in self.each(find, names) if version]
+
+    def _kept_names(self, table: str, partition: str) -> Iterable[str]:
+        folder = self.partition_path(table, partition)
+        return [file.parent.name for file in folder.glob(f"*/{VERSION_FILE}")]
+
     def partitions(self, table: str) -> list[str]:
         """Return the partitions of a table that have a live version, ascending."""
         folder = self.root / table

@@ -2,7 +2,8 @@
 
 Credentials and region come from the environment alone, which each library reads by itself. The
 endpoint is read once, from AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL, and handed on: not every
-library knows these. Every request is obstore's, save what Polars reads of Parquet files.
+library knows these. Every request is obstore's, save what Polars reads of Parquet files, and
+listings that obstore doesn't give (`s3_odd_keys`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 import pyarrow.parquet as pq
+import structlog
 
 from stupid_dagster.errors import StoreError
 from stupid_dagster.stores.durable import durable_file
@@ -49,10 +51,12 @@ except ImportError as error:
 from stupid_dagster.stores.s3_errors import (
     ENDPOINT_VARIABLES,
     Failure,
+    OddKeyError,
     failure_of,
     told,
     unconditional,
 )
+from stupid_dagster.stores.s3_odd_keys import beside_odd_keys, listed_by_arrow
 
 T = TypeVar("T")
 _LOCATION = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,62})(?:/(.*?))?/*", re.DOTALL)
@@ -61,6 +65,7 @@ _RANGE = 16 << 20
 _CHUNK, _CHUNKS = 8 << 20, 2
 _CONNECT_SECONDS = 5.0
 _MOST_KEYS = 1000
+log = structlog.get_logger(__name__)
 
 _checked: set[tuple[str, str]] = set()
 """The endpoints and roots that were found to honour conditions, in this process."""
@@ -171,6 +176,16 @@ class S3Files:
         pages = iter(self._store.list(checked_prefix(prefix) or None))
         while page := self._listed(prefix, lambda: next(pages, None)):
             yield from map(_entry, page)
+
+    def everything(self) -> list[Entry]:
+        try:
+            return [*self.below("")]
+        except OddKeyError as error:
+            listed = listed_by_arrow(self.url, self._endpoint, self._options)
+            if listed is None:
+                raise
+            log.warning("a bucket is listed key by key", problem=str(error))
+            return beside_odd_keys(self, listed)
 
     def names(self, prefix: str) -> list[str]:
         answer = self._listed(

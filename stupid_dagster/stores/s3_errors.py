@@ -80,6 +80,10 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
+class OddKeyError(UnavailableError):
+    """A key is there that can't be a file's, and keeps obstore from listing those beside it."""
+
+
 def told(failure: Failure, url: str, server: str, patience: str) -> UnavailableError:
     """Return the error that says what failed where, and what to do.
 
@@ -133,7 +137,8 @@ def told(failure: Failure, url: str, server: str, patience: str) -> UnavailableE
             f"{' or '.join(ENDPOINT_VARIABLES)} and the network, and run it again"
         )
         cause = ConnectionError(f"{server} can't be reached")
-    error = UnavailableError(f"{url}: {says}")
+    kind = OddKeyError if failure.kind == "odd key" else UnavailableError
+    error = kind(f"{url}: {says}")
     error.__cause__ = cause
     return error
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -224,19 +226,81 @@ def test_what_is_refused_is_told_with_what_to_do(
         Source(bucket).files()
 
 
-@pytest.mark.parametrize("odd", ["Login//x.csv", "/x.csv", "Login/./x.csv", "Login/../x.csv"])
-def test_a_key_that_can_t_be_listed_is_told(bucket: str, monkeypatch, odd: str) -> None:
-    with listing_server(["landing/Login/2025-03-02.csv", f"landing/{odd}"]) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        with pytest.raises(IngestError, match=re.escape(f"'landing/{odd}'")) as caught:
-            Source("s3://tests/landing", options=QUICK).files()
+@pytest.fixture
+def landing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AbstractContextManager]]:
+    """Lend what lends the source of a bucket with these keys, in which others are odd."""
+
+    @contextmanager
+    def served(odd: dict[str, bytes], **options: Any) -> Iterator[Source]:
+        named = {f"{path}.csv": packed(events, "csv") for path, events in EVENTS.items()}
+        objects = {f"landing/{key}": data for key, data in (named | odd).items()}
+        with listing_server({**objects, "other/x.csv": b""}, **options) as url:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+            yield Source("s3://tests/landing", options=QUICK)
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testkey")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    yield served
+
+
+ODD = ["Login//2025-03-02.csv", "/2025-03-02.csv", "Login/./2025-03-02.csv", "a/../2025-03-02.csv"]
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_key_that_can_t_be_listed_is_refused_and_the_others_are_read(
+    landing: Callable[..., AbstractContextManager[Source]], odd: str, page: int
+) -> None:
+    with landing({}, page=page) as source:
+        wanted = source.files()
+        documents = build_documents(MODEL, index_landing(MODEL, source), DAY, PARTITIONS)
+    with landing({odd: b"memberCode\nx\n"}, page=page) as source:
+        index = index_landing(MODEL, source)
+        made = build_documents(MODEL, index, DAY, PARTITIONS)
+        # The same states: nothing is read anew when the key comes or goes.
+        assert [file for file in source.files() if file.path != odd] == wanted
+        assert [source.look(file.path) for file in wanted] == wanted
+    [file] = [file for file in index.files if file.path == odd]
+    assert file.problem and "can't be a file's key" in file.problem
+    assert (file.date, file.days) == (str(DAY), {})
+    assert made.rows == documents.rows == 9
+    assert (made.unusable, made.files) == ([odd], documents.files + 1)
+    [reject] = made.rejects.filter(pl.col("file") == odd).rows(named=True)
+    assert reject["scope"] == "file" and reject["reason"] == file.problem
+
+
+def test_many_beside_odd_keys_are_listed_by_folder(
+    landing: Callable[..., AbstractContextManager[Source]],
+) -> None:
+    odd = {"Login//x.csv": b"x", "deep/er//y.csv": b"y", "Login//": b""}
+    named = {f"deep/{n}/{n}.csv": b"z" * n for n in range(20)}
+    with landing(odd | named, page=3) as source:
+        found = {file.path: file.size for file in source.files()}
+    told = {**named, "Login//x.csv": b"x", "deep/er//y.csv": b"y"}
+    assert {path: size for path, size in found.items() if path in told} == {
+        path: len(data) for path, data in told.items()
+    }
+    assert found.keys() - told.keys() == {f"{path}.csv" for path in EVENTS}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_key_that_keeps_others_from_being_listed_is_told(
+    landing: Callable[..., AbstractContextManager[Source]], odd: str
+) -> None:
+    with (
+        landing({odd: b"x"}, refused="aws-sdk-cpp") as source,
+        pytest.raises(IngestError, match=re.escape(f"'landing/{odd}'")) as caught,
+    ):
+        source.files()
     assert "network" not in str(caught.value) and not retry_helps(caught.value)
 
 
-def test_a_key_that_can_t_be_read_is_that_file_s_problem(bucket: str, monkeypatch) -> None:
+def test_a_key_that_can_t_be_read_is_that_file_s_problem(
+    landing: Callable[..., AbstractContextManager[Source]],
+) -> None:
     odd = "Login/a\\b 2025-03-02.csv"
-    with listing_server([f"landing/{odd}"]) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-        [file] = index_landing(MODEL, Source("s3://tests/landing", options=QUICK)).files
-    assert file.path == odd and file.problem and "can't be a file's key" in file.problem
+    with landing({odd: b"x"}) as source:
+        [file] = [file for file in index_landing(MODEL, source).files if file.path == odd]
+    assert file.problem and "can't be a file's key" in file.problem
     assert file.date == "2025-03-02"

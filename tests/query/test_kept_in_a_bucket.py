@@ -17,6 +17,8 @@ from stupid_dagster.stores.folders import disk_bytes
 from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import Snapshot, open_snapshot, publish
 from stupid_dagster.stores.version import Version
+from tests.stores.faulty_proxy import FaultyProxy
+from tests.stores.s3_server import S3Server
 
 FIRST_DAY, LAST_DAY = "2013-02-06", "2013-02-09"
 FETCHED = ("catalog", "graph_database", "search_index")
@@ -37,6 +39,13 @@ def served(flights_copy: Project, bucket: str) -> Iterator[KeptSnapshots]:
             _move(flights_copy.lake, project.lake, version)
     _publish_again(project)
     yield KeptSnapshots(project)
+
+
+@pytest.fixture
+def proxy(bucket: str, s3_server: S3Server, monkeypatch) -> Iterator[FaultyProxy]:
+    with FaultyProxy((s3_server.host, s3_server.port)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        yield proxy
 
 
 def _move(lake: Lake, other: Lake, version: Version) -> Version:
@@ -112,3 +121,21 @@ def test_a_closed_readers_files_go_and_an_open_ones_stay(served: KeptSnapshots) 
     assert edges.weights.min() > 0, "what is mapped into memory outlives the files"
     served.close()
     assert lake.cache._used == {}
+
+
+def test_a_look_is_one_request_while_nothing_changes(
+    proxy: FaultyProxy, served: KeptSnapshots
+) -> None:
+    served.refresh()
+    looks = proxy.set("none")
+    for _ in range(3):
+        served.refresh()
+    assert [path.rpartition("/")[2] for _, path in looks.requests] == ["LEDGER.json"] * 3
+    _publish_again(served.project)
+    served.refresh()
+    with served.use() as reader:
+        assert reader.id == served.project.lake.ledger.published()
+    looks = proxy.set("none")
+    served.refresh()
+    assert len(looks.requests) == 1
+    served.close()

@@ -1,4 +1,4 @@
-"""Days of flights on two Ray workers: the same rows as locally, whatever is killed meanwhile.
+"""Flights on two Ray workers, days and their window: as locally, whatever is killed meanwhile.
 
 The workers share a bucket, Postgres and the installed code; each has a folder of its own.
 """
@@ -24,15 +24,15 @@ from polars.testing import assert_frame_equal
 
 from stupid_dagster.dagster_home import CONFIG_NAME
 from stupid_dagster.project import Project
+from stupid_dagster.query import KeptSnapshots
 from stupid_dagster.settings import load_settings
-from stupid_dagster.stages.graph import make_graph
-from stupid_dagster.stages.window import make_window_days
 from stupid_dagster.stores.files import open_files
 from stupid_dagster.stores.garbage import collect_garbage
 from stupid_dagster.stores.version import VERSION_FILE
-from stupid_dagster.tables import DAY_TABLES, TABLES
+from stupid_dagster.tables import DAY_TABLES, TABLES, WINDOW_TABLES
+from tests.faults.checking import differences
 from tests.instance.servers import postgres_server
-from tests.pipeline import make_day
+from tests.pipeline import make_day, make_window
 from tests.projects import make_project
 from tests.ray.cluster import GIB, Cluster, Worker, ray_cluster
 from tests.stores.faulty_proxy import FaultyProxy
@@ -48,6 +48,7 @@ SMALL, BIG, NEW = "127.0.0.3", "127.0.0.4", "127.0.0.5"
 # A day's steps fit all, a window's largest not the small one. Bookkeeping, not limits.
 MEMORY = {SMALL: 3 * GIB, BIG: 5 * GIB, NEW: 5 * GIB}
 KILLED_DAY = "2013-02-07"
+STORES = ("search_index", "graph_database", "catalog")
 # A busy machine may take so long; a quiet one takes a tenth.
 _SECONDS = 600
 
@@ -66,6 +67,7 @@ class OnRay:
     instance: dg.DagsterInstance
     environment: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    half_made: list[str] = field(default_factory=list)
 
     def start(self, job: str, days: list[str], *assets: str) -> subprocess.Popen[str]:
         """Start a run of a job for each day, all at once."""
@@ -211,45 +213,80 @@ def test_each_table_is_in_the_history_once(on_ray: OnRay, made: dict[str, str]) 
         assert rows == {table: version.rows for table, version in live.items() if version}
 
 
-def test_a_step_whose_node_dies_is_done_again_by_the_one_that_replaces_it(
-    on_ray: OnRay, made: dict[str, str], local: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake, tables = on_ray.project.lake, ["graph_nodes", "graph_edges"]
+@pytest.fixture(scope="module")
+def window(on_ray: OnRay, made: dict[str, str]) -> str:
+    """The run of the job `window`, whole. The node of one of its steps is killed in its midst."""
+    lake = on_ray.project.lake
 
     def describes_edges(method: str, path: str) -> bool:
         return method == "PUT" and "/graph_edges/" in path and path.endswith(VERSION_FILE)
 
     # The step's memory takes it to the big worker, and its edges are uploaded, not more.
     reached = on_ray.proxy.set("hang", matches=describes_edges, after=_SECONDS)
-    begun = on_ray.start("window", [KILLED_DAY], "window_days", *tables)
+    begun = on_ray.start("window", [KILLED_DAY])
     awaited(begun, lambda: reached.hits)
     on_ray.cluster.kill(BIG)
-    half = {entry.key for entry in lake.files.below(f"graph_edges/{KILLED_DAY}")}
-    assert half
+    on_ray.half_made += [entry.key for entry in lake.files.below(f"graph_edges/{KILLED_DAY}")]
     assert lake.find("graph_edges", KILLED_DAY) is None
     on_ray.cluster.add(on_ray.workers[NEW])
     (run,) = on_ray.finish(begun).values()
+    return run
 
-    assert on_ray.cluster.ran_on()[run, "graph"] == NEW
-    # Until Ray has missed its heartbeats, the node that is gone may be given the step once more.
-    again = on_ray.events(run, dg.DagsterEventType.STEP_UP_FOR_RETRY)
-    assert {event.step_key for event in again} == {"graph"}
-    told = on_ray.events(run, dg.DagsterEventType.ASSET_MATERIALIZATION)
+
+@pytest.fixture(scope="module")
+def local_window(local: Project) -> Project:
+    """The same window, made here."""
+    make_window(local, KILLED_DAY)
+    return local
+
+
+def test_a_step_whose_node_dies_is_done_again_by_the_one_that_replaces_it(
+    on_ray: OnRay, window: str
+) -> None:
+    assert on_ray.cluster.ran_on()[window, "graph"] == NEW
+    # Until Ray has missed its heartbeats, the node that is gone may be given this step once more,
+    # and others.
+    again = on_ray.events(window, dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    assert "graph" in {event.step_key for event in again}
+    told = on_ray.events(window, dg.DagsterEventType.ASSET_MATERIALIZATION)
     keys = [event.step_materialization_data.materialization.asset_key for event in told]
-    assert sorted(key.to_user_string() for key in keys) == sorted(["window_days", *tables])
-    make_window_days(local, KILLED_DAY)
-    make_graph(local, KILLED_DAY)
-    assert_same(on_ray.project, local, tables, KILLED_DAY)
+    assert sorted(key.to_user_string() for key in keys) == sorted([*WINDOW_TABLES, "snapshot"])
 
+
+def test_a_whole_window_is_made_as_it_is_locally(
+    on_ray: OnRay, window: str, local_window: Project
+) -> None:
+    lake = on_ray.project.lake
+    assert all(lake.partitions(table) == [KILLED_DAY] for table in WINDOW_TABLES)
+    assert differences(lake, local_window.lake) == []
+    in_order = [table for table in WINDOW_TABLES if table not in (*STORES, "window_days")]
+    assert_same(on_ray.project, local_window, in_order, KILLED_DAY)
+
+
+def test_its_snapshot_is_served(on_ray: OnRay, window: str, local_window: Project) -> None:
+    def answers(project: Project) -> list[object]:
+        with KeptSnapshots(project) as snapshots, snapshots.use() as reader:
+            return [
+                (reader.manifest.last_day, reader.manifest.days),
+                reader.search("storm", limit=5).rows(),
+                reader.neighbors("airport:JFK", limit=5).rows.rows(),
+            ]
+
+    assert answers(on_ray.project) == answers(local_window)
+
+
+def test_what_the_node_left_is_garbage_and_nothing_else_is(
+    on_ray: OnRay, made: dict[str, str], window: str, local_window: Project
+) -> None:
+    lake = on_ray.project.lake
+    assert on_ray.half_made
     collect_garbage(impatient(lake), kept_snapshots=1, grace=timedelta(0))
-    assert not half & {entry.key for entry in lake.files.below("graph_edges")}
-    assert_same(on_ray.project, local, tables, KILLED_DAY)
+    assert not {*on_ray.half_made} & {entry.key for entry in lake.files.below("graph_edges")}
+    assert_same(on_ray.project, local_window, ["graph_nodes", "graph_edges"], KILLED_DAY)
     assert all(on_ray.project.is_complete(day) for day in made)
 
 
-def test_each_worker_has_written_in_a_folder_of_its_own(
-    on_ray: OnRay, made: dict[str, str]
-) -> None:
+def test_each_worker_has_written_in_a_folder_of_its_own(on_ray: OnRay, window: str) -> None:
     roots = {Path(worker.environment["STUPID_ROOT"]) for worker in on_ray.workers.values()}
     assert len(roots) == 3
     for root in roots:

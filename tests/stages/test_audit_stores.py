@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import replace
 from datetime import date
@@ -23,9 +24,11 @@ from stupid_dagster.stores.graph.schema import DATABASE_FILE, EDGE_SCHEMA
 from stupid_dagster.stores.ledger import FOLDER
 from stupid_dagster.stores.sessions import KeptSession, session_key, write_session
 from stupid_dagster.stores.snapshots import snapshot_ids
+from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 from tests.auditing import LAST, NOBODY, OLD, audited, guilty, linked_copy, own_file, plant
 from tests.pipeline import write_window_table
+from tests.stores.lakes import put_one
 
 
 @pytest.fixture
@@ -236,3 +239,23 @@ def test_a_turn_of_a_snapshot_that_is_gone_is_counted(
     scope = Scope(project, eviction, leftovers(project), {}, {}, {})
 
     assert audit_sessions(scope) == (3, Cited(2, f"a turn of {old}, which is gone"))
+
+
+def test_what_is_kept_in_a_bucket_is_asked_for_side_by_side(
+    project: Project, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eviction = plan_eviction(project)
+    there = {"data_root": bucket, "workplace": tmp_path / "there"}
+    project = Project.load(project.settings.root, there)
+    tables = ["documents", "entities", "edges", "texts"]
+    made = {table: put_one(project.lake, table, "2013-02-09", table) for table in tables}
+    asked, find = threading.Barrier(len(tables)), project.lake.find
+
+    def together(table: str, partition: str, name: str | None = None) -> Version | None:
+        asked.wait(20)  # Raises where one waits for another's answer.
+        return find(table, partition, name)
+
+    monkeypatch.setattr(project.lake, "find", together)
+    assert eviction
+    scope = Scope.of(project, eviction)
+    assert scope.versions == {table: [version] for table, version in made.items()}

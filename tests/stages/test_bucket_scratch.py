@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -23,9 +25,12 @@ from stupid_dagster.stores import garbage
 from stupid_dagster.stores.bucket.lake import BucketLake
 from stupid_dagster.stores.files import Files, open_files
 from stupid_dagster.stores.garbage import SCRATCH, collect_garbage
+from stupid_dagster.stores.inventory import CURRENT
 from tests.embed.servers import embedding_server, vector_of
 from tests.stages.test_embedding import DAYS, ROOT, of_server, texts_of
+from tests.stores.faulty_proxy import FaultyProxy
 from tests.stores.lakes import put_one
+from tests.stores.s3_server import S3Server
 
 
 def keys(files: Files, prefix: str = SCRATCH) -> list[str]:
@@ -84,6 +89,52 @@ def test_another_machine_takes_what_a_killed_run_made(
     assert not keys(files)
     vectors = Project.load(root, there).lake.read("vectors", DAYS[0])
     assert vectors.height == len(texts) and vectors["vector"].null_count() == 0
+
+
+def test_vectors_of_versions_that_are_replaced_but_kept(
+    flights_copy: Project,
+    bucket: str,
+    tmp_path: Path,
+    s3_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = open_files(bucket)
+    for table in ("documents", "texts"):
+        files.upload(flights_copy.lake.root / table / DAYS[0], f"{table}/{DAYS[0]}")
+
+    def make(model: str, machine: str) -> Mapping[str, Any]:
+        root = of_server(flights_copy, served, model=model).settings.root
+        there = {"data_root": bucket, "workplace": tmp_path / machine}
+        [written] = make_vectors(Project.load(root, there), DAYS[0])
+        return written.details
+
+    with embedding_server("openai") as served:
+        make("a", "one")
+        [key] = [key for key in keys(files, "vectors") if key.endswith(".parquet")]
+        make("b", "one")
+        served.requests.clear()
+        with FaultyProxy((s3_server.host, s3_server.port)) as proxy:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+            asked = proxy.set("none")
+            told = make("a", "two")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_server.url)
+        assert told["reused"] == told["texts"] and served.texts == ["dimensions"]
+        # Its bytes are checked and used by one reading.
+        reads = [path for method, path in asked.requests if method == "GET" and key in path]
+        assert len(reads) == 1
+
+        # Collected since it was listed, or while it was read.
+        files.remove([key])
+        make("b", "one")
+        for left in keys(files, "vectors"):
+            if left.endswith(".parquet") and left.split("/")[2] != live_version(files):
+                files.remove([left])
+        told = make("a", "three")
+        assert (told["reused"], told["embedded"]) == (0, told["texts"])
+
+
+def live_version(files: Files) -> str:
+    return files.read(f"vectors/{DAYS[0]}/{CURRENT}").data.decode()
 
 
 def test_what_was_made_and_claimed(bucket: str) -> None:

@@ -102,6 +102,7 @@ def test_files_and_folders_are_listed(files: Files) -> None:
         files.create(key, b"x")
     assert keys_below(files, "t/p") == ["t/p/CURRENT", "t/p/v/a", "t/p/v/deep/er/b"]
     assert len(keys_below(files)) == 6
+    assert sorted(entry.key for entry in files.everything()) == keys_below(files)
     assert files.names("") == ["t", "tt"]
     assert files.names("t") == ["p", "q"]
     files.remove(key for key in keys_below(files, "t/p"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,8 @@ def k_means(
 def silhouette_of(points: Floats, labels: NDArray[np.int_], seed: int) -> float:
     """Return the mean silhouette of a grouping on a fixed sample; NaN with one group."""
     sample = _sample(len(points), SILHOUETTE_SAMPLE, seed)
-    return mean_silhouette(distance_matrix(points[sample]), labels[sample])
+    with _one_thread():
+        return mean_silhouette(distance_matrix(points[sample]), labels[sample])
 
 
 def nearest(points: Floats, centers: Floats) -> NDArray[np.int_]:
@@ -99,13 +101,24 @@ def _fits(points: Floats, seed: int, max_clusters: int, previous: Floats | None)
         center = points.mean(axis=0, keepdims=True)
         return [Fit(1, center, np.nan, float(((points - center) ** 2).sum()))]
     small = points[_sample(len(points), SILHOUETTE_SAMPLE, seed)]
-    distances = distance_matrix(small)
     fits = []
-    for k in range(2, min(max_clusters, distinct - 1) + 1):
-        centers, inertia, warm = _best_start(sample, k, seed, previous)
-        silhouette = mean_silhouette(distances, nearest(small, centers))
-        fits.append(Fit(k, centers, silhouette, inertia * len(points) / len(sample), warm))
+    with _one_thread():
+        distances = distance_matrix(small)
+        for k in range(2, min(max_clusters, distinct - 1) + 1):
+            centers, inertia, warm = _best_start(sample, k, seed, previous)
+            silhouette = mean_silhouette(distances, nearest(small, centers))
+            fits.append(Fit(k, centers, silhouette, inertia * len(points) / len(sample), warm))
     return fits
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Limit BLAS and OpenMP to a thread: several add up in any order.
+
+    With one, the same input gives the same bits, on a worker with one CPU too.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _best_start(
@@ -124,11 +137,9 @@ def _fit(
 ) -> tuple[Floats, float]:
     """Return the centres and the inertia that scikit-learn finds."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
 
     method: Any = MiniBatchKMeans if mini_batches else KMeans
-    # Threads add up in any order; with one, the same input gives the same bits.
-    with threadpool_limits(1):
+    with _one_thread():
         fit = method(random_state=seed, **parameters).fit(points)
     return np.asarray(fit.cluster_centers_, dtype=np.float64), float(fit.inertia_)
 

@@ -26,6 +26,9 @@ from stupid_dagster.stores.snapshots import (
 from stupid_dagster.stores.version import Version
 from stupid_dagster.tables import TABLES
 
+_Place = tuple[str, str, str | None]
+"""A table, its partition, and a version's name; none is the live one's."""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -52,28 +55,34 @@ class Scope:
         found: dict[str, dict[str, Version]] = {}
         damaged: dict[str, dict[str, None]] = {}
 
-        def add(table: str, partition: str, name: str | None = None) -> None:
+        def find(place: _Place) -> Version | DamagedError | None:
             try:
-                version = lake.find(table, partition, name)
+                return lake.find(*place)
             except DamagedError as error:
-                damaged.setdefault(table, {})[str(error)] = None
-                return
-            if version:
-                found.setdefault(table, {})[version.address] = version
+                return error
 
-        for table in lake.tables():
-            for partition in lake.partitions(table):
-                add(table, partition)
-        for manifest in manifests.values():
-            for table, versions in manifest.versions.items():
-                for version in versions.values():
-                    add(table, version.partition, version.name)
+        def add(places: Iterable[_Place]) -> None:
+            asked = list(dict.fromkeys(places))
+            for (table, _, _), version in zip(asked, lake.each(find, asked), strict=True):
+                if isinstance(version, DamagedError):
+                    damaged.setdefault(table, {})[str(version)] = None
+                elif version:
+                    found.setdefault(table, {})[version.address] = version
+
+        tables = lake.tables()
+        live = zip(tables, lake.each(lake.partitions, tables), strict=True)
+        add((table, partition, None) for table, partitions in live for partition in partitions)
+        add(
+            (table, version.partition, version.name)
+            for manifest in manifests.values()
+            for table, versions in manifest.versions.items()
+            for version in versions.values()
+        )
         pins = found.get(PINS, {}).values()
-        used = {tuple(a.split("/")) for version in pins for a in version.metadata.get(USES, ())}
-        gone = dropped_among(lake, {(table, day) for table, day, _ in used})
-        for table, day, name in sorted(used):
-            if (table, day) not in gone:
-                add(table, day, name)
+        used = {a for version in pins for a in version.metadata.get(USES, ())}
+        places = [(table, day, name) for table, day, name in (a.split("/") for a in sorted(used))]
+        gone = dropped_among(lake, {(table, day) for table, day, _ in places})
+        add(place for place in places if place[:2] not in gone)
         versions = {table: list(by_address.values()) for table, by_address in found.items()}
         problems = {table: list(said) for table, said in damaged.items()}
         return cls(project, eviction, left, manifests, versions, problems)
@@ -146,11 +155,12 @@ class Scope:
             pins = lake.find(PINS, version.partition, name) if name else None
         if pins:
             addresses = [address.split("/") for address in pins.metadata[USES]]
-            found = [lake.find(of, day, name) for of, day, name in addresses if of == table]
+            places: list[_Place] = [(of, day, name) for of, day, name in addresses if of == table]
         else:
             last = date.fromisoformat(version.partition)
             first = last - timedelta(days=self.project.settings.window_days - 1)
-            found = [lake.find(table, day) for day in days_between(first, last)]
+            places = [(table, day, None) for day in days_between(first, last)]
+        found = lake.each(lambda place: lake.find(*place), places)
         kept = [v for v in found if v and not self.is_gone(table, v.partition)]
         return kept, pins is not None
 

@@ -1,4 +1,12 @@
-"""Which version of a partition is live: the object CURRENT, which is empty of a dropped one."""
+"""Which version of a partition is live: the object CURRENT, which is empty of a dropped one.
+
+That stays: when it was last changed is when the partition was dropped, and later no collection can
+remove it safely. obstore deletes without a condition, so whoever makes the partition again between
+the collector's look and its delete would lose what he has made live. A mark in PARTITIONS.json
+doesn't help: a delete may be late by any time, and a lock would outlive a collector that is killed.
+What it costs: a year of evicted days adds a page of 1,000 keys to the listings of the whole lake
+for each three tables, and nothing to any other request.
+"""
 
 from __future__ import annotations
 

@@ -149,6 +149,11 @@ class BucketLake(Lake):
                 self._known.popitem(last=False)
         return version
 
+    def _kept_names(self, table: str, partition: str) -> Iterable[str]:
+        self.partition_path(table, partition)
+        keys = [entry.key.split("/") for entry in self.files.below(f"{table}/{partition}")]
+        return [parts[2] for parts in keys if len(parts) == 4 and parts[3] == VERSION_FILE]
+
     def partitions(self, table: str) -> list[str]:
         """Return the partitions of a table that have a live version, ascending.
 
@@ -276,7 +281,7 @@ class BucketLake(Lake):
         def empty(table: str, partition: str) -> bool:
             if not self.is_live(table, partition):
                 return False
-            # Not removed: when it was dropped is when it was last changed.
+            # Not removed, see `stores/bucket/current.py`.
             self.files.replace(current_key(table, partition), b"")
             emptied.append((table, partition))
             return True

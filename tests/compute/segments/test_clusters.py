@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, silhouette_score
+from threadpoolctl import threadpool_limits
 
 from stupid_dagster.compute.segments import kmeans
 from stupid_dagster.compute.segments.clusters import ClusterResult, Earlier
@@ -130,6 +131,18 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert one.clusters.equals(other.clusters)
     assert one.members.equals(other.members)
     assert one.choice.equals(other.choice)
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    """Else the same window would be another version where a worker has another number of CPUs."""
+    points = np.random.default_rng(7).normal(size=(1500, 12))
+
+    def found(threads: int) -> list[tuple[float, float]]:
+        with threadpool_limits(threads):
+            fits = kmeans.k_means(points, seed=1, max_clusters=20).fits
+        return [(fit.silhouette, fit.inertia) for fit in fits]
+
+    assert found(1) == found(2)
 
 
 def test_an_outlier_takes_no_cluster_of_its_own() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stupid_dagster.cli.ask import _Told
+from stupid_dagster.cli.ask import _Printer
 from stupid_dagster.project import Project
 from tests.questions.scripted import scripted
 
@@ -46,7 +46,7 @@ def test_a_conversation_in_the_terminal(flights_project: Project) -> None:
 
 
 def test_a_replaced_text_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    told = _Told(show_plan=False)
+    told = _Printer(show_plan=False)
     told.event("text", {"text": "Here is what was found:", "replaces": False})
     told.event("text", {"text": "3 rows.", "replaces": True})
     told.event(

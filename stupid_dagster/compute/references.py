@@ -16,8 +16,6 @@ import polars as pl
 
 from stupid_dagster.tables import TABLES, Refers
 
-GROUPS = ("cluster", "community", "event_cluster", "bots", "pattern")
-"""What ids of groups begin with; they look like an entity's and are none."""
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _DAY_LIKE = rf"^{_DAY}(T|/|$)"
 _JSON_DATED = rf'"\w+": "{_DAY}(?:T[0-9:.+Z-]*)?"'
@@ -66,7 +64,7 @@ class Leaf:
             return None
         if self.refers == "entity":
             return self.values
-        pattern = "^(" + "|".join(sorted({*prefixes} - {*GROUPS})) + "):"
+        pattern = "^(" + "|".join(sorted(prefixes)) + "):"
         return self.values.filter(self.values.str.contains(pattern))
 
 
@@ -130,7 +128,7 @@ def ids_named(frame: pl.LazyFrame, found: Iterable[Leaf], prefixes: Collection[s
     cited = Cited()
     for leaf in found:
         if leaf.dtype == pl.String:
-            wanted = _DAY_LIKE + "|^(" + "|".join(sorted({*prefixes} - {*GROUPS})) + "):"
+            wanted = _DAY_LIKE + "|^(" + "|".join(sorted(prefixes)) + "):"
             count = frame.select(leaf.values.str.contains(wanted).sum()).collect().item()
             cited += Cited(count, f"{leaf.name}, which must name none" if count else None)
     return cited
@@ -197,7 +195,7 @@ def json_dates(texts: Iterable[str | None], horizon: Horizon) -> Iterator[str]:
 
 def json_entities(texts: Iterable[str | None], prefixes: Collection[str]) -> pl.Series:
     """Return the entity ids that JSON names, distinct."""
-    pattern = '"((?:' + "|".join(sorted({*prefixes} - {*GROUPS})) + '):(?:[^"\\\\]|\\\\.)*)"'
+    pattern = '"((?:' + "|".join(sorted(prefixes)) + '):(?:[^"\\\\]|\\\\.)*)"'
     series = pl.Series("json", list(texts), dtype=pl.String)
     found = series.str.extract_all(pattern).explode().drop_nulls()
     decoded = found.str.json_decode(pl.String) if len(found) else found.cast(pl.String)

@@ -9,7 +9,7 @@ from stupid_dagster.event_model.measures import Measure, Ratio
 from stupid_dagster.event_model.schema import LOCAL_HOUR, Derived, EventModel, EventType, Location
 from stupid_dagster.event_model.templates import template_fields
 from stupid_dagster.event_model.values import find_bad_values
-from stupid_dagster.tables import TABLES
+from stupid_dagster.tables import GROUP_PREFIXES, TABLES
 
 OWN_COLUMNS = frozenset({*TABLES["documents"].schema, LOCAL_HOUR})
 OWN_FEATURES = frozenset({*TABLES["activity"].schema, *TABLES["features"].schema, "day"})
@@ -198,6 +198,12 @@ def _bad_entities(model: EventModel) -> Iterator[BadReference]:
         place = ("entities", name)
         if (other := prefixes.setdefault(entity.prefix, name)) != name:
             yield (*place, "prefix"), f"{entity.prefix!r} is already the prefix of {other}"
+        if entity.prefix in GROUP_PREFIXES:
+            yield (
+                (*place, "prefix"),
+                f"ids that begin with {entity.prefix!r} are those of groups that are computed; "
+                f"choose another, such as {entity.prefix + '_id'!r}",
+            )
         yield from _missing((*place, "key"), "field", entity.key, fields)
         for role, key in entity.roles.items():
             yield from _missing((*place, "roles", role), "field", key, fields)

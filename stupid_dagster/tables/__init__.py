@@ -10,11 +10,12 @@ import polars as pl
 
 from stupid_dagster.tables.audit import AUDIT
 from stupid_dagster.tables.day import DAY
-from stupid_dagster.tables.schema import STRINGS, TIME, Column, Grain, Refers, Table
+from stupid_dagster.tables.schema import GROUP_PREFIXES, STRINGS, TIME, Column, Grain, Refers, Table
 from stupid_dagster.tables.window import WINDOW
 
 __all__ = [
     "DAY_TABLES",
+    "GROUP_PREFIXES",
     "STRINGS",
     "TABLES",
     "TIME",

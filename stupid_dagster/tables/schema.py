@@ -8,6 +8,8 @@ from typing import Any, Literal
 import polars as pl
 
 Grain = Literal["day", "window", "all"]
+GROUP_PREFIXES = ("cluster", "community", "event_cluster", "bots", "pattern")
+"""What ids of groups begin with: they look like an entity's, so that no entity may have them."""
 Refers = Literal["day", "document", "entity", "text", "json", "words", "said"]
 """What texts and numbers of a column refer to: a day, a document, an entity or a text, by its id;
 JSON of any of these; or nothing, being words that come from users' data or are made for reading,

@@ -33,6 +33,7 @@ def test_good_models_cite_nothing_that_is_missing(model) -> None:
         ("key: fingerprint", "key: fingerprnt", "no field is named 'fingerprnt' (did you"),
         ("here: [ipCountry", "here: [ip", "entities.Country.roles.here: no field is named 'ip'"),
         ("properties: platform", "properties: os", "no field is named 'os'"),
+        ("prefix: device", "prefix: cluster", "'cluster' are those of groups that are computed"),
         ("prefix: device", "prefix: member", "'member' is already the prefix of Member"),
         ("to: Device}", "to: Devices}", "edges.LoggedInFrom.to: no entity type or role"),
         ("to: Country.here", "to: Country", "no entity type or role is named 'Country'"),

@@ -16,6 +16,7 @@ from stupid_dagster.event_model.inference.dependence import (
     shared_words,
 )
 from stupid_dagster.event_model.inference.sample import Sample
+from stupid_dagster.tables import GROUP_PREFIXES
 
 _FEW = 50
 """Distinct values up to which a column is a category, not a list of things."""
@@ -206,7 +207,9 @@ def _entity(
 ) -> Entity:
     about = names.stem(column.name)
     name = names.unused(names.camel(about, "Thing"), {entity.name for entity in made})
-    prefix = names.unused(names.snake(about, "thing"), {entity.prefix for entity in made})
+    prefix = names.unused(
+        names.snake(about, "thing"), {entity.prefix for entity in made} | {*GROUP_PREFIXES}
+    )
     evidence = [f"{column.name}: {column.describe()}"]
     if shared := shared_words(column):
         evidence.append(shared)

@@ -43,6 +43,16 @@ def test_a_few_codes_that_go_with_nothing_are_no_entity_type() -> None:
     assert "warehouseCode" in draft.model.events["Order"].fields
 
 
+def test_no_entity_gets_the_ids_of_groups() -> None:
+    columns = orders()
+    columns["clusterId"] = columns.pop("customerId")
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    assert draft.actor == "Cluster"
+    assert draft.model.entities["Cluster"].prefix == "cluster_2"
+
+
 def test_web_server_lines() -> None:
     chance = random.Random(3)
     hosts = [chance.randrange(40) for _ in range(ROWS)]

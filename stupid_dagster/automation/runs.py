@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._config.errors import PostProcessingError
 
 from stupid_dagster.automation.dead_runs import fail_dead_runs, process_tag
 from stupid_dagster.dagster_home import ensure_dagster_home
+from stupid_dagster.errors import InstanceError
 from stupid_dagster.project import Project
 from stupid_dagster.settings.variables import ROOT
 
@@ -51,7 +54,7 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     dotenv = project.settings.root / ".env"
     if home == _default_home(project) and not dotenv.exists():
         dotenv.write_text(f"DAGSTER_HOME={home}\n", encoding="utf-8")
-    instance = dg.DagsterInstance.get()
+    instance = _instance(home)
     fail_dead_runs(instance)
     return instance
 
@@ -65,8 +68,23 @@ def existing_instance(project: Project) -> Iterator[dg.DagsterInstance | None]:
         return
     # Its dagster.yaml names the variable, which the shell needn't have set.
     os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
+    with _instance(home) as instance:
         yield instance
+
+
+def _instance(home: Path) -> dg.DagsterInstance:
+    """Return the instance of DAGSTER_HOME; raises InstanceError where a variable isn't set."""
+    try:
+        return dg.DagsterInstance.get()
+    except (dg.DagsterInvalidConfigError, PostProcessingError) as error:
+        # Dagster tells it in a page of traces.
+        missing = re.search(r'environment variable "([^"]+)" which is not set', str(error))
+        if not missing:
+            raise
+        raise InstanceError(
+            f"{home / 'dagster.yaml'} takes {missing[1]} from the environment, which doesn't have "
+            "it: set it for this command as for Dagster's daemon"
+        ) from error
 
 
 def _home(project: Project) -> Path:

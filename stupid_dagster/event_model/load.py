@@ -52,6 +52,8 @@ def load_event_model(name_or_path: str | Path, root: Path | None = None) -> Even
         raise EventModelError(str(file), [f"the file can't be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise EventModelError(str(file), [f"the file is not UTF-8: {error}"]) from error
+    except ValueError as error:  # A NUL byte, which no path can have.
+        raise EventModelError(name, [f"this can't be a file's name: {error}"]) from error
     return parse_event_model(text, str(file))
 
 

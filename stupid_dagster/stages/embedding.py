@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -171,9 +170,8 @@ class _Making:
         """Yield vectors of the missing texts from the days that have some, the newest day first."""
         if self.found.missing().is_empty():
             return
-        days = reversed(self._lake.partitions("vectors"))
-        for versions in self._lake.each(partial(self._lake.kept, "vectors"), days):
-            for version in versions:
+        for day in reversed(self._lake.partitions("vectors")):
+            for version in self._lake.kept("vectors", day):
                 missing = self.found.missing().select("text_id")
                 look = (version.address, self.found.drops)
                 if version.metadata.get(EMBEDDER) != self._embedder.model_id or missing.is_empty():

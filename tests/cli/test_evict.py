@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,27 @@ def test_a_dry_run_needs_no_variable_of_dagster_s(
         pass
     monkeypatch.delenv("DAGSTER_HOME")
     assert evict(project, "--dry-run").exit_code == 0
+
+
+def test_a_variable_that_the_instance_misses_is_named(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"postgres_url": {"env": "NO_SUCH_URL"}}
+    storage = {
+        "module": "stupid_dagster.instance.postgres",
+        "class": "WipeablePostgresStorage",
+        "config": config,
+    }
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(json.dumps({"storage": {"custom": storage}}))
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.delenv("NO_SUCH_URL", raising=False)
+
+    done = evict(project, "--dry-run")
+
+    assert done.exit_code == 1
+    assert "takes NO_SUCH_URL from the environment" in done.output
 
 
 def test_a_clean_project_ends_with_zero(project: Project) -> None:

@@ -14,8 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from stupid_dagster.automation.needs import DAY_NEEDS, DAY_RUN, NEEDS, WINDOW_NEEDS
-from stupid_dagster.definitions import defs
+from stupid_dagster.automation.needs import DAY_NEEDS, DAY_RUN, NEEDS, WINDOW_NEEDS, run_tags
 from stupid_dagster.instance.postgres import WipeablePostgresEventLog
 from stupid_dagster.settings import load_settings
 from tests.instance.servers import USER, PostgresServer, postgres_server
@@ -97,7 +96,9 @@ def test_each_instance_loads(home: Path, name: str, launcher: str) -> None:
 
 
 @pytest.mark.parametrize("job", ["days", "window"])
-def test_a_run_s_pod_is_a_valid_job_with_the_memory_of_its_largest_step(job: str) -> None:
+def test_a_run_s_pod_is_a_valid_job_with_the_memory_of_its_largest_step(
+    job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dagster_k8s.job import (  # pyright: ignore[reportMissingImports]
         DagsterK8sJobConfig,
         construct_dagster_k8s_job,
@@ -113,12 +114,15 @@ def test_a_run_s_pod_is_a_valid_job_with_the_memory_of_its_largest_step(job: str
         env_config_maps=launcher["env_config_maps"],
         env_secrets=launcher["env_secrets"],
     )
-    tags = get_user_defined_k8s_config(defs.resolve_job_def(job).tags)
-    made = construct_dagster_k8s_job(config, ["dagster"], "run", user_defined_k8s_config=tags)
+    needs = [DAY_RUN] if job == "days" else [*WINDOW_NEEDS.values()]
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    tags = {key: json.dumps(value) for key, value in run_tags(*needs).items()}
+    made = construct_dagster_k8s_job(
+        config, ["dagster"], "run", user_defined_k8s_config=get_user_defined_k8s_config(tags)
+    )
     manifest = ApiClient().sanitize_for_serialization(made)
     valid(manifest)
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
-    needs = [DAY_RUN] if job == "days" else WINDOW_NEEDS.values()
     largest = max(need.memory() for need in needs) >> 20
     assert container["resources"]["requests"]["memory"] == f"{largest}Mi"
 

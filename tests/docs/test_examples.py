@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from stupid_dagster.client import Client
+from stupid_dagster.compute.plots.trends import trend_plot
 from stupid_dagster.event_model import parse_event_model
 from stupid_dagster.project import Project
+from stupid_dagster.stores.snapshots import open_snapshot
 from tests.api.serving import served
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -67,10 +69,11 @@ def test_the_event_model_of_its_page_is_right() -> None:
 
 def test_the_picture_of_the_readme_is_drawn(two_windows: Project, tmp_path: Path) -> None:
     draw = runpy.run_path(str(DOCS / "pictures.py"))["main"]
+    trends = open_snapshot(two_windows.lake).scan("trends").collect()
 
     draw(two_windows.settings.root, tmp_path)
 
-    for file in (tmp_path, DOCS / "images"):
-        picture = (file / "cancellations.png").read_bytes()
-        assert picture.startswith(b"\x89PNG")
-        assert len(picture) < 150_000
+    drawn = (tmp_path / "cancellations.png").read_bytes()
+    assert drawn == trend_plot(trends, "cancellations") != trend_plot(trends, "departures")
+    kept = (DOCS / "images" / "cancellations.png").read_bytes()
+    assert kept.startswith(b"\x89PNG") and len(kept) < 150_000

@@ -65,6 +65,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_event_model("model" * 100, tmp_path)
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(EventModelError, match="can't be a file's name"):
+        load_event_model("a\0b", tmp_path)
+
+
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(EventModelError, match="not UTF-8"):

@@ -28,8 +28,11 @@ def reader_of(path: str) -> type[Reader] | None:
 
 
 def without_kind(path: str) -> str:
-    """Return a file's name without what says of which kind it is."""
-    return path[: len(path) - len(_suffix(path))]
+    """Return a file's name without what says of which kind it is, packed or not."""
+    kind = _suffix(path)
+    if not kind and path.lower().endswith(".gz") and (inner := _suffix(path[:-3])):
+        kind = f"{inner}.gz"  # Such as .parquet.gz, which can't be read.
+    return path[: len(path) - len(kind)]
 
 
 def open_file(source: Source, path: str) -> Reader:

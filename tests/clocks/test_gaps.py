@@ -116,7 +116,7 @@ def test_every_store_answers_for_a_window_whose_last_day_is_empty(silent: Projec
 def test_a_check_tells_of_a_day_without_documents(silent: Project) -> None:
     def verdict(day: str) -> Verdict:
         found = [v for written in make_documents(silent, day) for v in written.verdicts]
-        return next(v for v in found if v.check == "events")
+        return next(v for v in found if v.check == "has_events")
 
     assert verdict(BUSY[0]).passed
     told = {day: verdict(day) for day in EMPTY}

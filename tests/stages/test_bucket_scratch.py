@@ -68,7 +68,11 @@ def test_another_machine_takes_what_a_killed_run_made(
     # 37 requests, two at a time, seven seconds: on a busy machine a listing may take one.
     with embedding_server("openai", seconds=0.4) as served:
         root = of_server(flights_copy, served, concurrency=2).settings.root
-        settings = {"STUPID_DATA_ROOT": bucket, "STUPID_WORKPLACE": str(tmp_path / "dead")}
+        settings = {
+            "STUPID_ROOT": str(root),
+            "STUPID_DATA_ROOT": bucket,
+            "STUPID_WORKPLACE": str(tmp_path / "dead"),
+        }
         run = subprocess.Popen(
             [sys.executable, "-c", program],
             cwd=root,

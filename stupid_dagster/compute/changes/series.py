@@ -201,7 +201,9 @@ def _dense(
     values[known] = [0.0 if _counts(model, key) else np.nan for key in keys]
     events[known] = actors[known] = 0.0
     cells = rows.join(
-        pl.DataFrame(keys, schema=list(Key._fields), orient="row").with_row_index("column"),
+        pl.DataFrame(
+            keys, schema=dict.fromkeys(Key._fields, pl.String), orient="row"
+        ).with_row_index("column"),
         on=list(Key._fields),
         how="inner",
     ).filter(pl.col("value").is_not_null())

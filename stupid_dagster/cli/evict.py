@@ -117,12 +117,17 @@ def _show_windows(project: Project, eviction: Eviction) -> None:
 def _show_outdated(project: Project, eviction: Eviction) -> None:
     """Print whether the published window is made of days that would go; else the audit does."""
     from stupid_dagster.stages.evict import evicted_of_published
+    from stupid_dagster.stores.snapshots import open_snapshot
 
     if days := evicted_of_published(project, eviction):
+        last_day = open_snapshot(project.lake).manifest.last_day
+        if eviction.is_stale("documents", last_day):
+            last_day = "DAY"  # The window as a whole is evicted: another must take its place.
         console.print(
             f"[yellow]the published window is made of {len(days)} of the evicted days[/] "
-            f"({days[0]} to {days[-1]}): it is served until a newer one is made, so make that "
-            "(`stupid-dagster run`, or the job `window`), and evict again"
+            f"({days[0]} to {days[-1]}): it is served until it is made again without them. "
+            f"Evict, then `stupid-dagster run --window {last_day}`, which makes no day, and evict "
+            "again"
         )
 
 

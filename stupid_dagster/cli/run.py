@@ -40,7 +40,12 @@ class _Run(click.Command):
 
 @click.command(cls=_Run)
 @click.option("--from", "first", type=DAY, help="First day; default: the first partition.")
-@click.option("--to", "last", type=DAY, help="Last day; default: the last partition.")
+@click.option(
+    "--to",
+    "last",
+    type=DAY,
+    help="Last day; default: the newest day that landing files have, not after the last partition.",
+)
 @click.option(
     "--window",
     type=DAY,
@@ -71,7 +76,9 @@ def run(
     start, end = project.partition_range
     days: list[str] = []
     if first or last or not window:
-        days = _days(first.date() if first else start, last.date() if last else end, (start, end))
+        begin = first.date() if first else start
+        newest = end if last or only_vectors else _newest(project, begin, end)
+        days = _days(begin, last.date() if last else newest, (start, end))
     last_day = None if no_window else window.date() if window else date.fromisoformat(days[-1])
     if only_vectors:
         made = {*project.lake.partitions("texts")}
@@ -79,6 +86,12 @@ def run(
     if last_day:
         _check_window(project, last_day, days)
     run_days_and_window(project, days, last_day, ["vectors"] if only_vectors else None)
+
+
+def _newest(project: Project, first: date, last: date) -> date:
+    """Return the newest day that landing files have within two days; the last where none have."""
+    landed = [date.fromisoformat(day) for day in project.landing_index().days()]
+    return max((day for day in landed if first <= day <= last), default=last)
 
 
 def run_days_and_window(

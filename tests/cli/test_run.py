@@ -9,6 +9,7 @@ import pytest
 
 from stupid_dagster.project import Project
 from stupid_dagster.stores.snapshots import kept_windows, published_id
+from tests.arriving import arriving_project, drop
 from tests.cli.test_commands import call, of
 from tests.llm.servers import Fail, model_server
 
@@ -81,6 +82,16 @@ def test_a_window_that_isn_t_kept_is_refused(two_windows: Project, command: list
     said = " ".join((refused.output + refused.stderr).split())
     assert "those ending on 2013-02-08, 2013-02-09" in said
     assert "`stupid-dagster run --window 2013-02-07`" in said
+
+
+def test_files_of_long_ago_end_a_bare_run_at_their_newest_day(tmp_path: Path) -> None:
+    project = arriving_project(tmp_path / "project", partitions_end="2024-12-31")
+    drop(project, "two", ["2013-02-04", "2013-02-06"])
+
+    made = call(*of(project), "run", "--from", "2013-02-04", "--no-window")
+
+    assert made.exit_code == 0, made.output
+    assert project.lake.partitions("documents") == ["2013-02-04", "2013-02-05", "2013-02-06"]
 
 
 def test_windows_that_can_t_be_made_are_refused(own_project: Project, tmp_path: Path) -> None:

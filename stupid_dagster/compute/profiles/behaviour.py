@@ -164,7 +164,7 @@ def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:
 
 def _read(template: str, text: str) -> dict[str, str]:
     """Return the values of a template's fields in a text that was made of it; maybe none."""
-    match = _pattern(template).fullmatch(text) if len(text) <= TOLD_CHARACTERS else None
+    match = _pattern(template).fullmatch(f"{text} ") if len(text) <= TOLD_CHARACTERS else None
     if match is None:
         return {}
     values = zip(template_fields(template), match.groups(), strict=True)
@@ -173,11 +173,14 @@ def _read(template: str, text: str) -> dict[str, str]:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    """Return what matches a template's texts: chunks whose field is empty are left out of them."""
+    """Return what matches a template's texts, with a space behind each of their chunks.
+
+    A chunk whose field is empty is left out of a text, with its space.
+    """
     chunks = []
     for chunk in parse_template(template):
         said = "".join(re.escape(p.literal) if p.field is None else "(.+?)" for p in chunk)
-        chunks.append(f"(?: ?{said})?" if any(p.field for p in chunk) else f" ?{said}")
+        chunks.append(f"(?:{said} )?" if any(p.field for p in chunk) else f"{said} ")
     return re.compile("".join(chunks), re.DOTALL)
 
 

@@ -51,6 +51,21 @@ def test_fields_are_read_back_from_texts() -> None:
     }
 
 
+def test_fields_side_by_side_are_parted_by_the_space_between_them() -> None:
+    template = "{method} {path}, {outcome} with {agent:.60}"
+    assert _read(template, "GET /, fine with Mozilla/5.0 (X11; Linux)") == {
+        "method": "GET",
+        "path": "/",
+        "outcome": "fine",
+        "agent": "Mozilla/5.0 (X11; Linux)",
+    }
+    assert _read(template, "GET /a b, fine with") == {
+        "method": "GET",
+        "path": "/a b",
+        "outcome": "fine",
+    }
+
+
 def test_patterns_are_said_step_by_step() -> None:
     model = load_event_model("gaming")
     row = {

@@ -1,1 +1,9 @@
 """What Dagster runs by itself: jobs, schedules and sensors, and the resource they share."""
+
+import warnings
+
+import dagster as dg
+
+# Dagster tells of its parts that are beta; who runs the pipeline can't act on it.
+warnings.simplefilter("ignore", dg.BetaWarning)
+warnings.simplefilter("ignore", dg.PreviewWarning)

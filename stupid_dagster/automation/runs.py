@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,14 +104,9 @@ def run_partition(
 
     Of its tables those that are given, else all.
     """
-    with warnings.catch_warnings():
-        # Dagster tells of its parts that are beta; who reads the command line can't act on it.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        from stupid_dagster.definitions import defs
+    from stupid_dagster.definitions import defs
 
-        job = defs.resolve_job_def(job_name)
-    result = job.execute_in_process(
+    result = defs.resolve_job_def(job_name).execute_in_process(
         partition_key=partition,
         instance=instance,
         asset_selection=[dg.AssetKey(table) for table in tables] if tables else None,

@@ -44,9 +44,10 @@ DAY = (
         ),
         "The event type's kept fields, typed.",
         algorithm=(
-            "Columns by the event model (spellings, empty values, types, derived fields); rows to "
-            "the day that their time falls on, whichever file holds them; of duplicates "
-            "(`duplicate_key`) the first stays."
+            "Columns by the event model (spellings, empty values, types; derived fields are made "
+            "of them when they are needed, and not stored); rows to the day "
+            "that their time falls on, whichever file holds them; of duplicates (`duplicate_key`) "
+            "the first stays."
         ),
     ),
     Table(

@@ -15,10 +15,20 @@ from pydantic import ValidationError
 
 from stupid_dagster.errors import EventModelError, hint
 from stupid_dagster.event_model.references import find_bad_references
-from stupid_dagster.event_model.schema import EventModel, Location
+from stupid_dagster.event_model.schema import EventModel, FieldRule, Location
 
 # The same YAML, several times faster, where PyYAML was built with libyaml.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_OF_A_FIELD = {"description", "unit"}
+_WORDS: dict[str, Any] = {
+    "description": True,
+    "fields": {"__all__": _OF_A_FIELD},
+    "events": {"__all__": {"description"}},
+    "metrics": {"__all__": {"description", "unit"}},
+    "features": {"columns": {"__all__": {"unit"}}},
+}
+_PLAIN = FieldRule().model_dump(mode="json", exclude=_OF_A_FIELD)
 
 
 def bundled_models() -> list[str]:
@@ -92,9 +102,13 @@ def parse_event_model(text: str, source: str = "event model") -> EventModel:
 
 
 def model_hash(model: EventModel) -> str:
-    """Return 16 hex digits that change whenever the model's meaning may have changed."""
-    canonical = json.dumps(model.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    """Return 16 hex digits that change whenever days may come out differently.
+
+    Descriptions and units are words, which windows read and days don't.
+    """
+    meaning = model.model_dump(mode="json", exclude=_WORDS)
+    meaning["fields"] = {name: rule for name, rule in meaning["fields"].items() if rule != _PLAIN}
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _repeated_keys(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:

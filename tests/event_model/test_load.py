@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from stupid_dagster.errors import EventModelError
 from stupid_dagster.event_model import (
@@ -12,7 +14,7 @@ from stupid_dagster.event_model import (
     model_hash,
     parse_event_model,
 )
-from stupid_dagster.event_model.schema import EdgeType
+from stupid_dagster.event_model.schema import EdgeType, FieldRule
 from tests.gaming import GAMING
 
 SMALL = """\
@@ -156,3 +158,37 @@ def test_the_hash_changes_with_the_meaning_and_not_with_the_spelling() -> None:
     changed = GAMING.replace("session_gap_minutes: 30", "session_gap_minutes: 31")
     assert model_hash(parse_event_model(changed)) != model_hash(model)
     assert len(model_hash(model)) == 16
+
+
+def _changed(part: BaseModel) -> Iterator[str]:
+    """Change each description and unit below a part of a model, and yield where that was."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if name in ("description", "unit"):
+            object.__setattr__(part, name, "other words")  # It is frozen.
+            yield f"{type(part).__name__}.{name}"
+        for below in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(below, BaseModel):
+                yield from _changed(below)
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_words_for_readers_don_t_change_what_days_are_made_by(name: str) -> None:
+    model = load_event_model(name)
+    before = model_hash(model)
+    words = model.model_copy(deep=True)
+    words.fields["only_words"] = FieldRule(description="A string.")
+
+    assert {*_changed(words)} == {
+        *("EventModel.description", "EventType.description"),
+        *("FieldRule.description", "FieldRule.unit"),
+        *("Metric.description", "Metric.unit", "Feature.unit"),
+    }
+    assert model_hash(words) == before
+
+    words.fields["only_words"] = FieldRule(type="integer")
+    assert model_hash(words) != before
+    # A field may be called so; its rule is no description.
+    words = model.model_copy(deep=True)
+    words.fields["description"] = FieldRule(case="lower")
+    assert model_hash(words) != before

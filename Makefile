@@ -13,7 +13,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3 py
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray test-lowest dev serve lint bench bench-month bench-api bench-scale docs clean home lock
+.PHONY: help demo test test-all test-ray test-lowest dev serve lint bench bench-month bench-api bench-scale docs clean home lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' Makefile
@@ -23,19 +23,24 @@ demo: home ## 30 days of New York's flights, from files to answers
 
 # A file's tests stay together, as they share what is slow to make. Files go in their own order:
 # xdist would put those with the fewest tests last, and they are the longest.
-test: $(READY) ## the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(READY) ## the tests, but for the slow ones: rounds of kills, bad networks, full disks
+	@$(BIN)/$(PYTEST) -m 'not slow and not clusters'
+
+test-all: $(READY) ## the tests, the slow ones too
+	@$(BIN)/$(PYTEST)
 
 # By themselves: on a machine that has other work a Ray node may give up before it has started.
 test-ray: $(CLUSTERS) ## the tests of Ray, and of what deploy/ ships
 	@$(BIN)/python -m pytest -n 0 -m clusters tests/ray tests/deploy
 
-# `make test` has the newest, those of constraints.txt.
+# `make test-all` has the newest, those of constraints.txt.
 test-lowest: $(READY) ## the tests, with the oldest dependencies that pyproject.toml allows
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
 	@$(BIN)/uv pip install --quiet --resolution lowest-direct --python .venv-lowest/bin/python \
 		-e '.[samples,dev]'
-	@.venv-lowest/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@.venv-lowest/bin/$(PYTEST)
 
 dev: home ## Dagster's UI, on port 3000
 	@$(BIN)/dagster dev

@@ -200,6 +200,7 @@ def test_connections_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> N
     seconds_until(lambda: httpx2.get(f"{url}/health").status_code == 200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_ends_though_clients_do_not_read(
     flights_project: Project, stop: signal.Signals

@@ -31,6 +31,8 @@ from tests.pipeline import write_window_table
 from tests.stores.faulty_proxy import FaultyProxy
 from tests.stores.s3_server import SECRET, S3Server
 
+pytestmark = pytest.mark.slow
+
 FIRST_DAY, SECOND_DAY, LAST_DAY = "2013-02-06", "2013-02-07", "2013-02-09"
 MARKED = {"/knowledge/pagerank?limit=50": "rank", "/knowledge/degrees?limit=50": "degree"}
 OTHERS = (

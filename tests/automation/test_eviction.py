@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from stupid_dagster.automation.eviction import audit_all, evict_and_wipe, eviction_sensor
 from stupid_dagster.automation.jobs import newest_window_sensor
@@ -27,6 +28,7 @@ from stupid_dagster.tables import DAY_TABLES, WINDOW_TABLES
 from tests.automation.evicting import DAYS, ask, evict, run
 
 
+@pytest.mark.slow
 def test_the_oldest_day_leaves_everything_and_shows_as_missing(
     project: Project, instance: dg.DagsterInstance
 ) -> None:

@@ -111,6 +111,7 @@ def test_landing_takes_the_days_asked_for(sample: Sample, tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_month_goes_on_where_it_was(
     sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_stopped_month_goes_on_where_it_was(
     assert "2 states" in part.text
 
 
+@pytest.mark.slow
 def test_flights_cost_every_stage() -> None:
     text, figures = flights.measure(describe(), days=1)
     stages = figures["runs"][0]["told"]["stages"]
@@ -141,6 +143,7 @@ def test_flights_cost_every_stage() -> None:
     assert "| documents | 1 |" in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_both_reports(sample: Sample, tmp_path: Path) -> None:
     folder = sample.landing.parents[1]
     arguments = ["naive", "--events", str(EVENTS), "--data", str(folder), "--out", str(tmp_path)]

@@ -11,6 +11,8 @@ from benchmarks.soak.run import Outcome, soak, wrong_answers
 from benchmarks.soak.world import days_of, expected
 from benchmarks.soak.writer import Published
 
+pytestmark = pytest.mark.slow
+
 STORES = ("documents", "search", "node", "edge", "knowledge", "catalog")
 
 

@@ -133,6 +133,7 @@ def test_days_of_an_older_event_model_are_told(flights_copy: Project) -> None:
     assert "4 days of the window were made by another event model" in told
 
 
+@pytest.mark.slow
 def test_dev_starts_dagster_for_the_project_itself(own_project: Project) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

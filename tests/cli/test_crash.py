@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from stupid_dagster.project import Project
 from stupid_dagster.stores.lake import Lake
 from stupid_dagster.stores.snapshots import check_files, open_snapshot, published_id
@@ -42,6 +44,7 @@ MOMENT = "graph_database"
 kills the stages in every kind of step."""
 
 
+@pytest.mark.slow
 def test_killed_runs_leave_the_snapshot_and_the_next_run_is_clean(own_project: Project) -> None:
     assert start(own_project).wait(timeout=200) == 0
     lake = own_project.lake

@@ -45,6 +45,7 @@ def test_a_day_is_scaled_by_its_events() -> None:
     assert scaled(costs, 50) == Cost(50, 1.5, 3, 3000, 5)
 
 
+@pytest.mark.slow
 def test_days_are_really_made_and_the_project_stays(
     own_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

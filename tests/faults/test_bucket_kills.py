@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.faults.kills import Killing
 from tests.faults.moments import Moment
 from tests.faults.rounds import AFTER
 from tests.faults.workers import Workers
+
+pytestmark = pytest.mark.slow
 
 DESCRIPTION = "_version.json"
 BEFORE = (

@@ -18,6 +18,8 @@ from tests.stores.faulty_proxy import FaultyProxy
 from tests.stores.lakes import impatient
 from tests.stores.s3_server import SECRET, S3Server
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = "storage_seconds = 1.0\nstorage_retries = 6\nstorage_retry_seconds = {}\n"
 
 

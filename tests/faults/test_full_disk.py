@@ -10,6 +10,8 @@ from tests.faults.full_disk import small_disk
 from tests.faults.rounds import STEPS, make_project
 from tests.faults.workers import Workers, succeed
 
+pytestmark = pytest.mark.slow
+
 WRITE_NOTHING = {"evict", "collect_garbage"}
 """Steps that make room, and so must succeed where there is none."""
 

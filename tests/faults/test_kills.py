@@ -13,6 +13,8 @@ from tests.faults.kills import Killing
 from tests.faults.rounds import AFTER, make_project
 from tests.faults.workers import Workers
 
+pytestmark = pytest.mark.slow
+
 STEPS = (
     *("documents", "vectors", "search_index", "graph_database", "graph_knowledge"),
     *("publish", "evict", "collect_garbage", f"evict {AFTER}"),

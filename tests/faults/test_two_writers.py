@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.pairs import Pairing
 from tests.faults.workers import Workers
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_writers_publish_nothing_mixed_and_the_loser_says_so(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_an_address_without_http_is_refused(flights_project: Project) -> None:
     assert refused.exit_code == 2 and "--http" in refused.output
 
 
+@pytest.mark.slow
 def test_the_server_ends_though_a_client_does_not_read(flights_project: Project) -> None:
     root = flights_project.settings.root
     with bound_socket(load_settings(root, overrides={"api_port": 0})) as free:

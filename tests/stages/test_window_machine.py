@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import lancedb
 import polars as pl
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -39,6 +40,8 @@ from stupid_dagster.stores.snapshots import Snapshot, check_files, kept_windows,
 from stupid_dagster.tables import DAY_TABLES
 from tests.gaming import GAMING, land
 from tests.pipeline import make_day
+
+pytestmark = pytest.mark.slow
 
 FIRST = date(2025, 3, 1)
 DAYS = [(FIRST + timedelta(days=n)).isoformat() for n in range(30)]

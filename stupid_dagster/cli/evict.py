@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @click.option(
     "--as-of",
     type=DAY,
-    help="Last day of the newest window that is to be; default: the published one's. Kept are the "
-    "window_days + kept_windows - 2 days before it: of 30 + 2 - 2, with 2025-04-01, all before "
-    "2025-03-02 goes.",
+    help="Last day of the newest window that is to be; default: the published one's. By "
+    "default (window_days = 30, kept_windows = 2) 2025-04-01 keeps the days from 2025-03-02 on, 30 "
+    "before it; all earlier ones go.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go; change nothing.")
 @click.pass_obj
@@ -136,7 +136,7 @@ def _show_outdated(project: Project, eviction: Eviction) -> None:
         last_day = open_snapshot(project.lake).manifest.last_day
         if eviction.is_stale("documents", last_day):
             last_day = "DAY"  # The window as a whole is evicted: another must take its place.
-        first = "Evict, then" if eviction.stale else "They are evicted;"
+        first = "Evict, then" if eviction.stale else "Now"
         console.print(
             f"[yellow]the published window is made of {len(days)} of the evicted days[/] "
             f"({days[0]} to {days[-1]}): it is served until it is made again without them. "

@@ -115,7 +115,7 @@ def test_eviction_by_hand_is_audited_and_done_once(
     assert "nothing to do: nothing lies before the horizon, 2013-02-07" in again.output
     assert "evicted: " not in again.output
     dry = " ".join(evict(project, "--as-of", AS_OF, "--dry-run").output.split())
-    assert "They are evicted; `stupid-dagster run --window 2013-02-09`" in dry
+    assert "without them. Now `stupid-dagster run --window 2013-02-09`" in dry
     rejects = ["--root", str(project.settings.root), "rejects", GONE]
     gone = CliRunner().invoke(main, rejects, catch_exceptions=False)
     assert gone.exit_code == 1

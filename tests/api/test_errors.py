@@ -94,7 +94,7 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/search?text=x&limit=1000000", 422, "rows_most"),
         ("/graph/neighbors?id=airport:JFK&edge_type=Flies", 422, "no edge type 'Flies'"),
         ("/graph/traverse", 422, "query.id"),
-        ("/graph/traverse?id=airprt:JFK", 404, "did you mean 'airport'"),
+        ("/graph/traverse?id=airprt:JFK", 404, "did you mean 'airport:JFK'"),
         ("/graph/traverse?id=airport:JFK&depth=6", 422, "query.depth"),
         ("/graph/traverse?id=airport:JFK&order=width", 422, "query.order"),
         ("/graph/path?source=airport:JFK", 422, "query.target"),

@@ -39,7 +39,7 @@ def test_a_plan_of_yaml_prints_its_progress_and_its_table(
     lines = [line.split() for line in result.output.splitlines()]
     assert lines[0][:3] == ["ok", "departures", "documents.scan"]
     assert lines[1][:4] == ["ok", "airports", "table.aggregate", "3"]
-    assert ["origin", "count"] == lines[lines.index(["By", "airport"]) + 1]
+    assert lines[lines.index(["By", "airport"]) + 1] == ["origin", "count"]
     assert {"EWR", "JFK", "LGA"} <= {line[0] for line in lines if line}
 
 

@@ -13,10 +13,17 @@ from stupid_dagster import connect
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.days import DAY
 from stupid_dagster.compute.words import first_few
+from stupid_dagster.errors import MissingVersionError
 from stupid_dagster.event_model import EventModel, load_event_model
 from stupid_dagster.ingest import DayDocuments, LandingIndex, build_documents, index_landing
 from stupid_dagster.ingest.rejects import weightiest
 from stupid_dagster.settings import Settings
+
+_MEANING = (
+    "row: the first in its file, from 0, a header not counted; rows: how many. Of the scopes file "
+    "and row no documents are made; of value they are, with the value left empty, or midnight of "
+    "the file's date as the time; of column the reason tells"
+)
 
 
 @click.command()
@@ -54,11 +61,11 @@ def check(settings: Settings, model: str, data: str | None, most: int) -> None:
     for day, documents in zip(tried, made, strict=True):
         _show_extracted(loaded, day, documents)
     _show_columns(loaded, made)
-    set_aside = pl.concat([documents.rejects for documents in made])
-    if set_aside.is_empty():
-        console.print("nothing would be rejected")
+    amiss = pl.concat([documents.rejects for documents in made])
+    if amiss.is_empty():
+        console.print("nothing would be rejected, left empty or dated otherwise")
     else:
-        show_rejects(set_aside)
+        show_rejects(amiss)
 
 
 def own_days(landing: LandingIndex) -> list[str]:
@@ -128,6 +135,8 @@ def _show_columns(model: EventModel, made: list[DayDocuments]) -> None:
                     f"[yellow]{escape(name)}: fields without a value: {escape(listed)}[/]"
                 )
     for name, columns in dropped.items():
+        if not columns:
+            continue
         held = [f"{column} ({values:,})" for column, values in columns.most_common() if values]
         nothing = len(columns) - len(held)
         more = f"{', and ' if held else ''}{nothing} that hold nothing" if nothing else ""
@@ -141,24 +150,31 @@ def _show_columns(model: EventModel, made: list[DayDocuments]) -> None:
 def show_rejects(rejects: pl.DataFrame) -> None:
     """Print the table `rejects`, what concerns most rows first; junk columns last."""
     shown = weightiest(rejects)
-    show_table(
-        f"Set aside ({rejects.height} entries; rows count from 0, without a header)",
-        shown.columns,
-        shown.iter_rows(),
-    )
+    entries = "1 entry" if rejects.height == 1 else f"{rejects.height:,} entries"
+    show_table(f"Rejected, left empty or dated otherwise: {entries}", shown.columns, shown.rows())
     if rejects.height > shown.height:
-        console.print(f"and {rejects.height - shown.height} more")
+        console.print(f"and {rejects.height - shown.height:,} more")
+    console.print(f"[dim]{_MEANING}[/]")
 
 
 @click.command()
 @click.argument("day", type=DAY)
 @click.pass_obj
 def rejects(settings: Settings, day: datetime) -> None:
-    """Show what was set aside of a day that was made, and why."""
+    """Show what of a day that was made is rejected, left empty or dated otherwise, and why."""
     from stupid_dagster.project import Project
+    from stupid_dagster.stages.audit import newest_horizon
 
-    found = Project(settings).lake.read("rejects", f"{day:%Y-%m-%d}")
+    project = Project(settings)
+    name = f"{day:%Y-%m-%d}"
+    if project.lake.find("rejects", name) is None and name < (kept := newest_horizon(project)):
+        raise MissingVersionError(
+            f"{name} was evicted with its rejects, or never made: the newest eviction kept the "
+            f"days from {kept} on. Its landing files stay: "
+            f"`stupid-dagster run --from {name} --to {name} --no-window` makes it again"
+        )
+    found = project.lake.read("rejects", name)
     if found.is_empty():
-        console.print(f"nothing of {day:%Y-%m-%d} was rejected")
+        console.print(f"nothing of {name} was rejected")
     else:
         show_rejects(found)

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stupid_dagster.errors import StupidError
@@ -27,6 +28,17 @@ def errors_to(stream: TextIO) -> Iterator[None]:
         shown = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
         shown.print(f"[red]error:[/] {escape(str(error))}")
         raise SystemExit(1) from error
+
+
+def progress(shown: Console) -> Progress:
+    """Return a bar with what is done, how much of it, and the time that it has taken."""
+    return Progress(
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=shown,
+    )
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

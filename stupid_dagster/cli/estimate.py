@@ -7,17 +7,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 import click
 import numpy as np
+from rich.console import Console
 
 from stupid_dagster.cli.check import own_days
-from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.console import console, progress, show_table
+from stupid_dagster.compute.words import counted
 from stupid_dagster.errors import ComputeError
 from stupid_dagster.event_model import load_event_model
 from stupid_dagster.ingest import LandingIndex, index_landing
@@ -29,6 +32,12 @@ from stupid_dagster.tables import TABLES, Grain
 _GIB, _MB = 1 << 30, 1e6
 _FEWEST = 3
 """Points that a line is laid through."""
+_MEANING = (
+    "events: rows of the landing files; seconds: by the clock, the start of a process included; "
+    "CPU seconds: of all cores together; memory: the most held at once; disk: what stays. What was "
+    "made is measured; days are scaled by their events from it, and the long window lies on the "
+    "line through those made"
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,9 @@ def estimate(settings: Settings, landing: str, model: str | None, most: int) -> 
         )
     with TemporaryDirectory(prefix="stupid-estimate-") as folder:
         environment = _environment(settings, Path(folder), landing, name, days)
-        made = [
-            _run(
+        runs: dict[str, Callable[[], Cost]] = {
+            f"{day}": partial(
+                _run,
                 Path(folder),
                 environment,
                 events[day],
@@ -84,9 +94,10 @@ def estimate(settings: Settings, landing: str, model: str | None, most: int) -> 
                 *("--from", day, "--to", day, "--no-window"),
             )
             for day in days
-        ]
-        windows = [
-            _run(
+        }
+        runs |= {
+            _window_of(length): partial(
+                _run,
                 Path(folder),
                 environment | {"STUPID_WINDOW_DAYS": str(length)},
                 sum(events[day] for day in days[-length:]),
@@ -94,19 +105,40 @@ def estimate(settings: Settings, landing: str, model: str | None, most: int) -> 
                 *("--window", days[-1]),
             )
             for length in range(1, len(days) + 1)
-        ]
+        }
+        costs = _measured(runs)
     if settings.embedder_backend in REMOTE_BACKENDS:
         console.print(
             f"[yellow]texts were embedded by the bundled embedder[/], not by "
             f"{settings.embedder_backend}: its time is not in this"
         )
-    _show(settings, events, days, made, windows)
-    if len(windows) < _FEWEST:
+    _show(settings, events, costs)
+    if len(days) < _FEWEST:
         console.print(
             f"[yellow]of fewer than {_FEWEST} windows no growth can be told[/]: all was taken to "
             "grow with the days, so that what is said of a window is far too much; --days "
             f"{_FEWEST} or more says better"
         )
+
+
+def _window_of(days: int) -> str:
+    return f"window of {counted(days, 'day')}"
+
+
+def _measured(runs: Mapping[str, Callable[[], Cost]]) -> dict[str, Cost]:
+    """Return what each of the runs took, by its name; tell on stderr which is at work."""
+    costs: dict[str, Cost] = {}
+    shown = Console(stderr=True, highlight=False)
+    with progress(shown) as bar:
+        task = bar.add_task("measuring", total=len(runs))
+        for name, run in runs.items():
+            bar.update(task, description=f"making {name}")
+            if not shown.is_terminal:
+                shown.print(f"making {name} ({len(costs) + 1} of {len(runs)})")
+            costs[name] = run()
+            bar.advance(task)
+        bar.update(task, description="measured")
+    return costs
 
 
 def events_by_day(index: LandingIndex) -> Counter[str]:
@@ -160,7 +192,7 @@ def _run(
     log = folder / "log"
     command = [sys.executable, "-m", "stupid_dagster.cli", "--root", str(folder), "run", *options]
     started = time.perf_counter()
-    with console.status(f"measuring: run {' '.join(options)}"), log.open("wb") as stream:
+    with log.open("wb") as stream:
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -227,38 +259,34 @@ def scaled(costs: Sequence[Cost], events: float) -> Cost:
     )
 
 
-def _show(
-    settings: Settings,
-    events: Mapping[str, int],
-    days: Sequence[str],
-    made: Sequence[Cost],
-    windows: Sequence[Cost],
-) -> None:
+def _show(settings: Settings, events: Mapping[str, int], costs: Mapping[str, Cost]) -> None:
     usual, most = median(events.values()), max(events.values())
     full = settings.window_days
+    made = [cost for name, cost in costs.items() if name in events]
+    windows = [cost for name, cost in costs.items() if name not in events]
+    day, largest, last = scaled(made, usual), scaled(made, most), extrapolated(windows, full)
     rows = [
-        *((f"{day}, made", cost) for day, cost in zip(days, made, strict=True)),
-        *((f"window of {n + 1} days, made", cost) for n, cost in enumerate(windows)),
-        ("a usual day", scaled(made, usual)),
-        ("the largest day", scaled(made, most)),
-        (f"window of {full} usual days", last := extrapolated(windows, full)),
+        *((f"{name}, made", cost) for name, cost in costs.items()),
+        ("a usual day", day),
+        ("the largest day", largest),
+        (f"window of {full} usual days", last),
     ]
     show_table(
-        f"On this machine, of {sum(events.values()):,} events of {len(events)} days",
+        f"On this machine, of {sum(events.values()):,} events of {counted(len(events), 'day')}",
         ["", "events", "seconds", "CPU seconds", "memory GiB", "disk MB"],
         [
             (name, c.events, c.seconds, c.cpu_seconds, c.memory / _GIB, c.disk / _MB)
             for name, c in rows
         ],
     )
-    day = scaled(made, usual)
+    console.print(f"[dim]{_MEANING}[/]\n")
     kept = settings.kept_days * day.disk + (settings.kept_windows + 1) * last.disk
     console.print(
         f"every day: about {(day.seconds + last.seconds) / 60:,.1f} minutes, for the day and the "
         f"window that ends on it\n"
-        f"all {len(events)} days at first: about "
+        f"all {counted(len(events), 'day')} at first: about "
         f"{(len(events) * day.seconds + last.seconds) / 60:,.0f} minutes, one after the other\n"
         f"disk: about {kept / _GIB:,.2f} GiB, for {settings.kept_days} days (window_days and "
         f"kept_windows), {settings.kept_windows} windows and one in the making\n"
-        f"memory: {max(last.memory, scaled(made, most).memory) / _GIB:,.1f} GiB"
+        f"memory: {max(last.memory, largest.memory) / _GIB:,.1f} GiB"
     )

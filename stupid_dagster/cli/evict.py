@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--as-of", type=DAY, help="Last day of the newest window; default: the newest day.")
+@click.option(
+    "--as-of",
+    type=DAY,
+    help="Last day of the newest window that is to be; default: the published one's. By "
+    "default (window_days = 30, kept_windows = 2) 2025-04-01 keeps the days from 2025-03-02 on, 30 "
+    "before it; all earlier ones go.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would go; change nothing.")
 @click.pass_obj
 def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
@@ -52,14 +58,20 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
     if dry_run:
         with existing_instance(project) as instance:
             records = stale_records(instance, eviction) if instance else {}
-        _show_plan(project, eviction, left, records)
+        if _show_plan(project, eviction, left, records):
+            _show_forecast(left, records)
+        _show_waiting(left)
+        _show_windows(project, eviction)
         _show_outdated(project, eviction)
         return
     with open_instance(project) as instance:
-        _show_plan(project, eviction, left, stale_records(instance, eviction))
+        any_goes = _show_plan(project, eviction, left, stale_records(instance, eviction))
         done = evict_and_wipe(project, instance, eviction)
         audited = audit_all(project, instance, eviction)
-    _show_done(done)
+    if any_goes:
+        _show_done(done)
+    _show_waiting(left)
+    _show_windows(project, eviction)
     _show_audit(audited)
     if not audited.passed:
         raise SystemExit(1)
@@ -67,14 +79,13 @@ def evict(settings: Settings, as_of: datetime | None, dry_run: bool) -> None:
 
 def _show_plan(
     project: Project, eviction: Eviction, left: Leftovers, records: Mapping[str, list[str]]
-) -> None:
+) -> bool:
+    """Print which partitions go; return whether anything does."""
     from stupid_dagster.stages.evict import overdue
 
-    garbage = left.garbage
-    if not (eviction.stale or records or overdue(left) or garbage.snapshots):
+    if not (eviction.stale or records or overdue(left) or left.garbage.snapshots):
         console.print(f"nothing to do: nothing lies before the horizon, {eviction.horizon}")
-        _show_waiting(left)
-        return
+        return False
     if eviction.stale:
         rows = []
         for table, found in eviction.stale.items():
@@ -90,12 +101,14 @@ def _show_plan(
         show_table(f"Before {eviction.horizon}", kept, [row[: len(kept)] for row in rows])
     else:
         console.print(f"no table has a partition before the horizon, {eviction.horizon}")
+    return True
+
+
+def _show_forecast(left: Leftovers, records: Mapping[str, list[str]]) -> None:
+    garbage, partitions = left.garbage, sum(map(len, records.values()))
     console.print(f"snapshots that go: {', '.join(left.snapshots) or 'none'}")
-    partitions = sum(map(len, records.values()))
     console.print(f"records in Dagster: {partitions:,} partitions of {len(records)} assets")
     console.print(f"bytes that leave at once: {garbage.bytes:,} ({garbage.versions:,} versions)")
-    _show_waiting(left)
-    _show_windows(project, eviction)
 
 
 def _show_waiting(left: Leftovers) -> None:
@@ -123,19 +136,20 @@ def _show_outdated(project: Project, eviction: Eviction) -> None:
         last_day = open_snapshot(project.lake).manifest.last_day
         if eviction.is_stale("documents", last_day):
             last_day = "DAY"  # The window as a whole is evicted: another must take its place.
+        first = "Evict, then" if eviction.stale else "Now"
         console.print(
             f"[yellow]the published window is made of {len(days)} of the evicted days[/] "
             f"({days[0]} to {days[-1]}): it is served until it is made again without them. "
-            f"Evict, then `stupid-dagster run --window {last_day}`, which makes no day, and evict "
-            "again"
+            f"{first} `stupid-dagster run --window {last_day}`, which makes no day, and evict again"
         )
 
 
 def _show_done(done: Evicted) -> None:
+    went = done.garbage
     console.print(
-        f"evicted: {done.garbage.versions:,} versions and {done.garbage.bytes:,} bytes left the "
-        f"disk, {done.pending:,} bytes wait, {sum(done.wiped.values()):,} events left Dagster's "
-        f"records ({done.seconds:.1f} s)"
+        f"evicted: {went.versions:,} versions, {went.snapshots:,} snapshots and {went.bytes:,} "
+        f"bytes left the disk, {done.pending:,} bytes wait, {sum(done.wiped.values()):,} events "
+        f"left Dagster's records ({done.seconds:.1f} s)"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
@@ -12,9 +13,25 @@ from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.days import as_of_option, snapshot_as_of
 from stupid_dagster.settings import Settings
 
+if TYPE_CHECKING:
+    from stupid_dagster.event_model import EventModel
+    from stupid_dagster.query import SnapshotReader
+
 SHOWN = 20
-FIRST_COLUMNS = {"labels": ("subject", "label", "description", "provenance")}
-"""Those that a table shows where none are named; of others all."""
+FIRST_COLUMNS = {
+    "insights": ("rank", "severity", "status", "since", "title"),
+    "labels": ("subject", "label", "description", "provenance"),
+    "clusters": ("cluster_id", "size", "share", "label"),
+    "communities": ("community_id", "size", "actors", "label"),
+    "event_clusters": ("event_cluster_id", "events", "texts", "actors", "similarity", "label"),
+    "patterns": ("pattern_id", "category", "status", "actors", "support", "lift", "label"),
+    "anomalies": ("rank", "actor", "score", "severity", "signals"),
+    "trends": (
+        *("grain", "time", "metric", "dimension", "member"),
+        *("value", "baseline", "z", "severity"),
+    ),
+}
+"""Those that a table shows where none are named; of others all. `--all` shows all of each."""
 CELL = 60
 """Characters of a list or a text that a row shows; `--all` shows them whole."""
 
@@ -28,8 +45,8 @@ CELL = 60
 )
 @click.option(
     "--columns",
-    help="Columns to show, parted by commas; default: all, of labels those with words, "
-    "of digest the paragraph.",
+    help="Columns to show, parted by commas; default: those to read first, of digest the "
+    "paragraph.",
 )
 @click.option("--sort", help="Column to sort by; with a - before it the other way round.")
 @click.option(
@@ -39,7 +56,7 @@ CELL = 60
     show_default=True,
     help="Rows to show, at most.",
 )
-@click.option("--all", "whole", is_flag=True, help="Do not cut long cells.")
+@click.option("--all", "whole", is_flag=True, help="Show all columns, and long cells whole.")
 @as_of_option
 @click.pass_obj
 def knowledge(
@@ -66,17 +83,21 @@ def knowledge(
         show_table("Knowledge tables", ["table", "rows", "what"], rows)
         return
     with SnapshotReader(project, snapshot) as reader:
-        wanted = columns.split(",") if columns else [*FIRST_COLUMNS.get(table, ())] or None
+        first = None if whole else FIRST_COLUMNS.get(table)
+        wanted = columns.split(",") if columns else first
         page = reader.knowledge(table, filters=where, sort=sort, limit=limit, columns=wanted)
+        held = reader.knowledge_schema(table)
     found = page.rows
-    if table == "digest" and not columns:
+    if table == "digest" and not (columns or whole):
         for row in found.iter_rows(named=True):
             console.print(f"{escape(row['text'])}\n[dim]written by: {escape(row['provenance'])}[/]")
         return
     rows = [[shown_value(value, whole) for value in row] for row in found.iter_rows()]
     show_table(TABLES[table].description, found.columns, rows)
     total = "" if page.total is None else f" of {page.total:,}"
-    console.print(f"[dim]{found.height:,}{total} rows[/]")
+    others = [name for name in held if name not in found.columns]
+    more = f"; more columns (--columns, --all): {', '.join(others)}" if first and others else ""
+    console.print(f"[dim]{found.height:,}{total} rows{escape(more)}[/]")
 
 
 @click.command()
@@ -95,12 +116,15 @@ def path(
     as_of: datetime | None,
 ) -> None:
     """Show the shortest path between two entities of the window."""
+    import polars as pl
+
     from stupid_dagster.project import Project
     from stupid_dagster.query import SnapshotReader
 
     project = Project(settings)
     with SnapshotReader(project, snapshot_as_of(project.lake, as_of)) as reader:
         found = reader.path(source, target, weighted=weighted, edge_types=edges or None)
+        told = {} if found is None else _named(project.model, reader, found.path.entities)
     if found is None:
         console.print(f"no path leads from {source} to {target}")
         return
@@ -111,10 +135,19 @@ def path(
     show_table(
         f"{source} to {target}: {length}",
         found.edges.columns,
-        found.edges.iter_rows(),
+        found.edges.with_columns(pl.col("near", "far").replace(told)).iter_rows(),
     )
     if not found.path.exact:
         console.print("[dim]the search was ended: a shorter path may exist[/]")
+
+
+def _named(model: EventModel, reader: SnapshotReader, entity_ids: Sequence[str]) -> dict[str, str]:
+    """Return entity ids with their names behind them, of those that have one."""
+    from stupid_dagster.compute.names import own_name
+
+    nodes = map(reader.node, entity_ids)
+    names = {node["entity_id"]: own_name(model, node["type"], node["properties"]) for node in nodes}
+    return {entity_id: f"{entity_id} ({name})" for entity_id, name in names.items() if name}
 
 
 def shown_value(value: Any, whole: bool) -> Any:

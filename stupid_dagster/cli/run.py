@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stupid_dagster.cli.console import console, show_table
+from stupid_dagster.cli.console import console, progress, show_table
 from stupid_dagster.cli.days import DAY
 from stupid_dagster.cli.words import tell_words
 from stupid_dagster.errors import ComputeError, SettingsError
@@ -110,19 +109,19 @@ def run_days_and_window(
     if days and not tables:
         project.landing_index()  # a missing landing folder is told at once, not once a day
     runs: list[PartitionRun] = []
-    with open_instance(project) as instance, _progress() as progress:
+    with open_instance(project) as instance, progress(console) as bar:
         if days:
-            task = progress.add_task("days", total=len(days))
+            task = bar.add_task("days", total=len(days))
             for day in days:
-                progress.update(task, description=f"day {day}")
+                bar.update(task, description=f"day {day}")
                 runs.append(run_partition("days", day, instance, tables))
-                progress.advance(task)
-            progress.update(task, description=f"{len(days)} days")
+                bar.advance(task)
+            bar.update(task, description=f"{len(days)} days")
         if window:
             _tell_days_of(project, window)
-            task = progress.add_task(f"window ending {window}", total=1)
+            task = bar.add_task(f"window ending {window}", total=1)
             runs.append(run_partition("window", window.isoformat(), instance))
-            progress.advance(task)
+            bar.advance(task)
     _show(runs)
     if window and not runs[-1].error:
         tell_words(project, window.isoformat())
@@ -239,16 +238,6 @@ def _days(first: date, last: date, partitions: tuple[date, date]) -> list[str]:
             "`partitions_start` and `partitions_end` in stupid.toml to have others"
         )
     return days_between(first, last)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<26}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
 
 
 def _show(runs: Sequence[PartitionRun]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from stupid_dagster.compute import words
@@ -21,12 +23,18 @@ def entity_names(
     """
     names = {entity: entity.partition(":")[2] for entity in entities}
     if nodes is not None:
-        naming = {name: naming_property(model, name) for name in model.entities}
         for node in nodes.filter(pl.col("entity_id").is_in(entities)).iter_rows(named=True):
-            properties = node.get("properties") or {}
-            value = properties.get(naming.get(node["type"]) or "")
-            names[node["entity_id"]] = value or node["key"]
+            own = own_name(model, node["type"], node.get("properties") or {})
+            names[node["entity_id"]] = own or node["key"]
     return {entity: words.tidy(name) or UNNAMED for entity, name in names.items()}
+
+
+def own_name(
+    model: EventModel, entity_type: str, properties: Mapping[str, str | None]
+) -> str | None:
+    """Return the name that an entity's properties give it, fit for a sentence; None for none."""
+    naming = naming_property(model, entity_type) if entity_type in model.entities else None
+    return words.tidy(properties.get(naming or "") or "") or None
 
 
 def naming_property(model: EventModel, entity_type: str) -> str | None:

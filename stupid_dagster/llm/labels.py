@@ -222,7 +222,7 @@ def _with_figure(feature: FeatureTrait, figure: FeatureTrait | None, profile: Pr
     said = phrases.attribute(feature)
     if feature is not figure:
         return said
-    return f"{said} ({phrases.amount(feature, feature.mean, profile.days)})"
+    return f"{said} ({phrases.amount(feature, feature.mean, profile.days, said)})"
 
 
 def _figure(profile: Profile, told: list[FeatureTrait]) -> FeatureTrait | None:

@@ -68,11 +68,15 @@ def attribute(feature: FeatureTrait) -> str:
     return f"{'high' if high else 'low'} {subject}"
 
 
-def amount(feature: FeatureTrait, value: float, days: int | None) -> str:
-    """Return a feature's value with its unit and period: "5.7 a week", "19 minutes"."""
+def amount(feature: FeatureTrait, value: float, days: int | None, after: str = "") -> str:
+    """Return a feature's value with its unit and period: "5.7 a week", "19 minutes".
+
+    Without the unit where the words that it comes `after` end with that: "mean bytes 512".
+    """
     if feature.share:
         return words.percent(value)
     unit = f" {feature.unit}" if feature.unit else ""
+    unit = "" if after.endswith(unit) else unit
     adds_up = countable(feature) or feature.kind == "sum"
     period = f" {words.per_period(days)}" if days and adds_up else ""
     return f"{words.number(value)}{unit}{period}"
@@ -90,7 +94,8 @@ def measure(feature: FeatureTrait, value: float, days: int | None) -> str:
     # "10,108 km a week" needs no "kilometres", "120 EUR a week" needs its "spent".
     if says_itself(feature):
         return said
-    return f"{_name(feature)} {said}"
+    name = _name(feature)
+    return f"{name} {amount(feature, value, days, name)}"
 
 
 def from_where(entity: EntityTrait) -> tuple[str, str]:
@@ -203,7 +208,9 @@ def revealed(text: str, pseudonyms: Pseudonyms) -> str:
 
 def _name(feature: FeatureTrait) -> str:
     name = words.humanise(feature.name)
-    return name.removesuffix(f" {feature.unit}") if feature.unit else name
+    short = name.removesuffix(f" {feature.unit}") if feature.unit else name
+    # Of "mean bytes" in bytes nothing would be left that says what it is.
+    return name if set(short.split()) <= _AGGREGATES else short
 
 
 def countable(feature: FeatureTrait) -> bool:
@@ -222,4 +229,5 @@ def says_itself(feature: FeatureTrait) -> bool:
 
 
 def _extended(feature: FeatureTrait) -> bool:
-    return feature.kind == "mean" and feature.unit in _EXTENTS
+    named = feature.unit in _EXTENTS and not _name(feature).endswith(f" {feature.unit}")
+    return feature.kind == "mean" and named

@@ -84,13 +84,23 @@ class SnapshotGraph:
         if missing := [name for name, at in zip(entity_ids, found, strict=True) if at is None]:
             prefixes = [entity["prefix"] for entity in catalog["entities"].values()]
             prefix = missing[0].partition(":")[0][:80]
-            near = "" if prefix in prefixes else hint(prefix, prefixes)
+            meant = self._meant(missing[:_TOLD], prefixes)
+            near = "" if meant or prefix in prefixes else hint(prefix, prefixes)
+            told = ", ".join(repr(name[:200]) for name in missing[:_TOLD])
             more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
             raise NotFoundError(
-                f"the graph has no entity {', '.join(repr(m[:200]) for m in missing[:_TOLD])}"
-                f"{more}; ids are <prefix>:<key>, and the prefixes are {', '.join(prefixes)}{near}"
+                f"the graph has no entity {told}{more}{meant}; ids are <prefix>:<key>, and the "
+                f"prefixes are {', '.join(prefixes)}{near}"
             )
         return [at for at in found if at is not None]
+
+    def _meant(self, missing: Sequence[str], prefixes: Sequence[str]) -> str:
+        """Return a hint at entities that have as their key what was given, or is behind its `:`."""
+        keys = [key for name in missing for key in (name, name.partition(":")[2]) if key]
+        tried = list(dict.fromkeys(f"{prefix}:{key}" for key in keys for prefix in prefixes))
+        found = self.open().find(tried)
+        there = [repr(name[:200]) for name, at in zip(tried, found, strict=True) if at is not None]
+        return f" (did you mean {' or '.join(there[:_TOLD])}?)" if there else ""
 
     def neighbors(
         self,

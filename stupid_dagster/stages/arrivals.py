@@ -53,11 +53,11 @@ class StaleDays:
 
 def record_horizon(project: Project, horizon: date) -> None:
     """Keep in mind that the days before a horizon were evicted by hand: they aren't asked for."""
-    later = max(horizon.isoformat(), _evicted_by_hand(project))
+    later = max(horizon.isoformat(), evicted_by_hand(project))
     project.lake.files.replace(EVICTED_BY_HAND, later.encode())
 
 
-def _evicted_by_hand(project: Project) -> str:
+def evicted_by_hand(project: Project) -> str:
     """Return the latest horizon of an eviction by hand; an empty text without any."""
     try:
         return project.lake.files.read(EVICTED_BY_HAND).data.decode().strip()
@@ -88,7 +88,7 @@ def find_stale_days(project: Project, arrivals: Arrivals) -> StaleDays:
         for day in {*file.days, *([file.date] if file.date else [])}:
             touching[day].append(file)
     first, last = (day.isoformat() for day in project.partition_range)
-    horizon = max(_horizon(project, touching, first, last), _evicted_by_hand(project))
+    horizon = max(_horizon(project, touching, first, last), evicted_by_hand(project))
     damaged = _damaged(project)
     candidates = {*touching, *project.lake.partitions("documents")}
     kept = sorted((d for d in candidates if max(first, horizon) <= d <= last), reverse=True)

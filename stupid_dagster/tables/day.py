@@ -53,7 +53,7 @@ DAY = (
     Table(
         "rejects",
         "day",
-        "What could not be used, and why.",
+        "What was rejected, left empty or dated otherwise, and why.",
         (
             Column("file", pl.String, "Landing file, relative to the landing folder.", "words"),
             Column(
@@ -63,7 +63,12 @@ DAY = (
                 unit="number",
             ),
             Column("rows", pl.UInt32, "Rows of the file that it concerns.", unit="rows"),
-            Column("scope", pl.String, "file, column, row or value: how much was set aside."),
+            Column(
+                "scope",
+                pl.String,
+                "file, row: no document is made of it; value: left empty, or of the time: midnight "
+                "of the file's date instead; column: as the reason says.",
+            ),
             Column("field", pl.String, "The field at fault, where there is one.", "words"),
             Column("reason", pl.String, "Why, and what was found.", "words"),
             Column("raw", pl.String, "The row as JSON, or the value or column name.", "words"),

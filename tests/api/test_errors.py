@@ -52,7 +52,9 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/documents/nothing", 404, "one looks like 2013-02-08/Departure/17"),
         ("/catalog/events/Depature", 404, "did you mean 'Departure'"),
         ("/graph/nodes/airport:XYZ", 404, "no entity 'airport:XYZ'"),
-        ("/graph/nodes/airpot:JFK", 404, "did you mean 'airport'?"),
+        ("/graph/nodes/airpot:JFK", 404, "'airpot:JFK' (did you mean 'airport:JFK'?)"),
+        ("/graph/nodes/airpot:XYZ", 404, "did you mean 'airport'?"),
+        ("/graph/path?source=JFK&target=airport:LAX", 404, "'JFK' (did you mean 'airport:JFK'?)"),
         ("/graph/neighbors?id=airport:XYZ", 404, "no entity 'airport:XYZ'"),
         ("/knowledge/clusters/cluster:99", 404, "have no 'cluster:99'"),
         ("/knowledge/communities/x", 404, "have no 'x'"),
@@ -92,7 +94,7 @@ def problem(client: TestClient, url: str, status: int) -> dict[str, Any]:
         ("/search?text=x&limit=1000000", 422, "rows_most"),
         ("/graph/neighbors?id=airport:JFK&edge_type=Flies", 422, "no edge type 'Flies'"),
         ("/graph/traverse", 422, "query.id"),
-        ("/graph/traverse?id=airprt:JFK", 404, "did you mean 'airport'"),
+        ("/graph/traverse?id=airprt:JFK", 404, "did you mean 'airport:JFK'"),
         ("/graph/traverse?id=airport:JFK&depth=6", 422, "query.depth"),
         ("/graph/traverse?id=airport:JFK&order=width", 422, "query.order"),
         ("/graph/path?source=airport:JFK", 422, "query.target"),
@@ -192,7 +194,8 @@ def test_every_mistake_against_the_snapshot_is_listed(
 
 def test_an_actor_that_is_not_there_is_told_where_nothing_was_found(client: TestClient) -> None:
     url = "/documents?event_type=Cancellation&actor="
-    assert "no entity 'N328AA'" in problem(client, f"{url}N328AA", 404)["detail"]
+    meant = "no entity 'N328AA' (did you mean 'aircraft:N328AA'?)"
+    assert meant in problem(client, f"{url}N328AA", 404)["detail"]
     assert "<prefix>:<key>" in problem(client, f"{url}N328AA", 404)["detail"]
     assert "no entity" in problem(client, f"{url}aircraft:NONE", 404)["detail"]
     assert "only entities of type Aircraft" in problem(client, f"{url}airport:JFK", 422)["detail"]

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stupid_dagster.cli import main
+from stupid_dagster.cli.knowledge import FIRST_COLUMNS
 from stupid_dagster.event_model import load
 from stupid_dagster.project import Project
 from stupid_dagster.settings import SETTINGS
@@ -106,6 +107,32 @@ def test_check_tells_what_is_kept_and_empty_and_what_isn_t_kept(
     assert "wind_dir (" in dropped and "time_hour (" in dropped
 
 
+def test_check_says_what_becomes_of_rows_without_a_usable_time(tmp_path: Path) -> None:
+    model = tmp_path / "model.yaml"
+    model.write_text(
+        "name: web\nactor: Visitor\ntimestamp: {fields: time}\n"
+        "entities: {Visitor: {prefix: visitor, key: ip}}\n"
+        "events: {Request: {fields: [ip], entities: [Visitor], text: request}}\n"
+        "features: {columns: {requests: {count: Request}}}\n"
+    )
+    folder = tmp_path / "landing" / "Request"
+    folder.mkdir(parents=True)
+    (folder / "2026-03-25.csv").write_text("time,ip\n2026-03-25T10:00:00Z,a\nnoon,b\n")
+    (folder / "more.csv").write_text("time,ip\n2026-03-25T11:00:00Z,a\nnoon,b\n")
+
+    result = call("check", str(model), "--data", str(tmp_path / "landing"))
+
+    rows = [" ".join(line.split()) for line in result.output.splitlines()]
+    assert "documents: Request 3" in rows and "rows rejected 1" in rows
+    assert "Rejected, left empty or dated otherwise: 2 entries" in rows
+    dated = "Request/2026-03-25.csv 1 1 value time: 'noon' is no known time: dated 2026-03-25"
+    assert dated in rows
+    assert any(row.startswith("Request/more.csv 1 1 row time: 'noon'") for row in rows)
+    assert "midnight of the file's date as the time" in " ".join(rows)
+    # All columns are kept, so that there is nothing to list.
+    assert "columns not kept" not in result.output
+
+
 def test_what_was_rejected_of_a_day_is_shown(own_project: Project) -> None:
     landing = Path(own_project.settings.landing_location)
     make_documents(own_project, "2013-02-09")
@@ -115,7 +142,8 @@ def test_what_was_rejected_of_a_day_is_shown(own_project: Project) -> None:
 
     result = call(*of(own_project), "rejects", "2013-02-08")
 
-    assert "Set aside (1 entries" in result.output
+    assert "Rejected, left empty or dated otherwise: 1 entry" in result.output
+    assert "rows: how many" in result.output
     assert "Departure/2013-02-08.parquet" in result.output and "can't be read" in result.output
     assert "materialise it first" in call(*of(own_project), "rejects", "2013-02-05").output
 
@@ -249,6 +277,33 @@ def test_path_shows_the_edges_between_two_entities(flights_project: Project) -> 
 
     missing = call(*of(flights_project), "path", "airport:JFK", "airport:XXX")
     assert missing.exit_code == 1
+
+
+def test_path_names_what_has_a_name_and_proposes_ids(flights_project: Project) -> None:
+    found = call(*of(flights_project), "path", "carrier:HA", "route:JFK-HNL")
+    assert "carrier:HA (Hawaiian Airlines Inc.)  route:JFK-HNL  FliesRoute" in found.output
+
+    missing = call(*of(flights_project), "path", "HA", "route:JFK-HNL")
+    assert missing.exit_code == 1
+    assert "no entity 'HA' (did you mean 'carrier:HA'?)" in missing.stderr
+
+
+def test_wide_tables_show_what_is_read_first_and_name_the_rest(flights_project: Project) -> None:
+    for table, first in FIRST_COLUMNS.items():
+        shown = call(*of(flights_project), "knowledge", table, "--limit", "1")
+        assert shown.exit_code == 0, shown.output
+        assert tuple(shown.output.splitlines()[1].split()) == first
+        assert "; more columns (--columns, --all): " in shown.output
+    whole = call(*of(flights_project), "knowledge", "insights", "--limit", "1", "--all").output
+    assert {"insight_id", "series"} <= {*whole.splitlines()[1].split()}
+    assert "more columns" not in whole
+
+
+def test_a_table_that_is_no_window_s_is_told_where_to_look(flights_project: Project) -> None:
+    audit = call(*of(flights_project), "knowledge", "audit")
+    assert audit.exit_code == 1
+    assert "Dagster's UI shows it; `stupid-dagster evict` tells of the newest" in audit.stderr
+    assert "Dagster's UI shows it" in call(*of(flights_project), "knowledge", "texts").stderr
 
 
 def test_days_that_lack_a_table_are_left_out_and_told(flights_copy: Project) -> None:

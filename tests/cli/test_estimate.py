@@ -53,7 +53,9 @@ def test_days_are_really_made_and_the_project_stays(
     monkeypatch.chdir(root)
     before = sorted(root.rglob("*"))
     found = CliRunner().invoke(main, ["--root", str(root), "estimate", "landing", "--days", "1"])
-    assert "far too much" in found.output
+    assert "far too much" in found.stdout
+    assert "making window of 1 day (2 of 2)" in found.stderr
+    assert "window of 1 day, made" in found.stdout and "disk: what stays" in found.stdout
     assert found.exit_code == 0, found.output
     assert sorted(root.rglob("*")) == before
     lines = {

@@ -101,6 +101,9 @@ def test_eviction_by_hand_is_audited_and_done_once(
 
     assert GONE not in project.lake.partitions("documents")
     assert not (project.lake.root / "documents" / GONE).exists()
+    # What goes is shown once, then what was done.
+    assert done.output.count("Before 2013-02-07") == done.output.count("\ndocuments ") == 1
+    assert "bytes that leave at once" not in done.output and "\nevicted: " in done.output
     # What is served was made of it.
     assert done.exit_code == 1
     assert "published window ending on 2013-02-09 was made of days" in done.output
@@ -110,6 +113,14 @@ def test_eviction_by_hand_is_audited_and_done_once(
     assert "kuzu" in done.output and "graph_database" in done.output
     again = evict(project, "--as-of", AS_OF)
     assert "nothing to do: nothing lies before the horizon, 2013-02-07" in again.output
+    assert "evicted: " not in again.output
+    dry = " ".join(evict(project, "--as-of", AS_OF, "--dry-run").output.split())
+    assert "without them. Now `stupid-dagster run --window 2013-02-09`" in dry
+    rejects = ["--root", str(project.settings.root), "rejects", GONE]
+    gone = CliRunner().invoke(main, rejects, catch_exceptions=False)
+    assert gone.exit_code == 1
+    assert f"{GONE} was evicted with its rejects" in gone.stderr
+    assert "kept the days from 2013-02-07 on" in gone.stderr
 
     # What the audit advises clears it: the snapshot that was served goes too.
     make_window(project, "2013-02-09")

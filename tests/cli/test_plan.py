@@ -31,7 +31,7 @@ def test_a_plan_of_yaml_prints_its_progress_and_its_table(
     flights_project: Project, tmp_path: Path
 ) -> None:
     file = tmp_path / "plan.yaml"
-    file.write_text(YAML)
+    file.write_text(f"{YAML}render: {{type: bar, step: airports, title: By airport}}\n")
 
     result = call(flights_project, str(file))
 
@@ -39,7 +39,7 @@ def test_a_plan_of_yaml_prints_its_progress_and_its_table(
     lines = [line.split() for line in result.output.splitlines()]
     assert lines[0][:3] == ["ok", "departures", "documents.scan"]
     assert lines[1][:4] == ["ok", "airports", "table.aggregate", "3"]
-    assert ["origin", "count"] in lines
+    assert lines[lines.index(["By", "airport"]) + 1] == ["origin", "count"]
     assert {"EWR", "JFK", "LGA"} <= {line[0] for line in lines if line}
 
 
@@ -70,6 +70,9 @@ def test_every_mistake_is_printed(flights_project: Project) -> None:
     told = " ".join(result.output.split())
     assert "did you mean 'Departure'?" in told
     assert "did you mean 'departures'?" in told
+    shown = f"{YAML}  - {{id: shown, op: render, params: {{step: airports}}}}\n"
+    result = call(flights_project, "-", given=shown)
+    assert "what is shown says `render`, beside `steps`" in " ".join(result.output.split())
     for text in ("{", "[" * 20_000, "- &a [*a]", "x: !!python/object:os.system {}", ""):
         assert call(flights_project, "-", given=text).exit_code == 1
 

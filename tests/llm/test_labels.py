@@ -72,6 +72,14 @@ def label(profile: Profile) -> str:
             "Members with high spent (1,234 EUR a week)",
         ),
         (
+            [feature("mean_bytes", 2.0, 21_880.0, kind="mean", unit="bytes")],
+            "Members with many bytes (21,880)",
+        ),
+        (
+            [feature("mean_km", 2.0, 12.0, kind="mean", unit="km")],
+            "Members with high km (12)",
+        ),
+        (
             [feature("mobile_ratio", 1.0, 0.93, kind="mean", share=True)],
             "Mobile members, 93% mobile",
         ),
@@ -82,6 +90,13 @@ def label(profile: Profile) -> str:
 )
 def test_features_in_words(features: list[FeatureTrait], said: str) -> None:
     assert label(cluster(*features)) == said
+
+
+def test_a_name_that_is_but_its_unit_keeps_it_and_says_it_once() -> None:
+    one = feature("mean_bytes", 2.0, 21_880.0, kind="mean", unit="bytes", overall=512.0)
+    assert phrases.comparison(one, 7) == "mean bytes 21,880 (all: 512)"
+    total = feature("total_bytes", 2.0, 21_880.0, kind="sum", unit="bytes", overall=512.0)
+    assert phrases.comparison(total, 7) == "21,880 bytes a week (all: 512)"
 
 
 def test_redundant_features_are_not_named() -> None:

@@ -177,7 +177,7 @@ def test_texts_nodes_and_knowledge_are_what_the_snapshot_has(
 @pytest.mark.parametrize(
     ("tool", "arguments", "told"),
     [
-        ("neighbors", {"id": "airprt:JFK"}, "did you mean 'airport'"),
+        ("neighbors", {"id": "airprt:JFK"}, "did you mean 'airport:JFK'"),
         ("knowledge", {"table": "cluster"}, "did you mean 'clusters'"),
         ("knowledge", {"table": "clusters", "filter": ["siz:gt:1"]}, "did you mean 'size'"),
         ("knowledge", {"table": "clusters", "limit": 501}, "limit = 501: .* 1 to 500 rows"),

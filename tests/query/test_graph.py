@@ -132,9 +132,17 @@ def test_what_is_no_entity_isnt_found(reader: SnapshotReader, entity_id: str) ->
     assert reader.neighbors(entity_id).total == 0
 
 
-def test_a_near_miss_of_a_prefix_gets_a_hint(reader: SnapshotReader) -> None:
-    with pytest.raises(NotFoundError, match="did you mean 'airport'"):
-        reader.node("airprt:JFK")
+def test_a_near_miss_gets_a_hint(reader: SnapshotReader) -> None:
+    with pytest.raises(NotFoundError, match=r"\(did you mean 'airport'\?\)$"):
+        reader.node("airprt:XYZ")
+    for missed in ("JFK", "airprt:JFK", "carrier:JFK"):
+        with pytest.raises(
+            NotFoundError, match=rf"'{missed}' \(did you mean 'airport:JFK'\?\); ids"
+        ):
+            reader.node(missed)
+    # A key may have the sign in it, and be one of several types'.
+    with pytest.raises(NotFoundError, match="no entity ':'; ids"):
+        reader.node(":")
 
 
 def test_edge_types_and_directions_that_dont_exist(reader: SnapshotReader) -> None:

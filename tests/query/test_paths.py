@@ -113,7 +113,7 @@ def test_entities_that_arent_there(reader: SnapshotReader) -> None:
         lambda: reader.path("airprt:JFK", "airport:LGA"),
         lambda: reader.path("airport:LGA", "airprt:JFK"),
     ):
-        with pytest.raises(NotFoundError, match="did you mean 'airport'"):
+        with pytest.raises(NotFoundError, match="did you mean 'airport:JFK'"):
             ask()
 
 

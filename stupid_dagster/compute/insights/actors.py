@@ -193,7 +193,8 @@ def _number(found: dict[str, Any], model: EventModel) -> str:
     elif name == "noise_ratio":
         said = f"{value} of the events like no others"
     else:
-        said = f"{words.humanise(name)} {value}" + (f" {unit}" if unit else "")
+        said = words.humanise(name)
+        said += f" {value}" if not unit or said.endswith(f" {unit}") else f" {value} {unit}"
     if usual is None:
         return said
     if say is words.percent:

@@ -10,6 +10,7 @@ import polars as pl
 
 from stupid_dagster.errors import EventModelError, InferenceError
 from stupid_dagster.event_model.inference import names
+from stupid_dagster.event_model.inference.columns import Column
 from stupid_dagster.event_model.inference.dependence import Dependencies
 from stupid_dagster.event_model.inference.entities import (
     Entity,
@@ -31,11 +32,13 @@ from stupid_dagster.event_model.inference.measures import (
 )
 from stupid_dagster.event_model.inference.roles import Found, find_actor, find_timestamp
 from stupid_dagster.event_model.inference.sample import Sample, read_sample
+from stupid_dagster.event_model.inference.times import offsets
 from stupid_dagster.event_model.inference.yaml_text import Path, to_yaml
 from stupid_dagster.event_model.load import parse_event_model
 from stupid_dagster.event_model.schema import EventModel
 
 _TYPES = ("integer", "float", "boolean")
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def _checks(
     orders: Mapping[str, str],
 ) -> list[str]:
     checks = [*doer.checks, *times.checks, *split.checks, *sample.checks]
-    checks.append("timezone: days are cut at midnight UTC, and times without a zone are in it")
+    checks.append(_timezone_check([sample.columns[column] for column in times.columns]))
     kept = dict.fromkeys(field_name for event in events for field_name in event.fields)
     if codes := [name for name in kept if may_be_code(sample.columns[name])]:
         listed = ", ".join(codes[:6])
@@ -224,6 +227,13 @@ def _checks(
             checks.append(f"{event.name} and {', '.join(event.aliases)} are taken for one")
     checks.extend(f"{name} had no rows and was left out" for name in sample.without_rows)
     return checks
+
+
+def _timezone_check(columns: list[Column]) -> str:
+    seen = list(dict.fromkeys(offset for column in columns for offset in offsets(column.values)))
+    more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+    whatever = f", not by the times' own offsets ({', '.join(seen[:_SHOWN])}{more})" if seen else ""
+    return f"timezone: days are cut at midnight UTC{whatever}, and times without a zone are in it"
 
 
 def _comments(

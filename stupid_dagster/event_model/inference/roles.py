@@ -100,7 +100,10 @@ def find_actor(
         column = _named(sample, wanted)
         if not column.distinct:
             raise InferenceError(f"the column {wanted!r} has no values in the sample")
-        return Found([column.name], [f"asked for; {column.describe()}"])
+        return Found(
+            [column.name],
+            [f"asked for; {column.describe()}", *_without(sample, column)],
+        )
     scores = {
         column.name: score
         for column in sample.columns.values()
@@ -132,7 +135,8 @@ def find_actor(
     shared = shared_words(best)
     reasons = [
         f"{best.name}: {best.describe()}, {best.repeats:.1f} events each; "
-        f"{_coverage(sample, best)}{'; ' + shared if shared else ''}"
+        f"{_coverage(sample, best)}{'; ' + shared if shared else ''}",
+        *_without(sample, best),
     ]
     checks = []
     if others := ranked[1:4]:
@@ -143,6 +147,18 @@ def find_actor(
     if not names.is_person(best.name):
         checks.append(f"nothing but its values says that {best.name} acts")
     return Found([best.name], reasons, checks)
+
+
+def _without(sample: Sample, column: Column) -> list[str]:
+    """Return how many of the events have no actor, if any."""
+    events = sum(sample.rows.values())
+    if column.filled == events:
+        return []
+    missing = events - column.filled
+    return [
+        f"{missing:,} of {events:,} events ({missing / events:.1%}) have none: they are kept and "
+        "counted, as nobody's"
+    ]
 
 
 def _actor_score(sample: Sample, column: Column) -> float:

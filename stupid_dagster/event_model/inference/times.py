@@ -32,6 +32,8 @@ _TWINS = {
     "%m/%d/%Y": "%d/%m/%Y",
 }
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
+_OFFSET = r"(?::[0-9]{2}|T[0-9]{4,6})(?:[.,][0-9]+)? ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_NO_OFFSET = ("Z", "+00", "+0000", "+00:00")
 _ENOUGH = 0.95
 _TRIED = 400
 
@@ -91,6 +93,22 @@ def fit_times(name: str, distinct: pl.Series) -> TimeFit | None:
         span_days=span,
         ambiguous=twin is not None and _parsed(tried, twin).len() == len(tried),
     )
+
+
+def offsets(values: pl.DataFrame) -> list[str]:
+    """Return the offsets from UTC that times state, as they are spelled, the commonest first.
+
+    None where all are UTC. `values` has (value, count).
+    """
+    seen = (
+        values.select("count", offset=pl.col("value").str.extract(_OFFSET))
+        .drop_nulls()
+        .group_by("offset")
+        .agg(pl.col("count").sum())
+        .sort("count", "offset", descending=[True, False])["offset"]
+        .to_list()
+    )
+    return [] if set(seen) <= set(_NO_OFFSET) else seen
 
 
 def _parsed(texts: pl.Series, form: str | None) -> pl.Series:

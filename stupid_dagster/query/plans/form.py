@@ -184,7 +184,8 @@ def _with_op(index: int, raw: Any, problems: Problems) -> Any:
     if "op" not in raw:
         problems.add(where, f"is missing; there are {', '.join(OPS)}")
         return {**raw, "op": None}
-    problems.add(where, unknown("op", str(named), OPS))
+    beside = "; what is shown says `render`, beside `steps`" if named == "render" else ""
+    problems.add(where, unknown("op", str(named), OPS) + beside)
     return {**raw, "op": nearest(str(named)[:80], OPS)}
 
 

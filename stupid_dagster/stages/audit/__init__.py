@@ -5,6 +5,6 @@ values that name a day before the horizon or are computed of one; `orphans` are 
 no kept day has. Both must be none after an eviction; docs/eviction.md tells what that proves.
 """
 
-from stupid_dagster.stages.audit.run import CHECK, Audited, Finding, audit
+from stupid_dagster.stages.audit.run import CHECK, Audited, Finding, audit, newest_horizon
 
-__all__ = ["CHECK", "Audited", "Finding", "audit"]
+__all__ = ["CHECK", "Audited", "Finding", "audit", "newest_horizon"]

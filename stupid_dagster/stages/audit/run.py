@@ -21,6 +21,7 @@ from stupid_dagster.errors import (
     UnavailableError,
 )
 from stupid_dagster.project import Project
+from stupid_dagster.stages.arrivals import evicted_by_hand
 from stupid_dagster.stages.audit.scope import Scope
 from stupid_dagster.stages.audit.stores import (
     audit_catalog,
@@ -207,6 +208,14 @@ def _advice(scope: Scope, findings: Iterable[Finding]) -> str:
         f"{said} Evict again (the job `evict`, or `stupid-dagster evict`); where a window's table "
         "is named, make that window again"
     )
+
+
+def newest_horizon(project: Project) -> str:
+    """Return the latest horizon of an eviction by hand or of an audit; empty without either."""
+    horizons = [evicted_by_hand(project)]
+    with suppress(MissingVersionError, DamagedError):
+        horizons += map(str, project.lake.read("audit", PARTITION)["horizon"].unique())
+    return max(horizons)
 
 
 def _preview(findings: list[Finding]) -> pl.DataFrame:

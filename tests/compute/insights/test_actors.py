@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 
 from stupid_dagster.compute.insights import entities_told
+from stupid_dagster.event_model import parse_event_model
+from tests.compute.behaviour import MODEL
 from tests.compute.insights.made import ACTIVITY, findings, table, told
 from tests.compute.trend_tables import LAST
 
@@ -116,6 +118,15 @@ def test_what_is_next_to_nothing_is_said_in_words() -> None:
     for (name, usual), words in said.items():
         row = anomaly(1, 0.4, features=[{**number(name, 12, 1), "usual": usual}])
         assert told(findings(anomalies=table("anomalies", row)))[0]["title"].endswith(words)
+
+
+def test_a_unit_in_the_name_is_said_once() -> None:
+    model = parse_event_model(
+        MODEL.replace("spent: {sum: amount, unit: EUR}", "mean_eur: {mean: amount, unit: eur}", 1)
+    )
+    row = anomaly(1, 0.4, features=[number("mean_eur", 12, 2)])
+    (insight,) = told(findings(anomalies=table("anomalies", row)), model)
+    assert insight["title"].endswith("is unusual: mean eur 12, usually 2")
 
 
 def test_ordinary_actors_are_not_told() -> None:

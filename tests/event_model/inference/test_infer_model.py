@@ -132,3 +132,38 @@ def test_the_draft_is_the_same_each_time() -> None:
     frame = strings(orders())
 
     assert infer_model({"a": frame}, "x").yaml == infer_model({"a": frame.clone()}, "x").yaml
+
+
+def test_events_without_an_actor_are_told() -> None:
+    columns = orders()
+    columns["customerId"] = [
+        None if n % 50 == 0 else c for n, c in enumerate(columns["customerId"])
+    ]
+
+    for actor in (None, "customerId"):
+        draft = infer_model({"Order": strings(columns)}, "x", actor=actor)
+        told = "40 of 2,000 events (2.0%) have none"
+        assert any(told in reason for reason in draft.reasons["actor",])
+    whole = infer_model({"Order": strings(orders())}, "x")
+    assert "have none" not in str(whole.reasons["actor",])
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (["25/Mar/2026:{:02}:10:05 +0100", "30/Mar/2026:{:02}:10:05 +0200"], "(+0100, +0200)"),
+        (["2026-03-25T{:02}:10:05.25-07:00", "2026-03-25T{:02}:10:05.25Z"], "(-07:00, Z)"),
+        (["2026-03-25T{:02}:10:05Z", "2026-03-25T{:02}:10:05+00:00"], None),
+        (["2026-03-25T{:02}:10:05", "2026-03-25 {:02}:10"], None),
+    ],
+)
+def test_offsets_of_times_are_told(times: list[str], told: str | None) -> None:
+    columns = orders()
+    # The first is the commoner one.
+    columns["time"] = [times[n % 3 == 2].format(n % 24) for n in range(ROWS)]
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    (check,) = [check for check in draft.checks if check.startswith("timezone")]
+    assert (f"not by the times' own offsets {told}" in check) if told else "offset" not in check
+    assert "days are cut at midnight UTC" in check

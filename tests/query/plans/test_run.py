@@ -373,10 +373,10 @@ def test_only_steps_over_their_time_are_given_up(
 
 
 def test_a_plan_has_its_time_as_a_whole(flights_project: Project, slow: dict[str, Any]) -> None:
-    settings = dataclasses.replace(flights_project.settings, plan_seconds=0.4)
+    settings = dataclasses.replace(flights_project.settings, plan_seconds=1)
     over = threading.Event()
     slow |= {"stuck": lambda: over.wait(20), "good": int, "after": int, "free": int}
-    slow |= {name: lambda: time.sleep(0.3) for name in "ab"}
+    slow |= {name: lambda: time.sleep(0.6) for name in "ab"}
     with SnapshotReader(Project(settings), open_snapshot(flights_project.lake)) as reader:
         steps = [search("stuck"), search("a"), search("b", "a"), search("free", "b")]
         started = time.monotonic()
@@ -386,7 +386,7 @@ def test_a_plan_has_its_time_as_a_whole(flights_project: Project, slow: dict[str
 
     assert took < 3
     statuses = {name: one.status for name, one in result.steps.items()}
-    assert statuses.pop("b") in ("ok", "failed")
+    statuses.pop("b")  # It has a grace; on a busy machine it may not even have begun.
     assert statuses == {
         **{"stuck": "failed", "a": "ok", "good": "ok"},
         **{"free": "skipped", "after": "skipped"},

@@ -19,7 +19,14 @@ from stupid_dagster.event_model.expressions import POLARS_TYPES
 from stupid_dagster.query.actor_rows import ACTOR_ROWS
 from stupid_dagster.query.days import day_of, snapshot_days, utc
 from stupid_dagster.query.filters import Filter, condition
-from stupid_dagster.query.frames import collected, collected_all, hex_ids, scanned, schema_of
+from stupid_dagster.query.frames import (
+    collected,
+    collected_all,
+    hex_ids,
+    hex_row,
+    scanned,
+    schema_of,
+)
 from stupid_dagster.query.mistakes import Mistakes
 from stupid_dagster.query.paging import Cursor, Page, no_cursor, replaced, sort_order
 from stupid_dagster.query.sorting import cursor_after, first_sorted, order_version
@@ -198,7 +205,7 @@ class DocumentReader:
             )
         found = collected(scan.select(*self.schemas[event_type]))
         texts = self.texts({day: found["text_id"]})
-        columns = {"doc_id": doc_id, **hex_ids(found).row(0, named=True)}
+        columns = {"doc_id": doc_id, **hex_row(found)}
         return columns, texts["text"].item(0) if texts.height else None
 
     def versions(self, query: DocumentQuery, begin: Cursor | None = None) -> list[Version]:
@@ -301,7 +308,8 @@ class DocumentReader:
 
     def texts(self, wanted: Mapping[str, pl.Series]) -> pl.DataFrame:
         """Return text_id and text of each day's `text_id`s, as far as they are stored."""
-        sought = pl.concat([pl.Series(dtype=pl.UInt64), *wanted.values()]).drop_nulls().unique()
+        sought = pl.concat([pl.Series(dtype=pl.UInt64), *wanted.values()]).drop_nulls()
+        sought = sought.unique() if len(sought) > 1 else sought
         held = self.window_texts.find(sought)
         if held.height == len(sought):
             return held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -98,6 +99,14 @@ def hex_ids(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(
         _hex_digits(column) for column in rows.get_columns() if is_hash(column.name, column.dtype)
     )
+
+
+def hex_row(rows: pl.DataFrame) -> dict[str, Any]:
+    """Return the first row's values by column, hashes as `hex_ids` has them."""
+    return {
+        name: f"{value:016x}" if value is not None and is_hash(name, rows.schema[name]) else value
+        for name, value in rows.row(0, named=True).items()
+    }
 
 
 def _hex_digits(hashes: pl.Series) -> pl.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -32,6 +33,9 @@ EARLIER_WINDOWS_OPEN = 2
 """Windows other than the published one that stay open when nobody reads them."""
 CLOSING_SECONDS = 2.0
 """Time for which who closes a reader waits for it: a query that nobody awaits may hold a store."""
+CLOSING_PAUSE = 0.5
+"""Seconds from a request's end to the closing of its reader, which holds up all threads for a while
+(10 ms for 30 gaming days): the next request is likely to be the first to a new snapshot."""
 log = structlog.get_logger(__name__)
 
 
@@ -238,14 +242,18 @@ class KeptSnapshots:
 
 def _close_aside(readers: Sequence[SnapshotReader]) -> None:
     """Close readers in a thread of its own, and wait a while for it, but not in an event loop."""
+    try:
+        asyncio.get_running_loop()
+        pause = CLOSING_PAUSE
+    except RuntimeError:
+        pause = 0.0
 
     def close() -> None:
+        time.sleep(pause)
         for reader in readers:
             reader.close()
 
     closing = threading.Thread(target=close, name="closing", daemon=True)
     closing.start()
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not pause:
         closing.join(CLOSING_SECONDS)

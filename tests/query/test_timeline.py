@@ -144,8 +144,8 @@ def test_questions_that_can_not_be_answered(
         reader.timeline(query)
 
 
-def test_an_unknown_actor_gets_a_hint_of_its_prefix(reader: SnapshotReader) -> None:
-    with pytest.raises(NotFoundError, match="did you mean 'aircraft'"):
+def test_an_unknown_actor_is_told_the_id_that_is_meant(reader: SnapshotReader) -> None:
+    with pytest.raises(NotFoundError, match="did you mean 'aircraft:N328AA'"):
         reader.timeline(TimelineQuery("aircrft:N328AA"))
 
 

@@ -76,28 +76,25 @@ DAY_NEEDS = {
 _DAY_SLOPE = sum(need.slope_gib for need in DAY_NEEDS.values())
 DAY_RUN = Need(1.32 + _DAGSTER_GIB - _DAY_SLOPE, _DAY_SLOPE)
 WINDOW_NEEDS = {
-    # Measured at 1, 3 and 10 times ten days. At scale 1: on 30 days, or the line if that is more.
-    "graph": _window(3_000, 3_500),
-    "graph_database": _window(2_770, 12_600),
-    "graph_knowledge": _window(2_030, 8_300),
+    # Measured on 30 days at scale 1, and at 3 and 10 times ten days.
+    "graph": _window(3_160, 3_500),
+    "graph_database": _window(2_990, 12_600),
+    "graph_knowledge": _window(2_060, 8_700),
     "cooccurrence": _window(870, 1_790),
     "features": _window(650, 3_200),
-    # Not measured at 3 times.
     "patterns": _window(1_460, 3_030),
     "clusters": _window(870, 2_600),
-    # Measured at scale 1 only, then by distinct texts, which grow with a power of the actors.
-    "search_index": _window(2_490, 5_500),
-    # Measured at scale 1 only.
-    "event_clusters": _proportional(884),
-    "trends": _proportional(408),
-    "anomalies": _proportional(1_063),
-    "history": _proportional(316),
-    "labels": _proportional(1_000),
-    "insights": _proportional(420),
-    "catalog": _proportional(205),
-    # Estimates.
-    "window_days": _proportional(220),
-    "digest": _proportional(430),
+    "search_index": _window(2_650, 4_000),
+    "event_clusters": _window(940, 2_500),
+    "trends": _window(430, 960),
+    "anomalies": _window(1_180, 3_900),
+    "history": _window(320, 320),
+    "labels": _window(1_000, 3_830),
+    "insights": _window(420, 450),
+    "catalog": _window(470, 1_140),
+    "window_days": _window(140, 140),
+    # Estimates; with a language model's client.
+    "digest": _window(430, 430),
     "snapshot": _proportional(330),
 }
 RETENTION_NEEDS = {  # estimates

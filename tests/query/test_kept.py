@@ -348,6 +348,28 @@ def test_many_threads_and_many_windows(
     assert sorted(map(id, closed)) == sorted(map(id, opened))
 
 
+def test_a_request_s_reader_is_closed_when_the_next_was_likely_answered(
+    flights_copy: Project, closed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "CLOSING_PAUSE", 1.0)
+    snapshots = KeptSnapshots(flights_copy)
+    snapshots.refresh()
+
+    async def ask() -> str:
+        with snapshots.use() as reader:
+            publish_again(flights_copy)
+            await asyncio.to_thread(snapshots.refresh)
+            return reader.id
+
+    former = asyncio.run(ask())
+    assert closed == []
+    give_up = time.monotonic() + 20
+    while closed != [former] and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert closed == [former]
+    snapshots.close()
+
+
 def test_a_store_that_is_busy_holds_up_nobody_when_its_reader_is_replaced(
     flights_copy: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

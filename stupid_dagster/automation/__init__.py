@@ -5,5 +5,6 @@ import warnings
 import dagster as dg
 
 # Dagster tells of its parts that are beta; who runs the pipeline can't act on it.
-warnings.simplefilter("ignore", dg.BetaWarning)
-warnings.simplefilter("ignore", dg.PreviewWarning)
+# What was asked for by `-W` comes first.
+warnings.simplefilter("ignore", dg.BetaWarning, append=True)
+warnings.simplefilter("ignore", dg.PreviewWarning, append=True)

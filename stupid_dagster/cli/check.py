@@ -167,10 +167,12 @@ def rejects(settings: Settings, day: datetime) -> None:
 
     project = Project(settings)
     name = f"{day:%Y-%m-%d}"
-    if project.lake.find("rejects", name) is None and name < (kept := newest_horizon(project)):
+    first, last = project.partition_range
+    made_once = first <= day.date() <= last and project.lake.find("rejects", name) is None
+    if made_once and name < (kept := newest_horizon(project)):
         raise MissingVersionError(
             f"{name} was evicted with its rejects, or never made: the newest eviction kept the "
-            f"days from {kept} on. Its landing files stay: "
+            f"days from {kept} on. Where its landing files are still there, "
             f"`stupid-dagster run --from {name} --to {name} --no-window` makes it again"
         )
     found = project.lake.read("rejects", name)

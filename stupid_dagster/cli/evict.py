@@ -147,9 +147,9 @@ def _show_outdated(project: Project, eviction: Eviction) -> None:
 def _show_done(done: Evicted) -> None:
     went = done.garbage
     console.print(
-        f"evicted: {went.versions:,} versions, {went.snapshots:,} snapshots and {went.bytes:,} "
-        f"bytes left the disk, {done.pending:,} bytes wait, {sum(done.wiped.values()):,} events "
-        f"left Dagster's records ({done.seconds:.1f} s)"
+        f"evicted: {went.versions:,} versions and {went.bytes:,} bytes left the disk, "
+        f"{done.pending:,} bytes wait, {sum(done.wiped.values()):,} events left Dagster's records "
+        f"({done.seconds:.1f} s)"
     )
 
 

@@ -81,7 +81,8 @@ class SnapshotGraph:
     def numbers(self, catalog: Mapping[str, Any], entity_ids: Sequence[str]) -> list[int]:
         """Return the entities' nodes; raises NotFoundError for those that aren't there."""
         found = self.open().find(entity_ids)
-        if missing := [name for name, at in zip(entity_ids, found, strict=True) if at is None]:
+        missing = [name for name, at in zip(entity_ids, found, strict=True) if at is None]
+        if missing := [*dict.fromkeys(missing)]:
             prefixes = [entity["prefix"] for entity in catalog["entities"].values()]
             prefix = missing[0].partition(":")[0][:80]
             meant = self._meant(missing[:_TOLD], prefixes)

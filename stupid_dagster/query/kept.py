@@ -34,8 +34,8 @@ EARLIER_WINDOWS_OPEN = 2
 CLOSING_SECONDS = 2.0
 """Time for which who closes a reader waits for it: a query that nobody awaits may hold a store."""
 CLOSING_PAUSE = 0.5
-"""Seconds from a request's end to the closing of its reader, which holds up all threads for a while
-(10 ms for 30 gaming days): the next request is likely to be the first to a new snapshot."""
+"""Seconds until a replaced reader is closed, which holds up all threads for a while (10 ms for 30
+gaming days): the next request is likely to be the first to the new snapshot."""
 log = structlog.get_logger(__name__)
 
 
@@ -213,7 +213,7 @@ class KeptSnapshots:
             for reader in done:
                 del self._users[reader]
         if done:
-            _close_aside(done)
+            _close_aside(done, 0 if self._stopped.is_set() else CLOSING_PAUSE)
 
     def _crowd_out(self) -> Mapping[str, SnapshotReader]:
         """Return the readers of earlier windows that stay; the lock must be held."""
@@ -240,13 +240,11 @@ class KeptSnapshots:
                 log.exception("the kept snapshots can't be followed")
 
 
-def _close_aside(readers: Sequence[SnapshotReader]) -> None:
-    """Close readers in a thread of its own, and wait a while for it, but not in an event loop."""
-    try:
-        asyncio.get_running_loop()
-        pause = CLOSING_PAUSE
-    except RuntimeError:
-        pause = 0.0
+def _close_aside(readers: Sequence[SnapshotReader], pause: float) -> None:
+    """Close readers after a pause in a thread of its own.
+
+    Without a pause it is waited for a while, but not in an event loop.
+    """
 
     def close() -> None:
         time.sleep(pause)
@@ -255,5 +253,9 @@ def _close_aside(readers: Sequence[SnapshotReader]) -> None:
 
     closing = threading.Thread(target=close, name="closing", daemon=True)
     closing.start()
-    if not pause:
+    if pause:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         closing.join(CLOSING_SECONDS)

@@ -49,16 +49,14 @@ _ORDERS: dict[str, list[Order]] = {
 
 def no_such_table(table: str) -> str:
     """Return what is wrong with the name of a table that isn't in KNOWLEDGE_TABLES."""
+    wrong = f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}"
     if table in TABLES and TABLES[table].grain != "window":
         told = "; `stupid-dagster evict` tells of the newest audit" if table == "audit" else ""
-        return (
+        wrong = (
             f"{table!r} isn't a knowledge table, for it isn't a window's: the asset of that name "
             f"in Dagster's UI shows it{told}"
         )
-    return (
-        f"there is no knowledge table {table[:80]!r}{hint(table[:80], KNOWLEDGE_TABLES)}; "
-        f"there are {', '.join(KNOWLEDGE_TABLES)}"
-    )
+    return f"{wrong}; there are {', '.join(KNOWLEDGE_TABLES)}"
 
 
 def _chosen(

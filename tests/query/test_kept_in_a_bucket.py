@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from stupid_dagster.project import Project
-from stupid_dagster.query import KeptSnapshots
+from stupid_dagster.query import KeptSnapshots, kept
 from stupid_dagster.stores.bucket.lake import BucketLake
 from stupid_dagster.stores.folders import disk_bytes
 from stupid_dagster.stores.lake import Lake
@@ -93,7 +93,10 @@ def _fetched(snapshot: Snapshot) -> set[str]:
     return {snapshot.window(table).address.replace("/", "-") for table in FETCHED}
 
 
-def test_a_closed_readers_files_go_and_an_open_ones_stay(served: KeptSnapshots) -> None:
+def test_a_closed_readers_files_go_and_an_open_ones_stay(
+    served: KeptSnapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "CLOSING_PAUSE", 0)
     project = served.project
     lake = project.lake
     assert isinstance(lake, BucketLake)

@@ -122,7 +122,7 @@ class Incidence:
             # Polars' own search is for many: for one it takes ten times as long.
             at = bisect_left(ids, entity_ids[0])
             return [at if at < len(ids) and ids[at] == entity_ids[0] else None]
-        wanted = pl.Series(entity_ids, dtype=pl.String)
+        wanted = pl.Series(map(_storable, entity_ids), dtype=pl.String)
         places = ids.search_sorted(wanted).clip(upper_bound=len(ids) - 1)
         there = ids.gather(places) == wanted
         return [at if met else None for at, met in zip(places, there, strict=True)]
@@ -227,3 +227,12 @@ class View:
         found = slice(*(at.start + np.searchsorted(self.graph.ends[at], [far, far + 1])))
         used = self.allowed[self.graph.kinds[found]]
         return self.graph.kinds[found][used], self.graph.weights[found][used]
+
+
+def _storable(entity_id: str) -> str | None:
+    """Return an id that was asked for; None for one that UTF-8 can't hold, which nothing has."""
+    try:
+        entity_id.encode()
+    except UnicodeEncodeError:
+        return None
+    return entity_id

@@ -20,6 +20,9 @@ DOMINANT = 0.6
 MIN_LIFT, MIN_SHARE = 1.1, 0.1
 TOLD_TEXTS, TOLD_CHARACTERS = 20_000, 400
 """Texts of an event type, the most frequent, that fields are read from; longer ones are not."""
+MOST_SIDE_BY_SIDE = 3
+"""Fields that nothing but a space parts: where more stand in a row, which value is whose can't be
+told, and trying all ways takes seconds a text."""
 MOST_VALUES, MOST_TOLD = 5, 120
 _LEADING = frozenset(
     ["from", "to", "in", "the", "at", "on", "by", "with", "of", "via", "for", "a", "an", "and"]
@@ -127,11 +130,12 @@ def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:
     """Return each cluster's most frequent value of each field, best telling first."""
     members = members.sort("count", "text_id", descending=[True, False]).head(TOLD_TEXTS)
     of = members["event_type"][0]
-    rows = [
-        (cluster, count, field, value)
-        for cluster, count, text in members.select("event_cluster_id", "count", "text").iter_rows()
-        for field, value in _read(model.events[of].text, text).items()
-    ]
+    texts = members.filter(pl.col("text").str.len_chars() <= TOLD_CHARACTERS)
+    rows: list[tuple[str, int, str, str]] = []
+    for cluster, count, text in texts.select("event_cluster_id", "count", "text").iter_rows():
+        if (values := _read(model.events[of].text, text)) is None:
+            break  # The texts were made by another template; each would be tried in all ways.
+        rows += [(cluster, count, field, value) for field, value in values.items()]
     schema = {
         "event_cluster_id": pl.String,
         "count": pl.Int64,
@@ -162,23 +166,29 @@ def _field_values(members: pl.DataFrame, model: EventModel) -> pl.DataFrame:
     )
 
 
-def _read(template: str, text: str) -> dict[str, str]:
-    """Return the values of a template's fields in a text that was made of it; maybe none."""
-    match = _pattern(template).fullmatch(f"{text} ") if len(text) <= TOLD_CHARACTERS else None
+def _read(template: str, text: str) -> dict[str, str] | None:
+    """Return the values of a template's fields in a text; None if it wasn't made of it."""
+    pattern = _pattern(template)
+    match = pattern.fullmatch(f"{text} ") if pattern else None
     if match is None:
-        return {}
+        return None
     values = zip(template_fields(template), match.groups(), strict=True)
     return {field: value for field, value in values if value}
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
+def _pattern(template: str) -> re.Pattern[str] | None:
     """Return what matches a template's texts, with a space behind each of their chunks.
 
-    A chunk whose field is empty is left out of a text, with its space.
+    A chunk whose field is empty is left out of a text, with its space. None for a template that
+    has too many fields side by side.
     """
+    parsed = parse_template(template)
+    bare = ["f" if len(chunk) == 1 and chunk[0].field else "-" for chunk in parsed]
+    if "f" * (MOST_SIDE_BY_SIDE + 1) in "".join(bare):
+        return None
     chunks = []
-    for chunk in parse_template(template):
+    for chunk in parsed:
         said = "".join(re.escape(p.literal) if p.field is None else "(.+?)" for p in chunk)
         chunks.append(f"(?:{said} )?" if any(p.field for p in chunk) else f"{said} ")
     return re.compile("".join(chunks), re.DOTALL)

@@ -42,13 +42,24 @@ def test_a_template_of_keys_gives_its_values() -> None:
 def test_fields_are_read_back_from_texts() -> None:
     text = "APIError stage:a error:no such b page:/x"
     assert _read(KEYED, text) == {"stage": "a", "error": "no such b", "page": "/x"}
-    assert _read(KEYED, "something else") == {}
-    assert _read(KEYED, "APIError error:" + "page:" * 5000) == {}, "and that soon"
+    assert _read(KEYED, "something else") is None
+    assert _read(KEYED, "APIError error:" + "page:" * 80) is None, "and that soon"
     text = "Cancelled Delta Inc. flight from La Guardia to Miami Intl in the morning, late"
     assert _read(SENTENCE, text) == {
         **{"carrier": "Delta Inc.", "origin": "La Guardia", "dest": "Miami Intl"},
         **{"time": "morning", "delay": "late"},
     }
+
+
+def test_of_many_fields_side_by_side_none_is_guessed() -> None:
+    assert _read("{a} {b} {c} ended", "one two three ended") == {
+        "a": "one",
+        "b": "two",
+        "c": "three",
+    }
+    assert _read("{a} {b} {c} {d} ended", "one two three four ended") is None
+    long = "ab " * 130
+    assert _read(" ".join(f"{{f{n}}}" for n in range(9)), long) is None, "and that soon"
 
 
 def test_fields_side_by_side_are_parted_by_the_space_between_them() -> None:

@@ -140,7 +140,8 @@ def _show_outdated(project: Project, eviction: Eviction) -> None:
         console.print(
             f"[yellow]the published window is made of {len(days)} of the evicted days[/] "
             f"({days[0]} to {days[-1]}): it is served until it is made again without them. "
-            f"{first} `stupid-dagster run --window {last_day}`, which makes no day, and evict again"
+            f"{first} `stupid-dagster run --window {last_day}`, which makes no day, and the same "
+            "`evict` again"
         )
 
 

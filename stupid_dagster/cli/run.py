@@ -88,9 +88,16 @@ def run(
 
 
 def _newest(project: Project, first: date, last: date) -> date:
-    """Return the newest day that landing files have within two days; the last where none have."""
-    landed = [date.fromisoformat(day) for day in project.landing_index().days()]
-    return max((day for day in landed if first <= day <= last), default=last)
+    """Return the newest day that landing files have within two days; raises ComputeError."""
+    landed = sorted(map(date.fromisoformat, project.landing_index().days()))
+    if within := [day for day in landed if first <= day <= last]:
+        return within[-1]
+    files = f"those there are go from {landed[0]} to {landed[-1]}" if landed else "there are none"
+    raise ComputeError(
+        f"no landing file in {project.settings.landing_location} has a day from {first} to {last} "
+        f"({files}); set `landing` or `partitions_start` in stupid.toml, or make days without "
+        "files by --to"
+    )
 
 
 def run_days_and_window(

@@ -10,6 +10,7 @@ import click
 from stupid_dagster.cli.console import console, show_table
 from stupid_dagster.cli.run import tell_odd_days
 from stupid_dagster.cli.words import tell_words
+from stupid_dagster.compute.words import counted
 from stupid_dagster.settings import SETTINGS, Settings
 
 
@@ -66,7 +67,7 @@ def status(settings: Settings, show_settings: bool) -> None:
     windows = [day for day in kept_windows(lake) if day != manifest.last_day]
     console.print(
         f"published: the window {manifest.first_day} to {manifest.last_day} "
-        f"({len(manifest.days)} days with events), snapshot {manifest.id}"
+        f"({counted(len(manifest.days), 'day')} that were made), snapshot {manifest.id}"
     )
     if windows:
         console.print(f"kept beside it, for --as-of: windows ending on {', '.join(windows)}")

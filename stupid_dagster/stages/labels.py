@@ -122,6 +122,7 @@ def window_profiles(window: Window) -> list[Profile]:
             model,
             read("cluster_entities"),
             nodes,
+            days=len(window.recent_days(model.features.window_days)),
         ),
         *event_cluster_profiles(
             read("event_clusters").filter(pl.col("event_cluster_id") != NOISE_ID),

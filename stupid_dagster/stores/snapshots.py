@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot consists of; `days` are those of the window that have documents."""
+    """What a snapshot consists of; `days` are those of the window that were made."""
 
     id: str
     created: str

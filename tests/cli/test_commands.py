@@ -55,7 +55,7 @@ def test_status_shows_the_snapshot_and_each_table(flights_project: Project) -> N
     result = call(*of(flights_project), "status")
 
     assert result.exit_code == 0
-    assert "published: the window 2013-01-11 to 2013-02-09 (4 days with events)" in result.output
+    assert "published: the window 2013-01-11 to 2013-02-09 (4 days that were made)" in result.output
     assert "on disk besides" not in result.output
     for table in flights_project.lake.tables():
         assert f"\n{table} " in result.output

@@ -86,12 +86,28 @@ def test_a_window_that_isn_t_kept_is_refused(two_windows: Project, command: list
 
 def test_files_of_long_ago_end_a_bare_run_at_their_newest_day(tmp_path: Path) -> None:
     project = arriving_project(tmp_path / "project", partitions_end="2024-12-31")
-    drop(project, "two", ["2013-02-04", "2013-02-06"])
+    drop(project, "two", ["2013-02-06", "2013-02-08"])
 
-    made = call(*of(project), "run", "--from", "2013-02-04", "--no-window")
+    made = call(*of(project), "run", "--from", "2013-02-06", "--no-window")
 
     assert made.exit_code == 0, made.output
-    assert project.lake.partitions("documents") == ["2013-02-04", "2013-02-05", "2013-02-06"]
+    assert project.lake.partitions("documents") == ["2013-02-06", "2013-02-07", "2013-02-08"]
+
+
+def test_a_bare_run_without_files_of_its_days_makes_none(tmp_path: Path) -> None:
+    project = arriving_project(tmp_path / "project")
+    refused = call(*of(project), "run")
+    assert refused.exit_code == 1
+    assert (
+        "(there are none)" in refused.stderr and project.settings.landing_location in refused.stderr
+    )
+
+    drop(project, "one", ["2013-02-04"])
+    refused = call(*of(project), "run", "--from", "2013-02-05")
+    assert "from 2013-02-05 to 2013-02-09 (those there are go from 2013-02-04 to 2013-02-04)" in (
+        refused.stderr
+    )
+    assert not project.lake.tables()
 
 
 def test_windows_that_can_t_be_made_are_refused(own_project: Project, tmp_path: Path) -> None:

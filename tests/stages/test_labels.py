@@ -42,6 +42,11 @@ def rules(flights_project: Project) -> pl.DataFrame:
     return flights_project.lake.read("labels", DAY)
 
 
+def test_sums_are_of_the_days_that_there_are_and_no_week(rules: pl.DataFrame) -> None:
+    of_segments = " ".join(rules.filter(pl.col("kind") == "cluster")["description"])
+    assert "in 4 days" in of_segments and "a week" not in of_segments
+
+
 @pytest.mark.parametrize("protocol", ["openai", "anthropic", "ollama"])
 def test_a_models_words_are_taken_and_kept(
     flights_copy: Project, rules: pl.DataFrame, protocol: Protocol, monkeypatch: pytest.MonkeyPatch

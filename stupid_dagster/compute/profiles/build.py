@@ -35,6 +35,8 @@ def cluster_profiles(
     model: EventModel,
     entities: pl.DataFrame,
     nodes: pl.DataFrame | None = None,
+    *,
+    days: int | None = None,
 ) -> list[Profile]:
     """Return a profile per row of the table `clusters`, in its order.
 
@@ -42,6 +44,7 @@ def cluster_profiles(
     feature whose rank correlation with a stronger one is at least 0.8 is marked redundant.
     Entities as the table `cluster_entities` gives them, the first 3 of each edge type by lift
     and by share. With `nodes`, they have names, and the actors' own properties are compared too.
+    `days` that the features are over; None: as many as the event model says.
     """
     if clusters.is_empty():
         return []
@@ -58,7 +61,7 @@ def cluster_profiles(
             noun=model.actor,
             size=row["size"],
             share=short(row["share"]),
-            days=model.features.window_days,
+            days=days or model.features.window_days,
             features=tuple(traits[row["cluster_id"]]),
             entities=tuple(linked.get(row["cluster_id"], [])),
             properties=tuple(properties.get(row["cluster_id"], [])),

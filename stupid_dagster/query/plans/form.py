@@ -126,7 +126,11 @@ def _check_size(raw: Mapping[Any, Any], problems: Problems) -> None:
             case Mapping():
                 inner = [(str(k)[:80], v) for k, v in value.items()]
                 waiting += [(v, f"{where}.{k}".lstrip("."), depth + 1) for k, v in inner]
-                waiting += [(k, where, depth) for k in value]
+                waiting += [(k, where, depth) for k in value if isinstance(k, str)]
+                for name in (k for k in value if not isinstance(k, str)):
+                    problems.add(
+                        where or "plan", f"a part's name should be a text, and isn't: {_yaml(name)}"
+                    )
             case list() | tuple():
                 if len(value) > MOST_VALUES and where != "steps":
                     problems.add(where, f"a list has at most {MOST_VALUES} items")
@@ -328,3 +332,9 @@ def _to_item(path: Path) -> Path:
         if isinstance(part, int):
             return path[:end]
     return path
+
+
+def _yaml(name: Any) -> str:
+    """Return a name as it was read, and what may have been written."""
+    written = " (YAML reads on, off, yes and no so: quote them)" if isinstance(name, bool) else ""
+    return f"{quoted(name)}{written}"

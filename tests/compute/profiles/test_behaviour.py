@@ -43,7 +43,7 @@ def test_fields_are_read_back_from_texts() -> None:
     text = "APIError stage:a error:no such b page:/x"
     assert _read(KEYED, text) == {"stage": "a", "error": "no such b", "page": "/x"}
     assert _read(KEYED, "something else") is None
-    assert _read(KEYED, "APIError error:" + "page:" * 80) is None, "and that soon"
+    assert _read(KEYED, "APIErrors error:" + "page:" * 80) is None, "and that soon"
     text = "Cancelled Delta Inc. flight from La Guardia to Miami Intl in the morning, late"
     assert _read(SENTENCE, text) == {
         **{"carrier": "Delta Inc.", "origin": "La Guardia", "dest": "Miami Intl"},

@@ -196,6 +196,17 @@ def test_a_mistake_is_told_with_its_place(
     assert what in found[f"steps[2].{place}"]
 
 
+def test_names_that_are_no_texts_are_told(reader: SnapshotReader) -> None:
+    """As YAML reads `on: [actor]`, which one guesses for a join."""
+    joined = step("table.join", left=ONE, right=DOCUMENTS)
+    joined["params"] |= {True: ["actor"]}
+    found = problems(reader, READ, SCAN, joined, {**READ, "id": "t", 7: "x"})
+
+    assert {*found} == {"steps[3]", "steps[2].params"}
+    assert "isn't: 7" in found["steps[3]"]
+    assert "True (YAML reads on, off, yes and no so: quote them)" in found["steps[2].params"]
+
+
 def test_all_mistakes_of_all_steps_are_told_at_once(reader: SnapshotReader) -> None:
     wrong = [one for one, _, _ in MISTAKES if one.get("id") == "s" and one is not READ]
     steps = [{**one, "id": f"s{n}"} for n, one in enumerate(wrong[:8])]

@@ -133,7 +133,7 @@ def test_an_evicted_window_is_gone_soon_and_its_files_are_let_go(
         gone = with_as_of("/snapshot", YESTERDAY)
         assert seconds_until(lambda: client.get(gone).status_code == 404) < SOON
         assert f"those ending on {LAST_DAY}." in client.get(gone).json()["detail"]
-        assert held_files(*folders) == []
+        assert seconds_until(lambda: held_files(*folders) == []) < SOON
         assert not any(folder.exists() for folder in folders)
         assert get(client, "/snapshot")["window"]["last_day"] == LAST_DAY
 
@@ -152,6 +152,6 @@ def test_the_move_to_a_new_snapshot_lets_go_of_the_old_one(two_windows_copy: Pro
                 return get(client, with_as_of("/snapshot", day))["snapshot"] == snapshot
 
             assert seconds_until(moved) < SOON
-            assert held_files(*former) == []
+            assert seconds_until(lambda held=former: held_files(*held) == []) < SOON
             for path in ASKED.values():
                 assert get(client, with_as_of(path, day))["snapshot"] == snapshot

@@ -158,14 +158,20 @@ def show_rejects(rejects: pl.DataFrame) -> None:
 
 
 @click.command()
-@click.argument("day", type=DAY)
+@click.argument("day", type=DAY, required=False)
 @click.pass_obj
-def rejects(settings: Settings, day: datetime) -> None:
-    """Show what of a day that was made is rejected, left empty or dated otherwise, and why."""
+def rejects(settings: Settings, day: datetime | None) -> None:
+    """Show what of a day that was made is rejected, left empty or dated otherwise, and why.
+
+    Without a day: of which days how much is.
+    """
     from stupid_dagster.project import Project
     from stupid_dagster.stages.audit import newest_horizon
 
     project = Project(settings)
+    if day is None:
+        _show_days(project.lake.scan_days("rejects", project.lake.partitions("rejects")))
+        return
     name = f"{day:%Y-%m-%d}"
     first, last = project.partition_range
     made_once = first <= day.date() <= last and project.lake.find("rejects", name) is None
@@ -180,3 +186,15 @@ def rejects(settings: Settings, day: datetime) -> None:
         console.print(f"nothing of {name} was rejected")
     else:
         show_rejects(found)
+
+
+def _show_days(found: pl.LazyFrame) -> None:
+    """Print the days that have entries in the table `rejects`, ascending, and how many."""
+    entries, rows = pl.len().alias("entries"), pl.col("rows").sum()
+    days = found.group_by(pl.col("day").cast(pl.String), "scope").agg(entries, rows).collect()
+    if days.is_empty():
+        console.print("nothing was rejected of any day that was made")
+        return
+    days = days.sort("day", "scope")
+    show_table("Rejected, left empty or dated otherwise", days.columns, days.rows())
+    console.print("[dim]each with its reason: stupid-dagster rejects DAY[/]")

@@ -32,8 +32,8 @@ FIRST_COLUMNS = {
     ),
 }
 """Those that a table shows where none are named; of others all. `--all` shows all of each."""
-CELL = 60
-"""Characters of a list or a text that a row shows; `--all` shows them whole."""
+LIST, TEXT = 60, 110
+"""Characters of a list and of a text that a row shows; `--all` shows them whole."""
 
 
 @click.command()
@@ -151,13 +151,14 @@ def _named(model: EventModel, reader: SnapshotReader, entity_ids: Sequence[str])
 
 
 def shown_value(value: Any, whole: bool) -> Any:
-    """Return a value as it's shown in a table, cut to `CELL` characters unless `whole`."""
+    """Return a value as it's shown in a table, cut to `LIST` or `TEXT` unless `whole`."""
     if isinstance(value, datetime):  # in UTC
         return f"{value:%Y-%m-%d %H:%M}"
+    most = TEXT
     if isinstance(value, list):
-        value = ", ".join(_part(item) for item in value)
-    if isinstance(value, str) and len(value) > CELL and not whole:
-        return value[: CELL - 3] + "..."
+        value, most = ", ".join(_part(item) for item in value), LIST
+    if isinstance(value, str) and len(value) > most and not whole:
+        return value[: most - 3] + "..."
     return value
 
 

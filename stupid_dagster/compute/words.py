@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _ALIKE = ("craft", "fish", "sheep", "series", "species", "news")
+_PARTICIPLE = re.compile(r"\w{3,}[^e]ed")
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 
@@ -19,11 +20,14 @@ def humanise(identifier: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """Return the English plural of a lower-case noun (of its last word); plurals stay."""
+    """Return the English plural of a lower-case noun (of its last word).
+
+    Plurals stay, and participles: event types are called "ticket opened".
+    """
     head, _, last = noun.rpartition(" ")
     if last in _IRREGULAR:
         last = _IRREGULAR[last]
-    elif last.endswith(_ALIKE) or is_plural(last):
+    elif last.endswith(_ALIKE) or is_plural(last) or _PARTICIPLE.fullmatch(last):
         pass
     elif re.search(r"[^aeiou]y$", last):
         last = last[:-1] + "ies"

@@ -146,6 +146,11 @@ def test_what_was_rejected_of_a_day_is_shown(own_project: Project) -> None:
     assert "rows: how many" in result.output
     assert "Departure/2013-02-08.parquet" in result.output and "can't be read" in result.output
     assert "materialise it first" in call(*of(own_project), "rejects", "2013-02-05").output
+    days = [line.split() for line in call(*of(own_project), "rejects").output.splitlines()]
+    assert [line for line in days if line[:1] == ["2013-02-08"]] == [
+        ["2013-02-08", "file", "1", "0"]
+    ]
+    assert not any(line[:1] == ["2013-02-09"] for line in days)
 
 
 def test_days_of_an_older_event_model_are_told(flights_copy: Project) -> None:

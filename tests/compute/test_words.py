@@ -39,6 +39,9 @@ def test_identifiers_become_words(identifier: str, said: str) -> None:
         ("person", "people"),
         ("flights", "flights"),
         ("salesperson", "salespersons"),
+        ("ticket opened", "ticket opened"),
+        ("feed", "feeds"),
+        ("seed bed", "seed beds"),
     ],
 )
 def test_plurals(noun: str, several: str) -> None:

@@ -97,6 +97,16 @@ def expressions() -> str:
     return "\n".join(rule["expr"] for rule in group["rules"])
 
 
+def test_the_alert_for_memory_comes_before_the_pod_s_limit() -> None:
+    (most,) = re.findall(r"^process_resident_memory_bytes.* > (.+)$", expressions(), re.MULTILINE)
+    pods = yaml.safe_load_all((DEPLOY / "api.yaml").read_text("utf-8"))
+    (deployment,) = [pod for pod in pods if pod["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    limit = container["resources"]["limits"]["memory"]
+    assert limit.endswith("Gi")
+    assert float(most) < 0.9 * float(limit.removesuffix("Gi")) * 2**30
+
+
 @pytest.mark.parametrize(
     "text",
     [expressions(), *((DOCS / page).read_text("utf-8") for page in ("operations.md", "api.md"))],

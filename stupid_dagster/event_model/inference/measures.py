@@ -143,7 +143,11 @@ def _splits(
     event: Event,
     test_flag: str | None,
 ) -> list[str]:
-    """Return up to two fields with few values that say most: entity types' keys come first."""
+    """Return up to two fields with few values that say most.
+
+    The first is, where there is such a one, no property of the actors: what happens to many at
+    once is told by the event. Of the others entity types' keys come first.
+    """
     keys = {key for entity in entities[1:] for key in entity.key}
     actor = set(entities[0].key)
     found = []
@@ -154,8 +158,11 @@ def _splits(
             share = column.filled_share(event.name)
             if share >= 0.5:
                 found.append((name not in keys, -share * column.entropy, name))
+    ranked = [name for *_, name in sorted(found)]
+    of_events = (n for n in ranked if not dependencies.determines(entities[0].key[0], n))
+    best = next(of_events, None)
     chosen: list[str] = []
-    for _, _, name in sorted(found):
+    for name in sorted(ranked, key=lambda n: n != best):
         if not any(dependencies.determines(c, name) for c in chosen):
             chosen.append(name)
     return chosen[:2]

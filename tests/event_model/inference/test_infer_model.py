@@ -43,6 +43,19 @@ def test_a_few_codes_that_go_with_nothing_are_no_entity_type() -> None:
     assert "warehouseCode" in draft.model.events["Order"].fields
 
 
+def test_metrics_are_split_by_what_happened_before_what_actors_are() -> None:
+    columns = orders()
+    del columns["product"], columns["brand"]
+    chance = random.Random(4)
+    plans = [f"plan {n % 8}" for n in range(60)]
+    columns["plan"] = [plans[int(customer[1:])] for customer in columns["customerId"] if customer]
+    columns["reason"] = [f"reason {chance.randrange(3)}" for _ in range(ROWS)]
+
+    draft = infer_model({"Order": strings(columns)}, "x")
+
+    assert draft.model.metrics["order_count"].by == ["reason", "plan"]
+
+
 def test_no_entity_gets_the_ids_of_groups() -> None:
     columns = orders()
     columns["clusterId"] = columns.pop("customerId")
@@ -154,6 +167,7 @@ def test_events_without_an_actor_are_told() -> None:
         (["25/Mar/2026:{:02}:10:05 +0100", "30/Mar/2026:{:02}:10:05 +0200"], "(+0100, +0200)"),
         (["2026-03-25T{:02}:10:05.25-07:00", "2026-03-25T{:02}:10:05.25Z"], "(-07:00, Z)"),
         (["2026-03-25T{:02}:10:05Z", "2026-03-25T{:02}:10:05+00:00"], None),
+        (["2026-03-25T{:02}:10:05Z", "2026-03-25T{:02}:10:05-00:00"], None),
         (["2026-03-25T{:02}:10:05", "2026-03-25 {:02}:10"], None),
     ],
 )

@@ -148,6 +148,16 @@ FirstDay = Annotated[
     Day | None, Query(description="First day, the model's.", examples=["2013-02-08"])
 ]
 LastDay = Annotated[Day | None, Query(description="Last day.", examples=["2013-02-09"])]
+Since = Annotated[
+    Time | None,
+    Query(description="Earliest time; UTC unless it says.", examples=["2013-02-08T18:00:00Z"]),
+]
+Until = Annotated[
+    Time | None, Query(description="Latest time, excluded.", examples=["2013-02-09T00:00:00Z"])
+]
+Cursor = Annotated[
+    str | None, Query(description="`next_cursor` of the page before, of the same question.")
+]
 AsOf = Annotated[
     Day | None,
     Query(

@@ -44,8 +44,8 @@ def label_profiles(profiles: Sequence[Profile]) -> pl.DataFrame:
     A label names what deviates most and the entities that stand out: features by |z| that
     don't repeat each other, entities by share and lift. Labels are unique within a kind:
     where two are equal, each gets what comes next in its own profile, and in the end the
-    number in its id. Every number is one of the profile's, as `Profile.displayed_numbers` shows
-    them. Rows are in the profiles' order; the provenance is `rule`.
+    number in its id. Every number is one of the profile's. Rows are in the profiles' order; the
+    provenance is `rule`.
     """
     labels = {
         id(profile): label

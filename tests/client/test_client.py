@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import warnings
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import polars as pl
 import pytest
@@ -19,6 +16,7 @@ from stupid_dagster.project import Project
 from stupid_dagster.query import SnapshotReader
 from stupid_dagster.stores.snapshots import open_snapshot
 from tests.api.serving import served
+from tests.loopback import JSON, Handler, serving
 
 KEY = "schlüssel-7"
 DAY = "2013-02-08"
@@ -141,7 +139,7 @@ def test_another_window_can_be_asked(two_windows: Project) -> None:
         assert newest.snapshot()["window"]["last_day"] == "2013-02-09"
 
 
-class _Tagged(BaseHTTPRequestHandler):
+class _Tagged(Handler):
     """Answers with its path and an ETag, and remembers what it was asked."""
 
     tag = '"one"'
@@ -152,28 +150,21 @@ class _Tagged(BaseHTTPRequestHandler):
         given = self.headers.get("If-None-Match")
         self.asked.append((self.path, given))
         if given == self.tag:
-            self.send_response(304)
-            self.end_headers()
+            self.answer(304, b"")
             return
         if self.path == "/proxy":
-            self.send_response(502)
-            self.end_headers()
-            self.wfile.write(b"<html>bad gateway</html>")
+            self.answer(502, b"<html>bad gateway</html>", {})
             return
         body = b'{"path": "%s", "tag": %s}' % (self.path.encode(), self.tag.encode())
         body += b" " * self.size
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", self.tag)
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, body, {**JSON, "ETag": self.tag})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.headers["Accept"] == "text/event-stream"
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
         self.end_headers()
         last = '{"status": 503, "detail": "no model"}' if "session" in body else '{"ok": true}'
         name = "error" if "session" in body else "done"
@@ -182,19 +173,12 @@ class _Tagged(BaseHTTPRequestHandler):
             self.wfile.write(piece.encode())
             self.wfile.flush()
 
-    def log_message(self, *_: Any) -> None:
-        return
-
 
 @pytest.fixture
 def tagged() -> Iterator[str]:
     _Tagged.asked, _Tagged.tag, _Tagged.size = [], '"one"', 10
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Tagged) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(_Tagged) as url:
+        yield url
 
 
 def test_what_still_holds_is_not_sent_again(tagged: str) -> None:

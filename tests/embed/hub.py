@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.loopback import Handler, serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -26,9 +26,7 @@ class Hub:
 def hub_of(repository: str, folder: Path) -> Iterator[Hub]:
     """Serve one repository's files."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Files(Handler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             hub.asked.append(f"{self.command} {path}")
@@ -36,7 +34,8 @@ def hub_of(repository: str, folder: Path) -> Iterator[Hub]:
             files = f"/{repository}/resolve/{COMMIT}/"
             if path == f"{api}/revision/main":
                 siblings = [{"rfilename": name} for name in _names(folder)]
-                self._send(json.dumps({"id": repository, "sha": COMMIT, "siblings": siblings}))
+                about = {"id": repository, "sha": COMMIT, "siblings": siblings}
+                self.answer(200, json.dumps(about).encode())
             elif path == f"{api}/tree/{COMMIT}":
                 entries = [
                     {
@@ -47,44 +46,19 @@ def hub_of(repository: str, folder: Path) -> Iterator[Hub]:
                     }
                     for name in _names(folder)
                 ]
-                self._send(json.dumps(entries))
+                self.answer(200, json.dumps(entries).encode())
             elif path.startswith(files) and (folder / path.removeprefix(files)).is_file():
-                self._file(folder / path.removeprefix(files))
+                file = folder / path.removeprefix(files)
+                headers = {"etag": f'"{_digest(file)}"', "x-repo-commit": COMMIT}
+                self.answer(200, file.read_bytes(), headers)
             else:
-                self._send("{}", 404)
+                self.answer(404, b"{}")
 
         do_HEAD = do_GET
 
-        def _file(self, file: Path) -> None:
-            self.send_response(200)
-            self.send_header("etag", f'"{_digest(file)}"')
-            self.send_header("x-repo-commit", COMMIT)
-            self._body(file.read_bytes())
-
-        def _send(self, text: str, status: int = 200) -> None:
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self._body(text.encode())
-
-        def _body(self, raw: bytes) -> None:
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub = Hub(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Files) as url:
+        hub = Hub(url)
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _names(folder: Path) -> list[str]:

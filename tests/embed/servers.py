@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+
+from tests.loopback import JSON, Handler, serving
 
 Protocol = Literal["openai", "ollama"]
 PATHS = {"openai": "/v1/embeddings", "ollama": "/api/embed"}
@@ -89,9 +90,7 @@ def embedding_server(
     lock = threading.Lock()
     working = 0
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Model(Handler):
         def do_POST(self) -> None:
             nonlocal working
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -122,36 +121,18 @@ def embedding_server(
                 error: Any = act.message
                 if protocol == "openai":
                     error = {"message": act.message, "code": act.code, "type": "x"}
-                self._write(act.status, json.dumps({"error": error}).encode(), act.headers)
+                raw = json.dumps({"error": error}).encode()
+                self.answer(act.status, raw, {**JSON, **act.headers})
             elif isinstance(act, Raw):
-                self._write(200, act.body)
+                self.answer(200, act.body)
             else:
                 size = body.get("dimensions") or DIMENSIONS
                 vectors = act.vectors if act else [vector_of(t, size) for t in body["input"]]
-                self._write(200, json.dumps(_answer(protocol, vectors, body)).encode())
+                self.answer(200, json.dumps(_answer(protocol, vectors, body)).encode())
 
-        def _write(self, status: int, raw: bytes, headers: Mapping[str, str] = {}) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    base = f"http://127.0.0.1:{server.server_port}"
-    served = Served(f"{base}/v1" if protocol == "openai" else base)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Model) as url:
+        served = Served(f"{url}/v1" if protocol == "openai" else url)
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _answer(protocol: Protocol, vectors: Any, body: dict[str, Any]) -> dict[str, Any]:

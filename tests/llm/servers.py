@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, NamedTuple
+
+from tests.loopback import JSON, Handler, serving
 
 Protocol = Literal["openai", "anthropic", "ollama"]
 PROMPT_TOKENS, COMPLETION_TOKENS = 11, 7
@@ -85,9 +86,7 @@ def model_server(
     """Serve a model on a free port; `answer` is a script, or what makes an act of a request."""
     script = iter(answer) if isinstance(answer, list) else None
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Model(Handler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             if self.path != PATHS[protocol]:
@@ -109,7 +108,7 @@ def model_server(
             elif isinstance(act, Fail):
                 self._send(act.status, _error(protocol, act), act.headers)
             elif isinstance(act, Raw):
-                self._write(200, act.body, act.content_type)
+                self.answer(200, act.body, {"content-type": act.content_type})
             elif body.get("stream"):
                 self._stream(act)
                 self.close_connection = True
@@ -136,33 +135,12 @@ def model_server(
                 act.left.set()
             self.close_connection = True
 
-        def _send(self, status: int, tree: Any, headers: Mapping[str, str] | None = None) -> None:
-            self._write(status, json.dumps(tree).encode(), "application/json", headers)
+        def _send(self, status: int, tree: Any, headers: Mapping[str, str] = {}) -> None:
+            self.answer(status, json.dumps(tree).encode(), {**JSON, **headers})
 
-        def _write(
-            self, status: int, raw: bytes, kind: str, headers: Mapping[str, str] | None = None
-        ) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": kind, **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    base = f"http://127.0.0.1:{server.server_port}"
-    served = Served(f"{base}/v1" if protocol == "openai" else base)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Model) as url:
+        served = Served(f"{url}/v1" if protocol == "openai" else url)
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _error(protocol: Protocol, act: Fail) -> dict[str, Any]:

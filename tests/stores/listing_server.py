@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import xxhash
 
+from tests.loopback import Handler, serving
+
+_XML = {"content-type": "application/xml"}
 _OBJECT = (
     "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
     "<ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>"
@@ -20,8 +21,6 @@ _LISTING = (
     "<IsTruncated>{}</IsTruncated><NextContinuationToken>{}</NextContinuationToken>{}"
     "</ListBucketResult>"
 )
-
-_NONE: Mapping[str, str] = {}
 
 
 @contextmanager
@@ -33,9 +32,7 @@ def listing_server(
     Who calls itself `refused` (User-Agent) is answered 403.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Bucket(Handler):
         def do_HEAD(self) -> None:
             self.do_GET()
 
@@ -43,15 +40,15 @@ def listing_server(
             url = urlsplit(self.path)
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             if refused in self.headers["User-Agent"]:
-                self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+                self.answer(403, b"<Error><Code>AccessDenied</Code></Error>", _XML)
             elif "list-type" in asked:
-                self.answer(200, _listed(objects, page, asked))
+                self.answer(200, _listed(objects, page, asked), _XML)
             else:
                 self.give(unquote(url.path).split("/", 2)[2])
 
         def give(self, key: str) -> None:
             if key not in objects:
-                self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+                self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>", _XML)
                 return
             data = objects[key]
             headers = {"ETag": _tag(data), "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
@@ -62,26 +59,8 @@ def listing_server(
             else:
                 self.answer(200, data, headers)
 
-        def answer(self, status: int, body: bytes, headers: Mapping[str, str] = _NONE) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Bucket) as url:
+        yield url
 
 
 def _listed(objects: Mapping[str, bytes], page: int, asked: Mapping[str, str]) -> bytes:

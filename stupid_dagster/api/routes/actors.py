@@ -6,7 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers, Time
+from stupid_dagster.api.dependencies import (
+    Cursor,
+    FirstDay,
+    LastDay,
+    Limit,
+    Since,
+    SnapshotAnswers,
+    Until,
+)
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.documents import TimelinePage
 from stupid_dagster.query.timeline import DEFAULT_DAYS, TimelineQuery
@@ -22,22 +30,14 @@ def timeline(
     ],
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    since: Annotated[
-        Time | None,
-        Query(description="Earliest time; UTC unless it says.", examples=["2013-02-08T18:00:00Z"]),
-    ] = None,
-    until: Annotated[
-        Time | None,
-        Query(description="Latest time, excluded.", examples=["2013-02-09T00:00:00Z"]),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     event_type: Annotated[
         list[str] | None,
         Query(description="Event types; unset: all.", examples=[["Departure", "Cancellation"]]),
     ] = None,
     limit: Limit = None,
-    cursor: Annotated[
-        str | None, Query(description="`next_cursor` of the page before, of the same question.")
-    ] = None,
+    cursor: Cursor = None,
 ) -> Response:
     asked = TimelineQuery(actor_id, first_day, last_day, since, until, event_type or ())
     page = answers.reader.timeline(asked, limit=limit, cursor=cursor)

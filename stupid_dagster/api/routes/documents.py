@@ -6,7 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from stupid_dagster.api.dependencies import FirstDay, LastDay, Limit, SnapshotAnswers, Time
+from stupid_dagster.api.dependencies import (
+    Cursor,
+    FirstDay,
+    LastDay,
+    Limit,
+    Since,
+    SnapshotAnswers,
+    Until,
+)
 from stupid_dagster.api.examples import example
 from stupid_dagster.api.models.documents import DocumentAnswer, DocumentPage
 from stupid_dagster.query.filters import OPERATORS
@@ -20,14 +28,8 @@ def documents(
     event_type: Annotated[str, Query(description="Event type.", examples=["Departure"])],
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    since: Annotated[
-        Time | None,
-        Query(description="Earliest time; UTC unless it says.", examples=["2013-02-08T18:00:00Z"]),
-    ] = None,
-    until: Annotated[
-        Time | None,
-        Query(description="Latest time, excluded.", examples=["2013-02-09T00:00:00Z"]),
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     actor: Annotated[
         str | None, Query(description="Entity id of the actor.", examples=["aircraft:N328AA"])
     ] = None,
@@ -54,9 +56,7 @@ def documents(
         ),
     ] = None,
     limit: Limit = None,
-    cursor: Annotated[
-        str | None, Query(description="`next_cursor` of the page before, of the same question.")
-    ] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Read an event type's documents, by day, and within a day by actor and time, or sorted.
 

@@ -149,12 +149,6 @@ class Profile:
         canonical = json.dumps(_rounded(content), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
-    def displayed_numbers(self) -> set[str]:
-        """Return every number of the profile, in every form that words may show it."""
-        found: set[str] = set()
-        _collect(self.to_dict(), found)
-        return found
-
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
@@ -162,16 +156,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list):
         return [_rounded(item) for item in value]
     return words.significant(value, HASH_DIGITS) if isinstance(value, float) else value
-
-
-def _collect(value: Any, found: set[str]) -> None:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        found.update((words.number(value), words.percent(value).rstrip("%"), f"{value:,}"))
 
 
 def short(value: float) -> float:

@@ -99,6 +99,12 @@ def test_each_resource_answers(api: Client, reader: SnapshotReader) -> None:
     assert cluster.rows.height == 2
 
 
+def test_a_conversation_begins_empty(api: Client) -> None:
+    session = api.begin_session()
+    assert api.get(f"/sessions/{session}")["session"]["turns"] == []
+    assert api.begin_session() != session
+
+
 def test_a_refusal_is_an_error_that_says_all(api: Client) -> None:
     with pytest.raises(ApiError, match="did you mean 'Departure'") as refused:
         api.documents("Departur")

@@ -30,7 +30,6 @@ class Known(NamedTuple):
     entity_type: str
     value: str
     is_id: bool = False
-    is_name: bool = False
     field: str = ""
 
 
@@ -130,7 +129,7 @@ def window_lookup(reader: SnapshotReader, names: Pseudonyms) -> LookUp:
         ).iter_rows():
             # Of several that are spelled alike, the one that is meant as it stands.
             if word not in found or value == word:
-                found[word] = Known(entity_type, value, is_name=True, field=field)
+                found[word] = Known(entity_type, value, field=field)
         asked = set(words)
         chosen = nodes.filter(of_type).select("type", "key", "entity_id")
         if any_case:

@@ -38,7 +38,7 @@ def screen(model: EventModel = FLIGHTS, texts: bool = False) -> Screen:
     names = Pseudonyms(b"k", model, {"Aircraft", "Carrier"})
 
     def look_up(words: Collection[str], any_case: bool) -> Mapping[str, Known]:
-        found = {name: Known("Carrier", name, is_name=True) for name in NAMES if name in words}
+        found = {name: Known("Carrier", name) for name in NAMES if name in words}
         for key in KEYS:
             if key in words:
                 found[key] = Known("Aircraft", key)

@@ -27,6 +27,7 @@ from stupid_dagster.llm.labels import label_profiles
 from stupid_dagster.project import Project
 from stupid_dagster.tables import TABLES
 from tests.compute.graphs import unhurried
+from tests.llm.shown import displayed_numbers
 
 
 def feature(name: str, z: float, mean: float = 5.678, **more: Any) -> FeatureTrait:
@@ -211,7 +212,7 @@ def allowed_numbers(profile: Profile) -> set[str]:
     names = [profile.subject.rpartition(":")[2]]
     names += [e.name for e in profile.entities] + [p.value for p in profile.properties]
     names += [m.name for m in profile.key_members]
-    return profile.displayed_numbers().union(*map(numbers_in, names))
+    return displayed_numbers(profile).union(*map(numbers_in, names))
 
 
 @unhurried

@@ -23,6 +23,7 @@ from stupid_dagster.event_model import load_event_model
 from stupid_dagster.llm.labels import describe, first_label
 from stupid_dagster.llm.privacy import KEY_FILE, Pseudonyms, hidden_types, pseudonym_key
 from stupid_dagster.stores.files import LocalFiles
+from tests.llm.shown import displayed_numbers
 from tests.llm.test_labels import cluster, entity
 
 GAMING = load_event_model("gaming")
@@ -123,7 +124,7 @@ def test_a_profile_is_hidden_in_all_its_parts() -> None:
     for hidden in ("Jane", "vn8bzoa7l", "ab12", "61352408"):
         assert hidden not in text.replace("vn-61352408", "" if hidden == "61352408" else "vn")
     assert "slots" in text
-    assert shown.displayed_numbers() == profile.displayed_numbers()
+    assert displayed_numbers(shown) == displayed_numbers(profile)
     assert one.reveal(shown.entities[0].name) == "Jane"
     assert "Jane" not in describe(shown) + first_label(shown)
     assert one.reveal(first_label(shown)) == first_label(profile)
